@@ -1,0 +1,53 @@
+"""The JSON API: routers of all packages, and one shape for whole-request faults."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, AuthorizationError, HttpError, ValidationError
+
+from feedback.api import router as feedback_router
+
+api = NinjaAPI(
+    title="Postil",
+    version="1",
+    description="Send sessions, outputs, feedback and signals; read them back; fetch context.",
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+)
+api.add_router("", feedback_router)
+
+
+@api.exception_handler(AuthenticationError)
+def unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    message = str(error.message) if error.message else "Send an API key: Authorization: Bearer …"
+    response = api.create_response(request, {"message": message}, status=401)
+    response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+@api.exception_handler(AuthorizationError)
+def unauthorised(request: HttpRequest, error: AuthorizationError) -> HttpResponse:
+    return api.create_response(request, {"message": str(error.message)}, status=403)
+
+
+@api.exception_handler(HttpError)
+def failed(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return api.create_response(request, {"message": str(error)}, status=error.status_code)
+
+
+@api.exception_handler(Http404)
+def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+    message = str(error) or "There is nothing here."
+    return api.create_response(request, {"message": message}, status=404)
+
+
+@api.exception_handler(ValidationError)
+def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    def path(location: tuple[object, ...]) -> str:
+        named = [str(part) for part in location if part not in {"body", "query", "path", "payload"}]
+        return ".".join(named)
+
+    errors = [{"path": path(fault["loc"]), "message": fault["msg"]} for fault in error.errors]
+    message = "; ".join(f"{fault['path']}: {fault['message']}" for fault in errors)
+    return api.create_response(request, {"message": message, "errors": errors}, status=422)

@@ -1,0 +1,1 @@
+"""What is kept and served: context libraries, training sets, effects."""

@@ -1,0 +1,188 @@
+"""Context libraries: what is served back to prompts."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from pgvector.django import HalfVectorField
+
+from feedback.models import Feedback, Output, Project, User
+from review.models import Review
+
+
+class ContextLibraryQuerySet(models.QuerySet["ContextLibrary"]):
+    def visible_to(self, user: User) -> ContextLibraryQuerySet:
+        """Libraries of the projects the user is a member of."""
+        return self.filter(project__memberships__user=user)
+
+
+class ContextLibrary(models.Model):
+    """A named set of instructions, examples and clarifications, published in versions."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="context_libraries")
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ContextLibraryQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "slug"], name="%(app_label)s_%(class)s_slug"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EntryKind(models.TextChoices):
+    INSTRUCTION = "instruction", "Instruction"
+    EXAMPLE = "example", "Example"
+    CLARIFICATION = "clarification", "Clarification"
+
+
+class ContextEntryQuerySet(models.QuerySet["ContextEntry"]):
+    def kept(self) -> ContextEntryQuerySet:
+        """Entries that belong in the next version."""
+        return self.filter(removed_at=None)
+
+    def unembedded(self, *, model: str) -> ContextEntryQuerySet:
+        """Entries whose query lacks a vector of that model."""
+        return self.filter(Q(embedded_with__lt=model) | Q(embedded_with__gt=model))
+
+
+class ContextEntry(models.Model):
+    """One draft entry of a library, with its way back to the review, output and feedback."""
+
+    library = models.ForeignKey(ContextLibrary, models.CASCADE, related_name="entries")
+    kind = models.CharField(max_length=13, choices=EntryKind.choices, default=EntryKind.EXAMPLE)
+    query = models.TextField(blank=True)
+    answer = models.TextField()
+    why = models.TextField(blank=True)
+    roles = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    environments = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    models_ = ArrayField(
+        models.CharField(max_length=200), default=list, blank=True, db_column="models"
+    )
+    output = models.ForeignKey(
+        Output, models.SET_NULL, null=True, blank=True, related_name="context_entries"
+    )
+    review = models.ForeignKey(
+        Review, models.SET_NULL, null=True, blank=True, related_name="context_entries"
+    )
+    feedback = models.ManyToManyField(Feedback, blank=True, related_name="context_entries")
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="context_entries")
+    created_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True, blank=True)
+    vector = HalfVectorField(null=True, blank=True)
+    embedded_with = models.CharField(max_length=200, blank=True, default="")
+
+    objects = ContextEntryQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["instruction", "example", "clarification"]),
+                name="%(app_label)s_%(class)s_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="example") | ~Q(query=""),
+                name="%(app_label)s_%(class)s_example_has_query",
+            ),
+            models.CheckConstraint(condition=~Q(answer=""), name="%(app_label)s_%(class)s_says"),
+            models.UniqueConstraint(
+                fields=["library", "review"],
+                condition=Q(review__isnull=False, removed_at=None),
+                name="%(app_label)s_%(class)s_review_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class LibraryVersion(models.Model):
+    """A published, immutable state of a library."""
+
+    library = models.ForeignKey(ContextLibrary, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    content_hash = models.CharField(max_length=64)
+    published_by = models.ForeignKey(User, models.PROTECT, related_name="published_versions")
+    published_at = models.DateTimeField()
+    note = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["library", "number"], name="%(app_label)s_%(class)s_number"
+            ),
+            models.CheckConstraint(
+                condition=Q(number__gte=1), name="%(app_label)s_%(class)s_number_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.library_id} v{self.number}"
+
+
+class PublishedEntry(models.Model):
+    """What one entry said in one version; never changed, whatever becomes of the entry."""
+
+    version = models.ForeignKey(LibraryVersion, models.CASCADE, related_name="entries")
+    entry = models.ForeignKey(ContextEntry, models.CASCADE, related_name="published")
+    position = models.PositiveIntegerField()
+    kind = models.CharField(max_length=13, choices=EntryKind.choices)
+    query = models.TextField(blank=True)
+    answer = models.TextField()
+    why = models.TextField(blank=True)
+    roles = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    environments = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    models_ = ArrayField(
+        models.CharField(max_length=200), default=list, blank=True, db_column="models"
+    )
+    model = models.CharField(max_length=200)
+    vector = HalfVectorField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "entry"], name="%(app_label)s_%(class)s_once"
+            ),
+            models.UniqueConstraint(
+                fields=["version", "position"], name="%(app_label)s_%(class)s_position"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_id} in version {self.version_id}"
+
+
+class Exposure(models.Model):
+    """Which entries were served to one request. Its `token` comes back with the output."""
+
+    token = models.UUIDField(default=uuid.uuid4, unique=True)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="exposures")
+    version = models.ForeignKey(LibraryVersion, models.CASCADE, related_name="exposures")
+    session_external_id = models.CharField(max_length=200, blank=True)
+    entry_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    is_held_out = models.BooleanField(default=False)
+    num_tokens = models.PositiveIntegerField()
+    served_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(is_held_out=False) | Q(entry_ids=[]),
+                name="%(app_label)s_%(class)s_held_out_serves_nothing",
+            )
+        ]
+        indexes = [models.Index(fields=["version", "-served_at"], name="exposure_of_version")]
+
+    def __str__(self) -> str:
+        return str(self.token)

@@ -1,0 +1,1 @@
+"""What happened: projects, sessions, outputs, feedback, signals, embeddings, search."""

@@ -1,0 +1,5 @@
+"""/api/v1: ingestion and reading."""
+
+from ninja import Router
+
+router = Router()

@@ -1,0 +1,27 @@
+from feedback.models.embedding import Embedding
+from feedback.models.feedback import Feedback, FeedbackReason
+from feedback.models.ingestion import RecordType, RejectedRecord, WaitingRecord
+from feedback.models.output import AnswerVersion, Output
+from feedback.models.project import ApiKey, Membership, Project, User
+from feedback.models.reason import Reason, Taxonomy
+from feedback.models.session import Session, SessionTag, Tag
+
+__all__ = [
+    "AnswerVersion",
+    "ApiKey",
+    "Embedding",
+    "Feedback",
+    "FeedbackReason",
+    "Membership",
+    "Output",
+    "Project",
+    "Reason",
+    "RecordType",
+    "RejectedRecord",
+    "Session",
+    "SessionTag",
+    "Tag",
+    "Taxonomy",
+    "User",
+    "WaitingRecord",
+]

@@ -1,0 +1,67 @@
+"""Records that wait for another, and records that were refused."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from feedback.models.project import Project
+
+
+class RecordType(models.TextChoices):
+    SESSION = "session", "Session"
+    OUTPUT = "output", "Output"
+    FEEDBACK = "feedback", "Feedback"
+    SIGNAL = "signal", "Signal"
+
+
+class WaitingRecord(models.Model):
+    """A record that came before the one it refers to.
+
+    `records` holds what was sent under this key, oldest first; they are stored in that order
+    once the record of type `waits_for_type` and id `waits_for_id` is there.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="waiting_records")
+    type = models.CharField(max_length=8, choices=RecordType.choices)
+    key = models.CharField(max_length=210)
+    external_id = models.CharField(max_length=200, blank=True)
+    waits_for_type = models.CharField(max_length=8, choices=RecordType.choices)
+    waits_for_id = models.CharField(max_length=200)
+    records = models.JSONField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "type", "key"], name="%(app_label)s_%(class)s_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(waits_for_type__in=["session", "output"]),
+                name="%(app_label)s_%(class)s_waits_for_known",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["project", "waits_for_type", "waits_for_id"], name="waiting_for"),
+            models.Index(fields=["received_at"], name="waiting_since"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.external_id} waits for {self.waits_for_id}"
+
+
+class RejectedRecord(models.Model):
+    """A record that was refused, kept for a while so that its sender can mend it."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="rejected_records")
+    type = models.CharField(max_length=20, blank=True)
+    external_id = models.CharField(max_length=200, blank=True)
+    errors = models.JSONField()
+    excerpt = models.TextField(blank=True)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-received_at", "-id"], name="rejected_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.external_id}"

@@ -1,0 +1,5 @@
+"""Pages of the feedback package."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

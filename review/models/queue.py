@@ -1,0 +1,184 @@
+"""Work lists: queues, their items, and the temporary holds on them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from feedback.models import Output, Project, User
+from review.models.theme import Theme
+
+
+class QueueQuerySet(models.QuerySet["Queue"]):
+    def visible_to(self, user: User) -> QueueQuerySet:
+        """Queues of the projects the user is a member of."""
+        return self.filter(project__memberships__user=user)
+
+
+class Queue(models.Model):
+    """A work list: one saved filter over outputs, plus how its items are handed out."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="queues")
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    filter = models.JSONField(default=dict, blank=True)
+    lease_seconds = models.PositiveIntegerField(default=900)
+    reviewers_per_item = models.PositiveSmallIntegerField(default=1)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = QueueQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "slug"], name="%(app_label)s_%(class)s_slug"
+            ),
+            models.CheckConstraint(
+                condition=Q(lease_seconds__gte=1), name="%(app_label)s_%(class)s_lease_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(reviewers_per_item__gte=1, reviewers_per_item__lte=20),
+                name="%(app_label)s_%(class)s_reviewers_range",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class QueueItemQuerySet(models.QuerySet["QueueItem"]):
+    def visible_to(self, user: User) -> QueueItemQuerySet:
+        """Items of the projects the user is a member of."""
+        return self.filter(queue__project__memberships__user=user)
+
+    def open(self) -> QueueItemQuerySet:
+        """Items that still need a review."""
+        return self.filter(status=QueueItem.Status.OPEN)
+
+
+class QueueItem(models.Model):
+    """One output in one queue. It is done when every one of its claims is finished."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        DONE = "done", "Done"
+
+    queue = models.ForeignKey(Queue, models.CASCADE, related_name="items")
+    output = models.ForeignKey(Output, models.CASCADE, related_name="queue_items")
+    theme = models.ForeignKey(
+        Theme, models.SET_NULL, null=True, blank=True, related_name="queue_items"
+    )
+    status = models.CharField(max_length=4, choices=Status.choices, default=Status.OPEN)
+    priority = models.FloatField(default=0)
+    priority_parts = models.JSONField(default=list, blank=True)
+    entered_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = QueueItemQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["queue", "output"], name="%(app_label)s_%(class)s_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="open", closed_at=None)
+                | Q(status="done", closed_at__isnull=False),
+                name="%(app_label)s_%(class)s_closed_when_done",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["queue", "-priority", "id"],
+                condition=Q(status="open"),
+                name="queueitem_open_by_priority",
+            ),
+            models.Index(
+                fields=["queue", "theme", "-priority", "id"],
+                condition=Q(status="open"),
+                name="queueitem_open_by_theme",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.output_id} in {self.queue_id}"
+
+
+class ClaimQuerySet(models.QuerySet["Claim"]):
+    def claimable(self, *, at: datetime) -> ClaimQuerySet:
+        """Places nobody holds: never taken, or taken under a lease that has run out."""
+        return self.filter(Q(lease_until=None) | Q(lease_until__lte=at), finished_at=None)
+
+    def held_by(self, user: User, *, at: datetime) -> ClaimQuerySet:
+        """Places the user holds under a running lease."""
+        return self.filter(reviewer=user, lease_until__gt=at, finished_at=None)
+
+
+class Claim(models.Model):
+    """One reviewer's place on an item, held for a while.
+
+    An item has as many places as its queue asks reviewers for. `fence` grows with every new
+    holder: a submit with an older fence comes from somebody who has lost the place.
+    """
+
+    item = models.ForeignKey(QueueItem, models.CASCADE, related_name="claims")
+    place = models.PositiveSmallIntegerField(default=1)
+    reviewer = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="claims"
+    )
+    fence = models.PositiveBigIntegerField(default=0)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ClaimQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["item", "place"], name="%(app_label)s_%(class)s_place"),
+            models.UniqueConstraint(
+                fields=["item", "reviewer"],
+                condition=Q(reviewer__isnull=False),
+                name="%(app_label)s_%(class)s_one_place_each",
+            ),
+            models.CheckConstraint(
+                condition=Q(claimed_at=None, lease_until=None)
+                | Q(claimed_at__isnull=False, lease_until__isnull=False),
+                name="%(app_label)s_%(class)s_lease_with_claim",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["reviewer", "lease_until"],
+                condition=Q(finished_at=None),
+                name="claim_held",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"place {self.place} of item {self.item_id}"
+
+
+class Skip(models.Model):
+    """A reviewer passed over an item, and why. Never counted as a review."""
+
+    item = models.ForeignKey(QueueItem, models.CASCADE, related_name="skips")
+    reviewer = models.ForeignKey(User, models.CASCADE, related_name="skips")
+    reason = models.CharField(max_length=500)
+    skipped_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item", "reviewer"], name="%(app_label)s_%(class)s_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(reason=""), name="%(app_label)s_%(class)s_says_why"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} by {self.reviewer_id}"

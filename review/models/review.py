@@ -1,0 +1,108 @@
+"""Reviewers' decisions."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from feedback.models import Output, Project, Reason, User
+from review.models.queue import QueueItem
+
+
+class ReviewQuerySet(models.QuerySet["Review"]):
+    def visible_to(self, user: User) -> ReviewQuerySet:
+        """Reviews of the projects the user is a member of."""
+        return self.filter(project__memberships__user=user)
+
+    def authoritative(self) -> ReviewQuerySet:
+        """The one decision per output that counts."""
+        return self.filter(is_authoritative=True)
+
+
+class Review(models.Model):
+    """One reviewer's decision on one version of one output."""
+
+    class Verdict(models.TextChoices):
+        ACCEPT = "accept", "Good"
+        FIX = "fix", "Fix"
+        REJECT = "reject", "Reject"
+
+    class Severity(models.TextChoices):
+        MINOR = "minor", "Minor"
+        MAJOR = "major", "Major"
+        CRITICAL = "critical", "Critical"
+
+    class Route(models.TextChoices):
+        LIBRARY = "library", "Library"
+        TRAINING = "training", "Training set"
+        ISSUE = "issue", "Product issue"
+        ESCALATE = "escalate", "Escalate"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="reviews")
+    output = models.ForeignKey(Output, models.CASCADE, related_name="reviews")
+    output_version = models.PositiveIntegerField()
+    item = models.ForeignKey(
+        QueueItem, models.SET_NULL, null=True, blank=True, related_name="reviews"
+    )
+    reviewer = models.ForeignKey(User, models.PROTECT, related_name="reviews")
+    verdict = models.CharField(max_length=6, choices=Verdict.choices)
+    severity = models.CharField(max_length=8, choices=Severity.choices, blank=True)
+    confidence = models.FloatField(null=True, blank=True)
+    comment = models.TextField(blank=True)
+    correction = models.TextField(blank=True)
+    routes = ArrayField(
+        models.CharField(max_length=10, choices=Route.choices), default=list, blank=True
+    )
+    is_authoritative = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+    reasons = models.ManyToManyField(Reason, through="ReviewReason", related_name="reviews")
+
+    objects = ReviewQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item", "reviewer"],
+                condition=Q(item__isnull=False),
+                name="%(app_label)s_%(class)s_one_each",
+            ),
+            models.UniqueConstraint(
+                fields=["output"],
+                condition=Q(is_authoritative=True),
+                name="%(app_label)s_%(class)s_one_authoritative",
+            ),
+            models.CheckConstraint(
+                condition=Q(verdict__in=["accept", "fix", "reject"]),
+                name="%(app_label)s_%(class)s_verdict_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=["", "minor", "major", "critical"]),
+                name="%(app_label)s_%(class)s_severity_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence=None) | Q(confidence__gte=0, confidence__lte=1),
+                name="%(app_label)s_%(class)s_confidence_range",
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-created_at", "-id"], name="review_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} of {self.output_id} by {self.reviewer_id}"
+
+
+class ReviewReason(models.Model):
+    """One reason given in one review."""
+
+    review = models.ForeignKey(Review, models.CASCADE, related_name="review_reasons")
+    reason = models.ForeignKey(Reason, models.PROTECT, related_name="review_reasons")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["review", "reason"], name="%(app_label)s_%(class)s_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason_id} in {self.review_id}"

@@ -1,0 +1,10 @@
+"""Pages of the review package."""
+
+from django.contrib.auth import views as auth
+from django.contrib.auth.decorators import login_not_required
+from django.urls import URLPattern, path
+
+urlpatterns: list[URLPattern] = [
+    path("sign-in/", login_not_required(auth.LoginView.as_view()), name="login"),
+    path("sign-out/", auth.LogoutView.as_view(), name="logout"),
+]

@@ -1,0 +1,92 @@
+"""Makes real rows with sensible values; name only what the test is about."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from feedback.authentication import create_key
+from feedback.models import ApiKey, Feedback, Membership, Output, Project, Session, User
+from feedback.taxonomy import seed_reasons
+from review.models import Claim, Queue, QueueItem, Review
+
+NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def make_project(slug: str | None = None, **fields: Any) -> Project:
+    """A project with the default reasons."""
+    slug = slug or f"project-{next(_numbers)}"
+    project = Project.objects.create(slug=slug, name=fields.pop("name", slug.title()), **fields)
+    seed_reasons(project=project)
+    return project
+
+
+def make_user(project: Project | None = None, role: str = "curator", **fields: Any) -> User:
+    """A user with the password "secret"; a member of the project when one is given."""
+    user = User.objects.create_user(
+        username=fields.pop("username", f"user-{next(_numbers)}"), password="secret", **fields
+    )
+    if project is not None:
+        Membership.objects.create(project=project, user=user, role=role)
+    return user
+
+
+def make_key(project: Project, scopes: list[str] | None = None) -> str:
+    """The text of a live API key, with every scope unless some are named."""
+    return create_key(
+        project=project, name="test", scopes=scopes or list(ApiKey.Scope.values), by=None
+    )[1]
+
+
+def make_session(project: Project, **fields: Any) -> Session:
+    fields.setdefault("external_id", f"session-{next(_numbers)}")
+    fields.setdefault("started_at", NOW)
+    return Session.objects.create(project=project, **fields)
+
+
+def make_output(project: Project, session: Session | None = None, **fields: Any) -> Output:
+    fields.setdefault("external_id", f"output-{next(_numbers)}")
+    fields.setdefault("at", NOW)
+    fields.setdefault("query", "When did Bloom come out?")
+    fields.setdefault("text", "Bloom came out on 31 August 2018.")
+    return Output.objects.create(
+        project=project, session=session or make_session(project), **fields
+    )
+
+
+def make_feedback(output: Output, **fields: Any) -> Feedback:
+    fields.setdefault("external_id", f"feedback-{next(_numbers)}")
+    fields.setdefault("key", fields["external_id"])
+    fields.setdefault("name", "rating")
+    fields.setdefault("annotator_kind", "HUMAN")
+    fields.setdefault("at", NOW)
+    return Feedback.objects.create(
+        project=output.project, session=output.session, output=output, **fields
+    )
+
+
+def make_queue(project: Project, **fields: Any) -> Queue:
+    fields.setdefault("slug", f"queue-{next(_numbers)}")
+    fields.setdefault("name", "Everything")
+    return Queue.objects.create(project=project, **fields)
+
+
+def make_item(queue: Queue, output: Output | None = None, **fields: Any) -> QueueItem:
+    """An open item with as many places as its queue asks reviewers for."""
+    fields.setdefault("entered_at", NOW)
+    item = QueueItem.objects.create(
+        queue=queue, output=output or make_output(queue.project), **fields
+    )
+    Claim.objects.bulk_create(
+        Claim(item=item, place=place) for place in range(1, queue.reviewers_per_item + 1)
+    )
+    return item
+
+
+def make_review(output: Output, reviewer: User, **fields: Any) -> Review:
+    fields.setdefault("verdict", "fix")
+    fields.setdefault("created_at", NOW + timedelta(hours=1))
+    fields.setdefault("output_version", output.version)
+    return Review.objects.create(project=output.project, output=output, reviewer=reviewer, **fields)
