@@ -42,12 +42,10 @@ class Embedding(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["output", "part", "model"],
-                condition=Q(output__isnull=False),
                 name="%(app_label)s_%(class)s_of_output",
             ),
             models.UniqueConstraint(
                 fields=["feedback", "part", "model"],
-                condition=Q(feedback__isnull=False),
                 name="%(app_label)s_%(class)s_of_feedback",
             ),
         ]
