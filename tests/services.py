@@ -1,0 +1,37 @@
+"""A pytest plugin: throw-away PostgreSQL and Redis, up before Django reads its settings.
+
+With DATABASE_URL and REDIS_URL set, those servers are used instead.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from config import embedded
+
+_stack = ExitStack()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    os.environ["POSTIL_TESTING"] = "1"
+    os.environ.setdefault("SECRET_KEY", "only-for-tests-only-for-tests-only-for-tests")
+    if "DATABASE_URL" in os.environ and "REDIS_URL" in os.environ:
+        return
+    directory = Path(_stack.enter_context(tempfile.TemporaryDirectory(prefix="postil-test-")))
+    # PostgreSQL runs as another user when root tests, and has to get in.
+    directory.chmod(0o711)
+    urls = _stack.enter_context(
+        embedded.services(directory=directory / "data", log=lambda _: None, durable=False)
+    )
+    os.environ["DATABASE_URL"] = urls.database
+    os.environ["REDIS_URL"] = urls.redis
+
+
+def pytest_unconfigure() -> None:
+    _stack.close()
