@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, AuthorizationError, HttpError, ValidationError
 
+from curation.api import router as curation_router
 from feedback.api import router as feedback_router
 
 api = NinjaAPI(
@@ -16,6 +17,7 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
 )
 api.add_router("", feedback_router)
+api.add_router("", curation_router)
 
 
 @api.exception_handler(AuthenticationError)
@@ -45,8 +47,8 @@ def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     def path(location: tuple[object, ...]) -> str:
-        named = [str(part) for part in location if part not in {"body", "query", "path", "payload"}]
-        return ".".join(named)
+        # A body's errors name the view's argument before the field.
+        return ".".join(map(str, location[2 if location[0] == "body" else 1 :]))
 
     errors = [{"path": path(fault["loc"]), "message": fault["msg"]} for fault in error.errors]
     message = "; ".join(f"{fault['path']}: {fault['message']}" for fault in errors)

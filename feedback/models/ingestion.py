@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from django.db import models
-from django.db.models import Q
+from collections.abc import Iterable
 
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from feedback.models.output import Output
 from feedback.models.project import Project
+from feedback.models.session import Session
 
 
 class RecordType(models.TextChoices):
@@ -13,6 +17,34 @@ class RecordType(models.TextChoices):
     OUTPUT = "output", "Output"
     FEEDBACK = "feedback", "Feedback"
     SIGNAL = "signal", "Signal"
+
+
+class WaitingRecordQuerySet(models.QuerySet["WaitingRecord"]):
+    def waiting_for(
+        self, *, project: Project, refs: Iterable[tuple[str, str]]
+    ) -> WaitingRecordQuerySet:
+        """Records that wait for one of these (type, id) pairs."""
+        ids: dict[str, list[str]] = {"session": [], "output": []}
+        for kind, external_id in refs:
+            ids[kind].append(external_id)
+        return self.filter(
+            Q(waits_for_type="session", waits_for_id__in=ids["session"])
+            | Q(waits_for_type="output", waits_for_id__in=ids["output"]),
+            project=project,
+        )
+
+    def ready(self) -> WaitingRecordQuerySet:
+        """Records whose counterpart is there."""
+        sessions = Session.objects.filter(
+            project=OuterRef("project"), external_id=OuterRef("waits_for_id")
+        )
+        outputs = Output.objects.filter(
+            project=OuterRef("project"), external_id=OuterRef("waits_for_id")
+        )
+        return self.filter(
+            Q(Exists(sessions), waits_for_type="session")
+            | Q(Exists(outputs), waits_for_type="output")
+        )
 
 
 class WaitingRecord(models.Model):
@@ -30,6 +62,8 @@ class WaitingRecord(models.Model):
     waits_for_id = models.CharField(max_length=200)
     records = models.JSONField()
     received_at = models.DateTimeField()
+
+    objects = WaitingRecordQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -50,6 +84,13 @@ class WaitingRecord(models.Model):
         return f"{self.type} {self.external_id} waits for {self.waits_for_id}"
 
 
+class RejectedRecordQuerySet(models.QuerySet["RejectedRecord"]):
+    def beyond(self, *, project: Project, newest: int) -> RejectedRecordQuerySet:
+        """Up to a thousand rows older than the newest so many of the project."""
+        rows = self.filter(project=project).order_by("-received_at", "-id")
+        return self.filter(pk__in=rows.values("pk")[newest : newest + 1_000])
+
+
 class RejectedRecord(models.Model):
     """A record that was refused, kept for a while so that its sender can mend it."""
 
@@ -59,6 +100,8 @@ class RejectedRecord(models.Model):
     errors = models.JSONField()
     excerpt = models.TextField(blank=True)
     received_at = models.DateTimeField()
+
+    objects = RejectedRecordQuerySet.as_manager()
 
     class Meta:
         indexes = [models.Index(fields=["project", "-received_at", "-id"], name="rejected_by_time")]
