@@ -67,7 +67,7 @@ class ContextEntry(models.Model):
     why = models.TextField(blank=True)
     roles = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     environments = ArrayField(models.CharField(max_length=200), default=list, blank=True)
-    models_ = ArrayField(
+    for_models = ArrayField(
         models.CharField(max_length=200), default=list, blank=True, db_column="models"
     )
     output = models.ForeignKey(
@@ -143,7 +143,7 @@ class PublishedEntry(models.Model):
     why = models.TextField(blank=True)
     roles = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     environments = ArrayField(models.CharField(max_length=200), default=list, blank=True)
-    models_ = ArrayField(
+    for_models = ArrayField(
         models.CharField(max_length=200), default=list, blank=True, db_column="models"
     )
     model = models.CharField(max_length=200)

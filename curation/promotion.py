@@ -1,0 +1,160 @@
+"""Takes what a review settled into a library or a training set, with the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from curation.formats import Row, chat_prompt, faults
+from curation.models import ContextEntry, ContextLibrary, EntryKind, Example, TrainingSet
+from feedback.models import Feedback, Output, Project, User
+from review.models import Event, Review
+
+
+class PromotionError(Exception):
+    """The review cannot be promoted; the message says why."""
+
+
+class AlreadyPromotedError(PromotionError):
+    """The review is in that library or training set already."""
+
+
+def promote_to_library(
+    *,
+    review: Review,
+    library: ContextLibrary,
+    kind: str,
+    why: str,
+    by: User,
+    now: datetime | None = None,
+) -> ContextEntry:
+    """Add what a review settled to the draft of a library; it is served once published.
+
+    Raises PromotionError when the review settles nothing, AlreadyPromotedError when the library
+    has it.
+    """
+    now = now or timezone.now()
+    if kind not in EntryKind.values:
+        raise PromotionError(f"“{kind}” is not a kind of entry.")
+    answer = settled_answer(review=review, into=library.project)
+    query = review.output.query
+    if kind == EntryKind.EXAMPLE and not query.strip():
+        raise PromotionError("The output has no question, so it cannot be an example.")
+    with _once("curation_contextentry_review_once", f"“{library}” has this answer already."):
+        entry = ContextEntry.objects.create(
+            library=library,
+            kind=kind,
+            query=query,
+            answer=answer,
+            why=why,
+            output=review.output,
+            review=review,
+            created_by=by,
+            created_at=now,
+        )
+        entry.feedback.set(said_about(review.output))
+        Event.objects.create(
+            project=library.project,
+            actor=by,
+            verb="promoted",
+            target_type="context_entry",
+            target_id=entry.pk,
+            data={"review": review.pk, "library": library.pk},
+            at=now,
+        )
+    return entry
+
+
+def promote_to_training_set(
+    *, review: Review, training_set: TrainingSet, by: User, now: datetime | None = None
+) -> Example:
+    """Add what a review settled to a training set; the original is unlearnt where it was corrected.
+
+    The prompt is the system text, the earlier messages and the question. Raises PromotionError
+    when the review settles nothing or no trainer could read the example, AlreadyPromotedError
+    when the set has it.
+    """
+    now = now or timezone.now()
+    chosen = settled_answer(review=review, into=training_set.project)
+    output = review.output
+    original = reviewed_text(review)
+    row = Row(
+        prompt=chat_prompt(system=output.system, messages=output.messages, query=output.query),
+        chosen=chosen,
+        rejected=original if original.strip() != chosen.strip() else "",
+    )
+    if found := faults(row):
+        raise PromotionError(" ".join(found))
+    with _once("curation_example_review_once", f"“{training_set}” has this answer already."):
+        example = Example.objects.create(
+            training_set=training_set,
+            prompt=row.prompt,
+            chosen=row.chosen,
+            rejected=row.rejected,
+            output=output,
+            review=review,
+            created_by=by,
+            created_at=now,
+        )
+        example.feedback.set(said_about(output))
+        Event.objects.create(
+            project=training_set.project,
+            actor=by,
+            verb="promoted",
+            target_type="example",
+            target_id=example.pk,
+            data={"review": review.pk, "training_set": training_set.pk},
+            at=now,
+        )
+    return example
+
+
+def settled_answer(*, review: Review, into: Project) -> str:
+    """Return the answer a review settled on: its correction, or the text it accepted.
+
+    Raises PromotionError when there is none, when another review counts instead, or when the
+    review is another project's.
+    """
+    if review.project_id != into.pk:
+        raise PromotionError("The review belongs to another project.")
+    if not review.is_authoritative:
+        raise PromotionError("Another review of this answer counts. Promote that one.")
+    if review.correction.strip():
+        return review.correction
+    if review.verdict == Review.Verdict.REJECT:
+        raise PromotionError("The answer was rejected and not corrected. Write the better answer.")
+    if review.verdict == Review.Verdict.FIX:
+        raise PromotionError("The review asks for a fix, but holds no corrected answer.")
+    text = reviewed_text(review)
+    if not text.strip():
+        raise PromotionError("The accepted answer is empty: there is nothing to learn from it.")
+    return text
+
+
+def reviewed_text(review: Review) -> str:
+    """Return the answer as the reviewer saw it, also when the output has a newer version."""
+    if review.output_version == review.output.version:
+        return review.output.text
+    return review.output.former_versions.get(number=review.output_version).text
+
+
+def said_about(output: Output) -> list[Feedback]:
+    """Return the explicit feedback on an output, the oldest first."""
+    return list(output.feedback.explicit().order_by("at", "pk"))
+
+
+@contextmanager
+def _once(constraint: str, message: str) -> Iterator[None]:
+    """One transaction, in which the breach of the named constraint is an AlreadyPromotedError."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        cause = error.__cause__
+        if getattr(getattr(cause, "diag", None), "constraint_name", None) != constraint:
+            raise
+        raise AlreadyPromotedError(message) from error
