@@ -65,7 +65,9 @@ class Server:
 
 
 @contextmanager
-def services(*, directory: Path, log: Callable[[str], None], durable: bool = True) -> Iterator[Urls]:
+def services(
+    *, directory: Path, log: Callable[[str], None], durable: bool = True
+) -> Iterator[Urls]:
     """Run both servers with their data under `directory`, and stop them at the end.
 
     Without `durable`, nothing is forced to disk: for tests. Raises ServiceError.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from django.db import transaction
 from feedback.models import Embedding, Feedback, Output
 
 # encode() sorts by length inside one call, so hand it many texts at a time.
-BATCH_ROWS = 256
+BATCH_ROWS = 128
 
 
 class Encoder(Protocol):
@@ -76,84 +76,81 @@ def get_encoder() -> Encoder:
 def embed_pending(*, encoder: Encoder, limit: int = BATCH_ROWS) -> int:
     """Embed up to `limit` outputs and as many feedback rows that lack vectors; return how many.
 
-    Rows another worker is at are left to it. A text that already has its vector is not encoded
-    again.
+    Nothing is locked while the model works. A row whose text changed meanwhile keeps waiting; a
+    text that already has its vector is not encoded again.
     """
-    return _embed_outputs(encoder, limit) + _embed_feedback(encoder, limit)
+    return _embed(Output, "output_id", ("query", "text"), encoder, limit) + _embed(
+        Feedback, "feedback_id", ("comment", "correction"), encoder, limit
+    )
 
 
-@transaction.atomic
-def _embed_outputs(encoder: Encoder, limit: int) -> int:
+def _embed(
+    model: type[Output] | type[Feedback],
+    target: str,
+    names: tuple[str, str],
+    encoder: Encoder,
+    limit: int,
+) -> int:
     rows = list(
-        Output.objects.unembedded(model=encoder.model_id)
-        .select_for_update(skip_locked=True, no_key=True)
-        .only("id", "project_id", "query", "text")
+        model.objects.unembedded(model=encoder.model_id)
+        .only("id", "project_id", *names)
         .order_by("embedded_with", "id")[:limit]
     )
-    wanted = [
-        Embedding(project_id=row.project_id, output_id=row.pk, part=part, text_sha256=_sha(text))
-        for row in rows
-        for part, text in (("query", row.query), ("answer", row.text))
-    ]
-    texts = [text for row in rows for text in (row.query, row.text)]
-    _store(encoder, wanted, texts, unique=["output", "part", "model"])
-    Output.objects.filter(pk__in=[row.pk for row in rows]).update(embedded_with=encoder.model_id)
-    return len(rows)
-
-
-@transaction.atomic
-def _embed_feedback(encoder: Encoder, limit: int) -> int:
-    rows = list(
-        Feedback.objects.unembedded(model=encoder.model_id)
-        .select_for_update(skip_locked=True, no_key=True)
-        .only("id", "project_id", "comment", "correction")
-        .order_by("embedded_with", "id")[:limit]
-    )
-    wanted, texts = [], []
-    for row in rows:
-        for part, text in (("comment", row.comment), ("correction", row.correction)):
-            if text:
-                wanted.append(
-                    Embedding(
-                        project_id=row.project_id,
-                        feedback_id=row.pk,
-                        part=part,
-                        text_sha256=_sha(text),
-                    )
+    read = {row.pk: [getattr(row, name) for name in names] for row in rows}
+    vectors = _vectors(encoder, [text for texts in read.values() for text in texts if text])
+    with transaction.atomic():
+        still = model.objects.select_for_update(no_key=True).filter(pk__in=read).order_by("pk")
+        same = [
+            row
+            for row in still.only("id", "project_id", *names)
+            if _texts(row, names) == read[row.pk]
+        ]
+        Embedding.objects.bulk_create(
+            [
+                Embedding(
+                    **{target: row.pk},
+                    project_id=row.project_id,
+                    part=_PARTS[name],
+                    model=encoder.model_id,
+                    text_sha256=_sha(text),
+                    vector=vectors[_sha(text)],
                 )
-                texts.append(text)
-    _store(encoder, wanted, texts, unique=["feedback", "part", "model"])
-    Feedback.objects.filter(pk__in=[row.pk for row in rows]).update(embedded_with=encoder.model_id)
-    return len(rows)
+                for row in same
+                for name in names
+                if (text := getattr(row, name))
+            ],
+            update_conflicts=True,
+            unique_fields=[target, "part", "model"],
+            update_fields=["vector", "text_sha256"],
+        )
+        model.objects.filter(pk__in=[row.pk for row in same]).update(embedded_with=encoder.model_id)
+    return len(same)
 
 
-def _store(
-    encoder: Encoder, wanted: list[Embedding], texts: list[str], *, unique: list[str]
-) -> None:
-    known = dict(
-        Embedding.objects.filter(
-            model=encoder.model_id, text_sha256__in={row.text_sha256 for row in wanted}
-        ).values_list("text_sha256", "vector")
+_PARTS = {
+    "query": Embedding.Part.QUERY,
+    "text": Embedding.Part.ANSWER,
+    "comment": Embedding.Part.COMMENT,
+    "correction": Embedding.Part.CORRECTION,
+}
+
+
+def _texts(row: Output | Feedback, names: tuple[str, str]) -> list[str]:
+    return [getattr(row, name) for name in names]
+
+
+def _vectors(encoder: Encoder, texts: list[str]) -> dict[str, object]:
+    """The vector of each text by its hash; only those unknown so far are encoded."""
+    wanted = {_sha(text): text for text in texts}
+    known: dict[str, object] = dict(
+        Embedding.objects.filter(model=encoder.model_id, text_sha256__in=wanted).values_list(
+            "text_sha256", "vector"
+        )
     )
-    missing = {
-        row.text_sha256: text
-        for row, text in zip(wanted, texts, strict=True)
-        if row.text_sha256 not in known
-    }
-    known.update(zip(missing, encoder.encode(list(missing.values())), strict=True))
-    for row in wanted:
-        row.model = encoder.model_id
-        row.vector = known[row.text_sha256]
-    Embedding.objects.bulk_create(
-        _without_repeats(wanted),
-        update_conflicts=True,
-        unique_fields=unique,
-        update_fields=["vector", "text_sha256"],
-    )
-
-
-def _without_repeats(rows: Iterable[Embedding]) -> list[Embedding]:
-    return list({(row.output_id, row.feedback_id, row.part): row for row in rows}.values())
+    missing = {digest: text for digest, text in wanted.items() if digest not in known}
+    if missing:
+        known.update(zip(missing, encoder.encode(list(missing.values())), strict=True))
+    return known
 
 
 def _sha(text: str) -> str:

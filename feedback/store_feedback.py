@@ -9,7 +9,7 @@ from typing import Any
 
 from feedback import spans
 from feedback.incoming import Incoming, Outcome
-from feedback.models import Feedback, FeedbackReason, Output, Project, Reason
+from feedback.models import Embedding, Feedback, FeedbackReason, Output, Project, Reason
 from feedback.payloads import FeedbackRecord, SignalRecord
 from feedback.store_sessions import session_ids
 from feedback.upserting import upsert
@@ -125,23 +125,39 @@ def _write(
         }
         for item in items
     }
+
+    def before_change(row: Feedback, changes: dict[str, Any], _now: datetime) -> None:
+        _reset_embedding(row, changes)
+        if changes.keys() & {"span_start", "span_end"}:
+            changes["output_version"] = rows[row.key]["output_version"]
+
     upsert(
         Feedback,
         project=project,
         items=items,
-        sent=sent,
+        # A repeat of a span that fits a newer version as well stays with the one it was made on.
+        sent={key: _without(values, "output_version") for key, values in sent.items()},
         rows=rows,
         key="key",
         now=now,
         check=_faults,
-        before_change=_reset_embedding,
+        before_change=before_change,
         only={"is_implicit": is_implicit},
     )
 
 
-def _reset_embedding(_row: Feedback, changes: dict[str, Any], _now: datetime) -> None:
-    if "comment" in changes or "correction" in changes:
+def _without(values: dict[str, Any], left_out: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name != left_out}
+
+
+def _reset_embedding(row: Feedback, changes: dict[str, Any]) -> None:
+    """Have a changed text embedded again, and forget the vector of one that is gone."""
+    changed = changes.keys() & {"comment", "correction"}
+    if changed:
         changes["embedded_with"] = ""
+    emptied = [name for name in changed if not changes[name]]
+    if emptied:
+        Embedding.objects.filter(feedback=row, part__in=emptied).delete()
 
 
 def _faults(row: Feedback, sent: dict[str, Any]) -> list[Fault]:

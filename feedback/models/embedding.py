@@ -49,7 +49,10 @@ class Embedding(models.Model):
                 name="%(app_label)s_%(class)s_of_feedback",
             ),
         ]
-        indexes = [models.Index(fields=["project", "model", "part"], name="embedding_scope")]
+        indexes = [
+            models.Index(fields=["project", "model", "part"], name="embedding_scope"),
+            models.Index(fields=["text_sha256"], name="embedding_of_text"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.part} of {self.output_id or self.feedback_id}"

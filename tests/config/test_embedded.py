@@ -45,18 +45,20 @@ class TestServices:
         servers[0].process.kill()
         servers[0].process.wait()
         said: list[str] = []
-        with embedded.services(directory=directory, log=said.append) as urls:
-            with psycopg.connect(urls.database) as connection:
-                assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+        with (
+            embedded.services(directory=directory, log=said.append) as urls,
+            psycopg.connect(urls.database) as connection,
+        ):
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
         assert any("recovering" in line for line in said)
 
     def test_do_not_start_twice_on_the_same_data(self, directory: Path) -> None:
-        with embedded.services(directory=directory, log=print):
-            with (
-                pytest.raises(embedded.ServiceError, match="Another Postil is running"),
-                embedded.services(directory=directory, log=print),
-            ):
-                pass
+        with (
+            embedded.services(directory=directory, log=print),
+            pytest.raises(embedded.ServiceError, match="Another Postil is running"),
+            embedded.services(directory=directory, log=print),
+        ):
+            pass
 
     def test_say_when_the_disk_is_full(
         self, directory: Path, monkeypatch: pytest.MonkeyPatch

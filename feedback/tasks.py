@@ -1,0 +1,51 @@
+"""When the work lists of this package are looked at."""
+
+from __future__ import annotations
+
+import time
+
+from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from structlog import get_logger
+
+from feedback import ingestion
+from feedback.embedding import embed_pending, get_encoder
+
+log = get_logger()
+
+# A message only says “look now”; more than one a second from a process would say nothing new.
+RING_EVERY = 1.0
+_last_rung = [-RING_EVERY]
+
+
+@shared_task
+def embed() -> None:
+    """Embed what lacks vectors, until nothing does."""
+    encoder = get_encoder()
+    try:
+        while num_rows := embed_pending(encoder=encoder):
+            log.info("embedded", num_rows=num_rows)
+    except SoftTimeLimitExceeded:
+        embed.delay()
+
+
+@shared_task
+def join_waiting() -> None:
+    """Store what waited and can be stored now, and give up what has waited too long."""
+    now = timezone.now()
+    ingestion.join_waiting(now=now)
+    ingestion.expire(now=now)
+
+
+def ring() -> None:
+    """Ask for new rows to be embedded soon. Without a broker, the schedule finds them."""
+    now = time.monotonic()
+    if now - _last_rung[0] < RING_EVERY:
+        return
+    _last_rung[0] = now
+    try:
+        embed.apply_async(retry=False, expires=60)
+    except OperationalError:
+        log.warning("broker_unreachable")
