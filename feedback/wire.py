@@ -177,6 +177,8 @@ def _cut_depth(text: str, limit: int) -> tuple[str, str]:
             if cut_at is not None and depth == limit:
                 kept += [text[last:cut_at], f'"{word}"']
                 last, cut_at = match.end(), None
+    if cut_at is not None:
+        raise WireError(400, "The body is not JSON: a bracket is never closed.")
     return "".join([*kept, text[last:]]), word
 
 
