@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, AuthorizationError, HttpError, ValidationError
+from structlog import get_logger
 
 from curation.api import router as curation_router
 from feedback.api import router as feedback_router
+from feedback.collect_api import router as collect_router
+from review.api import router as review_router
+
+log = get_logger()
 
 api = NinjaAPI(
     title="Postil",
@@ -17,6 +23,8 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
 )
 api.add_router("", feedback_router)
+api.add_router("", collect_router)
+api.add_router("", review_router)
 api.add_router("", curation_router)
 
 
@@ -42,6 +50,15 @@ def failed(request: HttpRequest, error: HttpError) -> HttpResponse:
 def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     message = str(error) or "There is nothing here."
     return api.create_response(request, {"message": message}, status=404)
+
+
+@api.exception_handler(OperationalError)
+def unavailable(request: HttpRequest, error: OperationalError) -> HttpResponse:
+    log.error("database_unavailable", error=type(error.__cause__).__name__)
+    message = "The database does not answer. Nothing of this request was stored; send it again."
+    response = api.create_response(request, {"message": message}, status=503)
+    response["Retry-After"] = "5"
+    return response
 
 
 @api.exception_handler(ValidationError)

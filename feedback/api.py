@@ -1,171 +1,175 @@
-"""/api/v1: ingestion and reading."""
+"""/api/v1: ingestion and search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from ninja import Router, Schema
 from ninja.errors import HttpError
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from feedback import collecting, payloads, tokens, wire
+from feedback import payloads, wire
 from feedback.authentication import ApiKeyAuth
-from feedback.ingestion import Report
-from feedback.models import ApiKey, Output
+from feedback.embedding import get_encoder
+from feedback.ingestion import ingest
+from feedback.models import ApiKey, Embedding, Output
+from feedback.search import MAX_LIMIT, CursorError, Hit, search
+from feedback.tasks import ring
 
 router = Router()
 
-# What one page sends at a time is small.
-MAX_COLLECTED_BYTES = 256 * 1024
+
+class FieldError(Schema):
+    path: str
+    message: str
 
 
-class FeedbackTokenRequest(Schema):
-    model_config = ConfigDict(strict=True, extra="forbid")
+class RejectedReply(Schema):
+    """A record that was refused; `index` is its place in the request."""
 
-    output: payloads.Id
-    expires_in: Annotated[int, Field(ge=1, le=tokens.LONGEST_LIFE.total_seconds())] | None = None
-
-
-@router.post("/feedback-tokens", auth=ApiKeyAuth(ApiKey.Scope.FEEDBACK))
-def create_feedback_token(request: HttpRequest, payload: FeedbackTokenRequest) -> dict[str, str]:
-    """Make a token with which a page may send feedback and signals about this one output."""
-    project = request.auth.project  # type: ignore[attr-defined]
-    if not Output.objects.filter(project=project, external_id=payload.output).exists():
-        raise HttpError(404, "There is no such output.")
-    life = tokens.DEFAULT_LIFE
-    if payload.expires_in is not None:
-        life = timedelta(seconds=payload.expires_in)
-    expires_at = (timezone.now() + life).replace(microsecond=0)
-    token = tokens.sign(project=project, output=payload.output, expires_at=expires_at)
-    return {"token": token, "expires_at": expires_at.isoformat()}
+    index: int
+    id: str | None
+    errors: list[FieldError]
 
 
-@router.post("/collect", auth=None)
-def collect(request: HttpRequest) -> HttpResponse:
-    """Take feedback and signals from a page: `{"token", "records"}`, as JSON or text/plain."""
+class IngestReply(Schema):
+    """What became of the records: the three numbers and the rejected add up to what was sent."""
 
-    def store() -> dict[str, Any]:
-        envelope = _envelope(request, known={"token", "records"})
-        records = envelope.get("records")
-        if not isinstance(records, list):
-            raise wire.WireError(422, "records: A list of records is required.")
-        report = collecting.collect(
-            token=_token(envelope),
-            records=records,
-            origin=request.headers.get("origin"),
-            now=timezone.now(),
-        )
-        return _reply(report)
-
-    return _to_page(request, store)
+    accepted: int
+    updated: int
+    unchanged: int
+    rejected: list[RejectedReply]
 
 
-@router.post("/collect/reasons", auth=None)
-def collect_reasons(request: HttpRequest) -> HttpResponse:
-    """The project's reasons, for the page's question “What was wrong?”: send `{"token"}`."""
+class SearchHit(Schema):
+    """An output or feedback; `part` is what of it is nearest, `score` its cosine similarity."""
 
-    def read() -> dict[str, Any]:
-        reasons = collecting.reasons_for(
-            token=_token(_envelope(request, known={"token"})),
-            origin=request.headers.get("origin"),
-            now=timezone.now(),
-        )
-        return {
-            "reasons": [
-                {"slug": reason.slug, "name": reason.name, "definition": reason.definition}
-                for reason in reasons
-            ]
-        }
-
-    return _to_page(request, read)
+    type: Literal["output", "feedback"]
+    id: str
+    session: str
+    output: str | None
+    part: Embedding.Part
+    text: str
+    score: float
+    at: datetime
 
 
-@router.api_operation(["OPTIONS"], "/collect", auth=None, include_in_schema=False)
-def preflight_collect(request: HttpRequest) -> HttpResponse:
-    return _preflight(request)
+class SearchReply(Schema):
+    results: list[SearchHit]
+    next_cursor: str | None
 
 
-@router.api_operation(["OPTIONS"], "/collect/reasons", auth=None, include_in_schema=False)
-def preflight_collect_reasons(request: HttpRequest) -> HttpResponse:
-    return _preflight(request)
-
-
-def _preflight(request: HttpRequest) -> HttpResponse:
-    origin = request.headers.get("origin", "")
-    if not collecting.is_known_origin(origin):
-        response: HttpResponse = JsonResponse(
-            {"message": "No project takes feedback from this origin."}, status=403
-        )
-        response["Vary"] = "Origin"
-        return response
-    response = HttpResponse(status=204)
-    response["Access-Control-Allow-Methods"] = "POST"
-    response["Access-Control-Allow-Headers"] = "Content-Type"
-    response["Access-Control-Max-Age"] = "600"
-    return _allow(response, origin)
-
-
-def _to_page(request: HttpRequest, act: Callable[[], dict[str, Any]]) -> HttpResponse:
-    """Answer a page on another origin, faults included; a page not listed may not read why."""
-    origin = request.headers.get("origin")
-    headers: dict[str, str] = {}
-    try:
-        status, body = 200, act()
-    except tokens.TokenError as error:
-        status, body = 401, {"message": str(error)}
-    except collecting.OriginError as error:
-        status, body, origin = 403, {"message": str(error)}, None
-    except collecting.TooManyRecordsError as error:
-        status, body = 429, {"message": str(error)}
-        headers["Retry-After"] = str(error.retry_after)
-    except wire.WireError as error:
-        status, body = error.status, {"message": str(error)}
-    response = JsonResponse(body, status=status, headers=headers)
-    response["Vary"] = "Origin"
-    return response if origin is None else _allow(response, origin)
-
-
-def _allow(response: HttpResponse, origin: str) -> HttpResponse:
-    response["Access-Control-Allow-Origin"] = origin
-    response["Vary"] = "Origin"
-    return response
-
-
-def _envelope(request: HttpRequest, *, known: set[str]) -> dict[str, Any]:
-    """The request's JSON object; text/plain is as good, since it saves browsers a preflight."""
-    if int(request.headers.get("content-length") or 0) > MAX_COLLECTED_BYTES:
-        raise wire.WireError(413, f"The body is larger than {MAX_COLLECTED_BYTES:,} bytes.")
-    envelope = wire.read_envelope(request.body)
-    for name in envelope:
-        if name not in known:
-            raise wire.WireError(422, f"{name}: There is no such field.")
-    return envelope
-
-
-def _token(envelope: dict[str, Any]) -> str:
-    token = envelope.get("token")
-    if not isinstance(token, str):
-        raise tokens.TokenError("Send the feedback token as token.")
-    return token
-
-
-def _reply(report: Report) -> dict[str, Any]:
-    return {
-        "accepted": report.accepted,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "rejected": [
-            {
-                "index": rejection.index,
-                "id": rejection.id,
-                "errors": [
-                    {"path": fault.path, "message": fault.message} for fault in rejection.errors
-                ],
-            }
-            for rejection in report.rejected
-        ],
+def _documented() -> dict[str, Any]:
+    """The request body in OpenAPI's words: it is read by hand, for speed and exact errors."""
+    shapes = {
+        name: shape.model_json_schema(ref_template="#/components/schemas/{model}")
+        for name, shape in payloads.SHAPES.items()
     }
+    for schema in shapes.values():
+        definitions = schema.pop("$defs", {})
+        _inline(schema, definitions)
+    record = {"oneOf": list(shapes.values()), "discriminator": {"propertyName": "type"}}
+    envelope = {
+        "type": "object",
+        "required": ["records"],
+        "properties": {"records": {"type": "array", "maxItems": wire.MAX_RECORDS, "items": record}},
+        "additionalProperties": False,
+    }
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": envelope},
+                "application/x-ndjson": {"schema": record},
+            },
+        }
+    }
+
+
+def _inline(schema: Any, definitions: dict[str, Any]) -> None:
+    """Put definitions where they are referred to, in place."""
+    parts = list(schema.values()) if isinstance(schema, dict) else schema
+    for part in parts if isinstance(parts, list) else []:
+        if isinstance(part, dict) and "$ref" in part:
+            part.update(definitions[part.pop("$ref").rpartition("/")[2]])
+        _inline(part, definitions)
+
+
+@router.post(
+    "/ingest",
+    auth=ApiKeyAuth(ApiKey.Scope.INGEST),
+    response=IngestReply,
+    openapi_extra=_documented(),
+    summary="Send records",
+)
+def ingest_records(request: HttpRequest) -> JsonResponse:
+    """Store sessions, outputs, feedback and signals. Sending the same again changes nothing."""
+    try:
+        records = _records(request)
+    except wire.WireError as error:
+        raise HttpError(error.status, str(error)) from error
+    project = request.auth.project  # type: ignore[attr-defined]
+    report = ingest(project=project, records=records, now=timezone.now())
+    if report.accepted or report.updated:
+        ring()
+    return JsonResponse(report.to_json())
+
+
+def _records(request: HttpRequest) -> list[object]:
+    if not request.headers.get("content-length"):
+        raise wire.WireError(400, "Send the body's length as Content-Length.")
+    body = wire.unpack(
+        request.read(wire.MAX_BYTES + 1),
+        encoding=request.headers.get("content-encoding", "").strip().lower(),
+    )
+    if request.content_type == "application/json":
+        return wire.read_records(body)
+    if request.content_type == "application/x-ndjson":
+        return wire.read_lines(body)
+    raise wire.WireError(415, "Content-Type must be application/json or application/x-ndjson.")
+
+
+@router.get(
+    "/search",
+    auth=ApiKeyAuth(ApiKey.Scope.READ),
+    response=SearchReply,
+    summary="Search by meaning",
+)
+def search_by_meaning(
+    request: HttpRequest,
+    q: Annotated[str, Field(min_length=1, max_length=2_000, description="What to look for.")],
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 20,
+    cursor: Annotated[str, Field(description="next_cursor of the page before.")] = "",
+) -> SearchReply:
+    """Return outputs and feedback nearest in meaning to the query, each by its nearest part."""
+    if not q.strip():
+        raise HttpError(422, "q: Say what to look for.")
+    try:
+        page = search(
+            project=request.auth.project,  # type: ignore[attr-defined]
+            query=q,
+            encoder=get_encoder(),
+            limit=limit,
+            cursor=cursor,
+        )
+    except CursorError as error:
+        raise HttpError(422, f"cursor: {error}") from error
+    return SearchReply(results=[_hit(hit) for hit in page.hits], next_cursor=page.next_cursor)
+
+
+def _hit(hit: Hit) -> SearchHit:
+    target = hit.target
+    output = target if isinstance(target, Output) else target.output
+    return SearchHit(
+        type="output" if isinstance(target, Output) else "feedback",
+        id=target.external_id,
+        session=target.session.external_id,
+        output=output.external_id if output else None,
+        part=Embedding.Part(hit.part),
+        text=hit.text,
+        score=hit.score,
+        at=target.at,
+    )

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from feedback import storing
 from feedback.incoming import Incoming, Outcome
@@ -35,6 +35,10 @@ from feedback.wire import Fault, Unreadable
 
 # What a refused request leaves behind is capped, so that a flood cannot fill the disk.
 MAX_REJECTED_KEPT = 10_000
+# Rows are locked in one order; what still collides is a batch that lets a record wait while
+# another request joins it. PostgreSQL ends one of the two, which is then tried again.
+DEADLOCK_DETECTED = "40P01"
+DEADLOCK_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ class Report:
     unchanged: int = 0
     rejected: list[Rejection] = field(default_factory=list)
 
+    def to_json(self) -> dict[str, Any]:
+        """The report as the API replies it."""
+        return asdict(self)
+
 
 def ingest(
     *,
@@ -70,15 +78,28 @@ def ingest(
     name nor change a row that came another way. Raises nothing for a faulty record: it is in the
     report, and among the project's rejected records.
     """
-    report = Report()
-    incoming, refused = _read(project, records, collected_for, report)
-    with transaction.atomic():
-        for batch in _without_repeats(incoming):
-            storing.store(project=project, batch=batch, now=now)
-        _tell(incoming, refused, report)
-        _keep_rejected(project, refused, now)
+    for attempts_left in reversed(range(DEADLOCK_ATTEMPTS)):
+        try:
+            report, incoming = _store(project, records, now, collected_for)
+            break
+        except OperationalError as error:
+            sqlstate = getattr(error.__cause__, "sqlstate", None)
+            if sqlstate != DEADLOCK_DETECTED or attempts_left == 0:
+                raise
     _join_after(project, incoming, now)
     return report
+
+
+@transaction.atomic
+def _store(
+    project: Project, records: Sequence[object], now: datetime, collected_for: str | None
+) -> tuple[Report, list[Incoming[Record]]]:
+    incoming, refused = _read(records, collected_for)
+    for batch in _without_repeats(incoming):
+        storing.store(project=project, batch=batch, now=now)
+    report = _tell(incoming, refused)
+    _keep_rejected(project, refused, now)
+    return report, incoming
 
 
 def join_waiting(*, now: datetime, limit: int = 1_000) -> int:
@@ -132,10 +153,7 @@ Refused = tuple[int, object, list[Fault]]
 
 
 def _read(
-    project: Project,
-    records: Sequence[object],
-    collected_for: str | None,
-    report: Report,
+    records: Sequence[object], collected_for: str | None
 ) -> tuple[list[Incoming[Record]], list[Refused]]:
     incoming: list[Incoming[Record]] = []
     refused: list[Refused] = []
@@ -220,7 +238,8 @@ def _without_repeats(incoming: list[Incoming[Record]]) -> list[list[Incoming[Rec
     return parts
 
 
-def _tell(incoming: list[Incoming[Record]], refused: list[Refused], report: Report) -> None:
+def _tell(incoming: list[Incoming[Record]], refused: list[Refused]) -> Report:
+    report = Report()
     for item in incoming:
         if item.faults:
             refused.append((item.index, item.raw, item.faults))
@@ -232,6 +251,7 @@ def _tell(incoming: list[Incoming[Record]], refused: list[Refused], report: Repo
             report.unchanged += 1
     for index, raw, faults in sorted(refused, key=lambda one: one[0]):
         report.rejected.append(Rejection(index, _text_field(raw, "id"), faults))
+    return report
 
 
 def _keep_rejected(project: Project, refused: Sequence[Refused], now: datetime) -> None:

@@ -69,7 +69,8 @@ class Command(BaseCommand):
         for rejection in report.rejected:
             for fault in rejection.errors:
                 where = f"line {numbers[rejection.index]}, {rejection.id or 'no id'}"
-                self.stderr.write(f"{where}: {fault.path}: {fault.message}")
+                path = f"{fault.path}: " if fault.path else ""
+                self.stderr.write(f"{where}: {path}{fault.message}")
 
 
 def _lines(raw: BinaryIO, *, is_compressed: bool) -> Iterator[bytes]:

@@ -1,0 +1,118 @@
+"""/api/v1: whole trails, with what people think of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from ninja import Router
+from ninja.errors import HttpError
+
+from feedback.authentication import ApiKeyAuth
+from feedback.models import ApiKey, Feedback, Output, Project, Session
+from feedback.records import feedback_record, output_record, session_record
+from review.models import Annotation, Review
+
+router = Router()
+
+# Of what happened at one moment, an answer comes before what is said about it.
+_ORDER = {"output": 0, "signal": 1, "feedback": 2, "annotation": 3, "review": 4}
+
+
+@router.get(
+    "/sessions/{path:session}", auth=ApiKeyAuth(ApiKey.Scope.READ), summary="Read a session"
+)
+def read_session(request: HttpRequest, session: str) -> dict[str, Any]:
+    """Return a session and its `trail`: outputs, feedback, signals, annotations and reviews."""
+    project: Project = request.auth.project  # type: ignore[attr-defined]
+    row = (
+        Session.objects.filter(project=project, external_id=_id(session))
+        .prefetch_related("tags")
+        .first()
+    )
+    if row is None:
+        raise HttpError(404, "There is no such session.")
+    outputs = row.outputs.all()
+    trail = [output_record(output) for output in outputs.select_related("session")]
+    trail += _about(row.feedback.all(), outputs)
+    return {**session_record(row), "trail": sorted(trail, key=_moment)}
+
+
+@router.get("/outputs/{path:output}", auth=ApiKeyAuth(ApiKey.Scope.READ), summary="Read an output")
+def read_output(request: HttpRequest, output: str) -> dict[str, Any]:
+    """Return an output, its former `versions`, and the `trail` of what was said about it."""
+    project: Project = request.auth.project  # type: ignore[attr-defined]
+    outputs = Output.objects.filter(project=project, external_id=_id(output))
+    row = outputs.select_related("session").first()
+    if row is None:
+        raise HttpError(404, "There is no such output.")
+    versions = row.former_versions.order_by("number").values("number", "text", "superseded_at")
+    trail = sorted(_about(row.feedback.all(), outputs), key=_moment)
+    return {**output_record(row), "versions": list(versions), "trail": trail}
+
+
+def _id(value: str) -> str:
+    """The id, or one that nothing has: PostgreSQL takes no NUL."""
+    return "" if "\x00" in value else value
+
+
+def _about(feedback: QuerySet[Feedback], outputs: QuerySet[Output]) -> list[dict[str, Any]]:
+    said = feedback.select_related("session", "output").prefetch_related("reasons")
+    annotations = Annotation.objects.filter(output__in=outputs).select_related(
+        "output", "author", "reason"
+    )
+    reviews = (
+        Review.objects.filter(output__in=outputs)
+        .select_related("output", "reviewer")
+        .prefetch_related("reasons")
+    )
+    return [
+        *map(feedback_record, said),
+        *map(_annotation_record, annotations),
+        *map(_review_record, reviews),
+    ]
+
+
+def _annotation_record(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "type": "annotation",
+        "id": annotation.pk,
+        "output": annotation.output.external_id,
+        "output_version": annotation.output_version,
+        "author": annotation.author.get_username(),
+        "reason": annotation.reason.slug if annotation.reason else None,
+        "comment": annotation.comment or None,
+        "replacement": annotation.replacement,
+        "exact": annotation.exact,
+        "span": {
+            "start": annotation.source_start,
+            "end": annotation.source_end,
+            "unit": "codepoint",
+        },
+        "at": annotation.created_at,
+    }
+
+
+def _review_record(review: Review) -> dict[str, Any]:
+    return {
+        "type": "review",
+        "id": review.pk,
+        "output": review.output.external_id,
+        "output_version": review.output_version,
+        "reviewer": review.reviewer.get_username(),
+        "verdict": review.verdict,
+        "severity": review.severity or None,
+        "confidence": review.confidence,
+        "reasons": [reason.slug for reason in review.reasons.all()],
+        "comment": review.comment or None,
+        "correction": review.correction or None,
+        "routes": review.routes,
+        "counts": review.is_authoritative,
+        "at": review.created_at,
+    }
+
+
+def _moment(record: dict[str, Any]) -> tuple[datetime, int, str]:
+    return record["at"], _ORDER[record["type"]], str(record["id"])

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+
+from feedback.models import Project
+from tests.factories import (
+    NOW,
+    make_feedback,
+    make_key,
+    make_output,
+    make_project,
+    make_review,
+    make_session,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+NASTY = "a/b?c=%20#\N{ROCKET} //x"
+
+
+def read(client: Client, key: str, kind: str, identifier: str) -> Any:
+    address = f"/api/v1/{kind}/{quote(identifier, safe='')}"
+    return client.get(address, headers={"authorization": f"Bearer {key}"})
+
+
+class TestReadSession:
+    def test_gives_the_whole_trail_in_order(self, client: Client, project: Project) -> None:
+        session = make_session(project, external_id=NASTY, user_external_id="u", user_role="r")
+        first = make_output(project, session, external_id="1", system="Be kind.")
+        make_output(project, session, external_id="2", at=NOW + timedelta(minutes=2))
+        make_feedback(first, external_id="f", at=NOW, comment="No.")
+        make_feedback(
+            first, external_id="c", name="copy", is_implicit=True, at=NOW + timedelta(minutes=1)
+        )
+        make_review(first, make_user(project, username="ann"), correction="Yes.")
+        reply = read(client, make_key(project), "sessions", NASTY).json()
+        assert (reply["id"], reply["user"]) == (NASTY, {"id": "u", "role": "r"})
+        assert [(one["type"], one["id"]) for one in reply["trail"]][:4] == [
+            ("output", "1"),
+            ("feedback", "f"),
+            ("signal", "c"),
+            ("output", "2"),
+        ]
+        assert reply["trail"][0]["context"]["system"] == "Be kind."
+        review = reply["trail"][4]
+        assert (review["verdict"], review["reviewer"], review["correction"]) == (
+            "fix",
+            "ann",
+            "Yes.",
+        )
+
+    def test_costs_the_same_for_a_long_session(
+        self, client: Client, project: Project, django_assert_max_num_queries: Any
+    ) -> None:
+        session = make_session(project, external_id="s")
+        reviewer = make_user(project)
+        for _ in range(12):
+            output = make_output(project, session)
+            make_feedback(output)
+            make_review(output, reviewer)
+        key = make_key(project)
+        with django_assert_max_num_queries(10):
+            assert len(read(client, key, "sessions", "s").json()["trail"]) == 36
+
+
+class TestReadOutput:
+    def test_gives_former_versions(self, client: Client, project: Project) -> None:
+        output = make_output(project, external_id=NASTY, version=2)
+        output.former_versions.create(number=1, text="Before", superseded_at=NOW)
+        reply = read(client, make_key(project), "outputs", NASTY).json()
+        assert reply["id"] == NASTY
+        assert [(one["number"], one["text"]) for one in reply["versions"]] == [(1, "Before")]
+
+
+class TestAccess:
+    @pytest.mark.parametrize("kind", ["sessions", "outputs"])
+    def test_is_for_the_project_s_readers(
+        self, client: Client, project: Project, kind: str
+    ) -> None:
+        session = make_session(project, external_id="x")
+        make_output(project, session, external_id="x")
+        assert read(client, make_key(project), kind, "x").status_code == 200
+        assert read(client, make_key(make_project()), kind, "x").status_code == 404
+        assert read(client, make_key(project, ["ingest"]), kind, "x").status_code == 403
+        assert read(client, "", kind, "x").status_code == 401
+        assert read(client, make_key(project), kind, "x\x00").status_code == 404
