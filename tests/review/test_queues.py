@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from feedback.models import Project
+from review import queues
+from review.models import Claim, Event, Queue, QueueItem, Skip
+from tests.factories import (
+    NOW,
+    make_feedback,
+    make_item,
+    make_output,
+    make_project,
+    make_queue,
+    make_review,
+    make_user,
+)
+
+LATER = NOW + timedelta(seconds=901)
+
+
+class TestCreateQueue:
+    def test_keeps_the_filter_and_puts_matching_outputs_in(self, project: Project) -> None:
+        by = make_user(project)
+        wanted = make_output(project, model_version="1.4")
+        make_output(project, model_version="1.3")
+        queue = queues.create_queue(
+            project=project,
+            name="New in 1.4",
+            filter={"model_version": "1.4", "reason": ""},
+            by=by,
+            now=NOW,
+        )
+        assert (queue.slug, queue.filter) == ("new-in-14", {"model_version": "1.4"})
+        assert [item.output for item in queue.items.all()] == [wanted]
+        assert Event.objects.get(target_type="queue").actor == by
+
+    def test_a_second_queue_of_one_name_gets_a_slug_of_its_own(self, project: Project) -> None:
+        slugs = [
+            queues.create_queue(project=project, name=name, filter={}, by=None, now=NOW).slug
+            for name in ("Audit", "Audit", "検査")
+        ]
+        assert slugs == ["audit", "audit-2", "queue"]
+
+    @pytest.mark.parametrize(
+        ("path", "change"),
+        [
+            ("name", {"name": " "}),
+            ("name", {"name": "a" * 121}),
+            ("name", {"name": "a\x00"}),
+            ("lease_seconds", {"lease_seconds": 59}),
+            ("reviewers_per_item", {"reviewers_per_item": 0}),
+            ("reviewers_per_item", {"reviewers_per_item": 21}),
+            ("since", {"filter": {"since": "yesterday"}}),
+            ("password", {"filter": {"password": "a"}}),
+        ],
+    )
+    def test_names_the_field_that_is_not_valid(
+        self, project: Project, path: str, change: dict[str, object]
+    ) -> None:
+        asked: dict[str, object] = {"name": "Audit", "filter": {}, "project": project}
+        with pytest.raises(queues.QueueError) as error:
+            queues.create_queue(**{**asked, **change}, by=None, now=NOW)  # type: ignore[arg-type]
+        assert error.value.path == path
+        assert not Queue.objects.exists()
+
+
+class TestFeed:
+    def test_gives_every_item_as_many_places_as_reviewers_are_asked_for(
+        self, project: Project
+    ) -> None:
+        queue = make_queue(project, reviewers_per_item=3)
+        make_output(project)
+        assert queues.feed(queue=queue, now=NOW) == 1
+        assert list(Claim.objects.order_by("place").values_list("place", "fence")) == [
+            (1, 0),
+            (2, 0),
+            (3, 0),
+        ]
+
+    def test_priority_is_the_sum_of_its_stored_parts(self, project: Project) -> None:
+        output = make_output(project, confidence=0.3)
+        make_feedback(output, score=-1, correction="Bloom came out in 2018.")
+        make_feedback(output, name="rephrase", is_implicit=True)
+        reason = make_feedback(output, name="error").feedback_reasons
+        reason.create(reason=project.taxonomies.get().reasons.get(slug="unsafe"))
+        queues.feed(queue=make_queue(project), now=NOW)
+        item = QueueItem.objects.get()
+        assert [(part["name"], part["value"]) for part in item.priority_parts] == [
+            ("reasons", 28),
+            ("rated_down", 18),
+            ("correction", 12),
+            ("signals", 8),
+            ("unsure", 4),
+        ]
+        assert item.priority == 70
+
+    def test_a_second_feed_adds_only_what_is_new(self, project: Project) -> None:
+        queue = make_queue(project)
+        make_output(project)
+        assert queues.feed(queue=queue, now=NOW) == 1
+        before = QueueItem.objects.get()
+        make_output(project)
+        assert queues.feed(queue=queue, now=LATER) == 1
+        assert queues.feed(queue=queue, now=LATER) == 0
+        assert QueueItem.objects.get(pk=before.pk).entered_at == NOW
+        assert Claim.objects.count() == 2
+
+    def test_leaves_other_projects_and_other_outputs_alone(self, project: Project) -> None:
+        make_output(make_project())
+        make_output(project, model="other")
+        queue = make_queue(project, filter={"model": "almanac"})
+        assert queues.feed(queue=queue, now=NOW) == 0
+
+    def test_goes_on_beyond_one_chunk(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queues, "FEED_ROWS", 2)
+        for _ in range(5):
+            make_output(project)
+        assert queues.feed(queue=make_queue(project), now=NOW) == 5
+
+    def test_takes_as_many_queries_for_many_outputs_as_for_one(
+        self, project: Project, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        queue = make_queue(project)
+        for _ in range(40):
+            make_feedback(make_output(project), score=-1)
+        with django_assert_num_queries(12):
+            assert queues.feed(queue=queue, now=NOW) == 40
+
+    def test_feed_all_feeds_every_queue(self, project: Project) -> None:
+        make_queue(project)
+        make_queue(project)
+        make_output(project)
+        assert queues.feed_all(now=NOW) == 2
+
+
+class TestClaimNext:
+    def test_hands_out_the_most_urgent_item_first(self, project: Project) -> None:
+        queue, by = make_queue(project, lease_seconds=600), make_user(project)
+        make_item(queue, priority=10)
+        urgent = make_item(queue, priority=90)
+        held = queues.claim_next(queue=queue, by=by, now=NOW)
+        assert held is not None
+        assert (held.item, held.reviewer, held.fence) == (urgent, by, 1)
+        assert held.lease_until == NOW + timedelta(minutes=10)
+
+    def test_gives_a_reviewer_the_item_they_hold_already(self, project: Project) -> None:
+        queue, by = make_queue(project), make_user(project)
+        make_item(queue, priority=10)
+        first = queues.claim_next(queue=queue, by=by, now=NOW)
+        make_item(queue, priority=90)
+        assert queues.claim_next(queue=queue, by=by, now=NOW) == first
+
+    def test_skips_an_item_another_reviewer_holds(self, project: Project) -> None:
+        queue = make_queue(project)
+        make_item(queue, priority=90)
+        left = make_item(queue, priority=10)
+        queues.claim_next(queue=queue, by=make_user(project), now=NOW)
+        other = queues.claim_next(queue=queue, by=make_user(project), now=NOW)
+        assert other is not None
+        assert other.item == left
+        assert queues.claim_next(queue=queue, by=make_user(project), now=NOW) is None
+
+    def test_hands_out_a_place_whose_lease_ran_out_with_a_higher_fence(
+        self, project: Project
+    ) -> None:
+        queue, slow, other = make_queue(project), make_user(project), make_user(project)
+        item = make_item(queue)
+        lost = queues.claim_next(queue=queue, by=slow, now=NOW)
+        again = queues.claim_next(queue=queue, by=other, now=LATER)
+        assert lost is not None
+        assert again is not None
+        assert (again.pk, again.fence, again.reviewer) == (lost.pk, lost.fence + 1, other)
+        with pytest.raises(queues.LeaseLostError):
+            queues.renew(item=item, by=slow, fence=lost.fence, now=LATER)
+
+    def test_never_hands_out_what_the_reviewer_reviewed_or_skipped(self, project: Project) -> None:
+        queue, by = make_queue(project, reviewers_per_item=2), make_user(project)
+        reviewed = make_item(queue)
+        make_review(reviewed.output, by, item=reviewed)
+        queues.skip(item=make_item(queue), by=by, reason="Not my field", now=NOW)
+        assert queues.claim_next(queue=queue, by=by, now=NOW) is None
+
+    def test_never_gives_one_reviewer_two_places_on_an_item(self, project: Project) -> None:
+        queue, by = make_queue(project, reviewers_per_item=2), make_user(project)
+        item = make_item(queue)
+        Claim.objects.filter(item=item, place=1).update(
+            reviewer=by, fence=1, claimed_at=NOW, lease_until=NOW, finished_at=NOW
+        )
+        assert queues.claim_next(queue=queue, by=by, now=LATER) is None
+        assert queues.claim_next(queue=queue, by=make_user(project), now=LATER) is not None
+
+    def test_two_reviewers_share_an_item_that_asks_for_two(self, project: Project) -> None:
+        queue = make_queue(project, reviewers_per_item=2)
+        make_item(queue)
+        places = [queues.claim_next(queue=queue, by=make_user(project), now=NOW) for _ in range(3)]
+        assert [place and place.place for place in places] == [1, 2, None]
+
+    def test_leaves_done_items_and_other_queues_alone(self, project: Project) -> None:
+        queue = make_queue(project)
+        make_item(queue, status="done", closed_at=NOW)
+        make_item(make_queue(project))
+        assert queues.claim_next(queue=queue, by=make_user(project), now=NOW) is None
+
+
+class TestClaim:
+    def test_hands_out_the_item_asked_for(self, project: Project) -> None:
+        queue, by = make_queue(project), make_user(project)
+        make_item(queue, priority=90)
+        item = make_item(queue)
+        held = queues.claim(item=item, by=by, now=NOW)
+        assert (held.item, held.fence) == (item, 1)
+        assert queues.claim(item=item, by=by, now=NOW) == held
+
+    def test_says_who_holds_an_item(self, project: Project) -> None:
+        item, holder = make_item(make_queue(project)), make_user(project)
+        queues.claim(item=item, by=holder, now=NOW)
+        with pytest.raises(queues.HeldError) as error:
+            queues.claim(item=item, by=make_user(project), now=NOW)
+        assert error.value.claim.reviewer == holder
+
+    def test_takes_over_a_place_whose_lease_ran_out(self, project: Project) -> None:
+        item = make_item(make_queue(project))
+        queues.claim(item=item, by=make_user(project), now=NOW)
+        assert queues.claim(item=item, by=make_user(project), now=LATER).fence == 2
+
+    def test_refuses_an_item_that_needs_no_review_of_this_reviewer(self, project: Project) -> None:
+        by = make_user(project)
+        done = make_item(make_queue(project), status="done", closed_at=NOW)
+        done.claims.update(finished_at=NOW)
+        reviewed = make_item(make_queue(project))
+        make_review(reviewed.output, by, item=reviewed)
+        for item in (done, reviewed):
+            with pytest.raises(queues.DoneError):
+                queues.claim(item=item, by=by, now=NOW)
+
+
+class TestRenew:
+    def test_starts_the_lease_anew(self, project: Project) -> None:
+        item, by = make_item(make_queue(project)), make_user(project)
+        held = queues.claim(item=item, by=by, now=NOW)
+        renewed = queues.renew(item=item, by=by, fence=held.fence, now=LATER)
+        assert (renewed.lease_until, renewed.fence) == (LATER + timedelta(seconds=900), 1)
+
+    def test_refuses_another_reviewer_and_another_fence(self, project: Project) -> None:
+        item, by = make_item(make_queue(project)), make_user(project)
+        queues.claim(item=item, by=by, now=NOW)
+        for who, fence in ((make_user(project), 1), (by, 0), (by, 2)):
+            with pytest.raises(queues.LeaseLostError):
+                queues.renew(item=item, by=who, fence=fence, now=NOW)
+
+
+class TestRelease:
+    def test_gives_the_place_back_and_keeps_the_fence_growing(self, project: Project) -> None:
+        item, by = make_item(make_queue(project)), make_user(project)
+        held = queues.claim(item=item, by=by, now=NOW)
+        queues.release(item=item, by=by, fence=held.fence, now=NOW)
+        with pytest.raises(queues.LeaseLostError):
+            queues.release(item=item, by=by, fence=held.fence, now=NOW)
+        assert queues.claim(item=item, by=make_user(project), now=NOW).fence == 2
+
+
+class TestSkip:
+    def test_gives_the_hold_back_to_others(self, project: Project) -> None:
+        queue, by = make_queue(project), make_user(project)
+        item = make_item(queue)
+        queues.claim_next(queue=queue, by=by, now=NOW)
+        queues.skip(item=item, by=by, reason=" Not my field ", now=NOW)
+        assert Skip.objects.get().reason == "Not my field"
+        assert queues.claim_next(queue=queue, by=by, now=NOW) is None
+        assert queues.claim_next(queue=queue, by=make_user(project), now=NOW) is not None
+
+    def test_asks_for_a_reason(self, project: Project) -> None:
+        item = make_item(make_queue(project))
+        with pytest.raises(queues.QueueError) as error:
+            queues.skip(item=item, by=make_user(project), reason=" ", now=NOW)
+        assert error.value.path == "reason"
+
+    def test_leaves_other_reviewers_holds_alone(self, project: Project) -> None:
+        item, holder = make_item(make_queue(project)), make_user(project)
+        held = queues.claim(item=item, by=holder, now=NOW)
+        queues.skip(item=item, by=make_user(project), reason="Long", now=NOW)
+        assert queues.renew(item=item, by=holder, fence=held.fence, now=NOW).reviewer == holder
