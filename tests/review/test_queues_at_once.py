@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
-from typing import TypeVar
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from feedback.models import User
 from review import queues
 from review.models import Claim, Queue, QueueItem
 from review.models.queue import ClaimQuerySet
 from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-T = TypeVar("T")
-
-
-def at_once(*acts: Callable[[], T]) -> list[T]:
-    """Run each act in a thread, hence on a connection, of its own."""
-
-    def run(act: Callable[[], T]) -> T:
-        try:
-            return act()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(run, acts))
 
 
 def claims_held_open(queue: Queue, reviewers: Sequence[User]) -> list[int | None]:

@@ -1,0 +1,172 @@
+"""Decisions on outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from math import isnan
+
+from django.db import transaction
+
+from feedback.models import Output, Reason, User
+from review.models import Claim, Event, QueueItem, Review
+from review.queues import LeaseLostError, locked_place
+
+__all__ = ["AlreadyReviewedError", "LeaseLostError", "VerdictError", "submit_review"]
+
+LONGEST_COMMENT = 20_000
+LONGEST_CORRECTION = 200_000
+
+
+class VerdictError(ValueError):
+    """A decision that cannot stand; `path` names the field."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
+
+
+class AlreadyReviewedError(Exception):
+    """The reviewer has decided on this item before; `review` is that decision."""
+
+    def __init__(self, review: Review) -> None:
+        super().__init__("You have reviewed this item.")
+        self.review = review
+
+
+@transaction.atomic
+def submit_review(
+    *,
+    item: QueueItem,
+    by: User,
+    fence: int,
+    verdict: str,
+    now: datetime,
+    severity: str = "",
+    confidence: float | None = None,
+    comment: str = "",
+    correction: str = "",
+    reasons: Sequence[str] = (),
+    routes: Sequence[str] = (),
+    version: int | None = None,
+) -> Review:
+    """Store the decision, finish the reviewer's place, and the item with its last place.
+
+    `reasons` are slugs of the current taxonomy; `version` is the version of the answer that was
+    judged, the current one by default. A correction that equals the answer is dropped. The first
+    review of an output counts, until one of a newer version comes.
+
+    Raises LeaseLostError when the place was handed on, AlreadyReviewedError after an earlier
+    submit, VerdictError naming the field that cannot stand.
+    """
+    try:
+        place = locked_place(item=item, by=by, fence=fence)
+    except LeaseLostError:
+        if earlier := Review.objects.filter(item=item, reviewer=by).first():
+            raise AlreadyReviewedError(earlier) from None
+        raise
+    # Reviews of one output are stored one after the other: the next one sees this one.
+    output = Output.objects.select_for_update(no_key=True).get(pk=item.output_id)
+    version = version or output.version
+    review = Review(
+        project_id=output.project_id,
+        output=output,
+        output_version=version,
+        item=item,
+        reviewer=by,
+        verdict=_known("verdict", verdict, Review.Verdict.values, "Choose a verdict."),
+        severity=severity and _known("severity", severity, Review.Severity.values),
+        confidence=_confidence(confidence),
+        comment=_text("comment", comment, LONGEST_COMMENT),
+        correction=_correction(correction, answer=_answer(output, version)),
+        routes=[_known("routes", route, Review.Route.values) for route in dict.fromkeys(routes)],
+        created_at=now,
+    )
+    given = _reasons(output.project_id, reasons)
+    _check_grounds(review, given)
+    review.is_authoritative = _supersedes(review)
+    review.save()
+    review.reasons.set(given)
+    _finish(place, now)
+    Event.objects.create(
+        project_id=output.project_id,
+        actor=by,
+        verb="reviewed",
+        target_type="review",
+        target_id=review.pk,
+        data={"item": item.pk, "output": output.pk, "verdict": review.verdict},
+        at=now,
+    )
+    return review
+
+
+def _supersedes(review: Review) -> bool:
+    """Whether the review counts from now on; takes the mark from the one that counted so far."""
+    counts = Review.objects.authoritative().filter(output=review.output)
+    counts.filter(output_version__lt=review.output_version).update(is_authoritative=False)
+    return not counts.exists()
+
+
+def _finish(place: Claim, now: datetime) -> None:
+    place.finished_at = now
+    place.save(update_fields=["finished_at"])
+    if not Claim.objects.filter(item=place.item_id, finished_at=None).exists():
+        QueueItem.objects.open().filter(pk=place.item_id).update(
+            status=QueueItem.Status.DONE, closed_at=now
+        )
+
+
+def _check_grounds(review: Review, given: Sequence[Reason]) -> None:
+    if review.verdict == Review.Verdict.ACCEPT:
+        if review.correction:
+            raise VerdictError("correction", "A good answer needs no correction. Choose Fix.")
+    elif not given and not review.comment:
+        raise VerdictError("reasons", "Give at least one reason, or a comment.")
+
+
+def _answer(output: Output, version: int) -> str:
+    if version == output.version:
+        return output.text
+    former = output.former_versions.filter(number=version).first()
+    if former is None:
+        raise VerdictError("version", f"The answer has no version {version}.")
+    return former.text
+
+
+def _reasons(project_id: int, slugs: Sequence[str]) -> list[Reason]:
+    known = {
+        reason.slug: reason
+        for reason in Reason.objects.current().filter(taxonomy__project=project_id)
+    }
+    if set(slugs) - set(known):
+        raise VerdictError("reasons", f"Give some of {', '.join(known)}.")
+    return [known[slug] for slug in dict.fromkeys(slugs)]
+
+
+def _known(path: str, value: str, values: Sequence[str], missing: str = "") -> str:
+    if value not in values:
+        raise VerdictError(path, missing or f"Give one of {', '.join(values)}.")
+    return value
+
+
+def _confidence(value: float | None) -> float | None:
+    if value is not None and (isnan(value) or not 0 <= value <= 1):
+        raise VerdictError("confidence", "Give a number from 0 to 1.")
+    return value
+
+
+def _correction(text: str, *, answer: str) -> str:
+    text = _text("correction", text, LONGEST_CORRECTION)
+    return "" if text.strip() == _lines(answer).strip() else text
+
+
+def _text(path: str, text: str, longest: int) -> str:
+    if "\x00" in text or len(text) > longest:
+        raise VerdictError(path, f"Give at most {longest:,} printable characters.")
+    return _lines(text) if text.strip() else ""
+
+
+def _lines(text: str) -> str:
+    """Line ends as answers have them: browsers send a text field's as CR LF."""
+    return text.replace("\r\n", "\n")
