@@ -1,3 +1,5 @@
+# Two commands are the contract: `make run` and `make test`. Each installs what it needs.
+
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -5,17 +7,18 @@ PORT ?= 8000
 ARGS ?=
 ONLY ?=
 
-# What the checks need and do not connect to.
+# The checks read settings, but connect to nothing.
 CHECK_ENV = SECRET_KEY=only-for-checks-only-for-checks-only DATABASE_URL=postgresql://127.0.0.1/none \
 	REDIS_URL=redis://127.0.0.1/0
 
 .PHONY: run test check fix bench shell clean
+.DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
-	@exec $(BIN)/python manage.py up --port $(PORT)
+	@exec $(BIN)/python -m config.up --port $(PORT)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m tests.browser.chromium
 	$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.installed-dev
@@ -26,7 +29,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/djlint templates --lint --quiet
 	$(BIN)/python -m tests.typescript
 	$(CHECK_ENV) $(BIN)/python manage.py check
-	$(CHECK_ENV) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(CHECK_ENV) $(BIN)/python -W ignore manage.py makemigrations --check --dry-run
 
 fix: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
@@ -35,8 +38,29 @@ fix: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench $(ONLY)
 
+# Of the Postil that runs here.
 shell: $(VENV)/.installed
-	$(BIN)/python manage.py up --then shell
+	@$(BIN)/python manage.py shell
 
 clean:
-	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Postil needs Python 3.11 or newer: make run PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# Torch alone and first: what is installed later then takes the build that is there.
+$(VENV)/.torch: $(VENV)/.python
+	@echo "Installing PyTorch and the rest; the first time this takes a few minutes."
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed

@@ -64,10 +64,18 @@ class Server:
                 self.process.wait()
 
 
+@dataclass(frozen=True)
+class Running:
+    """Both servers, started."""
+
+    urls: Urls
+    servers: list[Server]
+
+
 @contextmanager
 def services(
     *, directory: Path, log: Callable[[str], None], durable: bool = True
-) -> Iterator[Urls]:
+) -> Iterator[Running]:
     """Run both servers with their data under `directory`, and stop them at the end.
 
     Without `durable`, nothing is forced to disk: for tests. Raises ServiceError.
@@ -77,7 +85,7 @@ def services(
     try:
         database = start_postgres(directory / "postgres", log=log, servers=servers, durable=durable)
         broker = start_redis(directory / "redis", log=log, servers=servers, durable=durable)
-        yield Urls(database=database, redis=broker)
+        yield Running(Urls(database=database, redis=broker), servers)
     finally:
         for server in reversed(servers):
             server.stop()

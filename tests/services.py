@@ -26,9 +26,10 @@ def pytest_load_initial_conftests() -> None:
     directory = Path(_stack.enter_context(tempfile.TemporaryDirectory(prefix="postil-test-")))
     # PostgreSQL runs as another user when root tests, and has to get in.
     directory.chmod(0o711)
-    urls = _stack.enter_context(
+    running = _stack.enter_context(
         embedded.services(directory=directory / "data", log=lambda _: None, durable=False)
     )
+    urls = running.urls
     os.environ["DATABASE_URL"] = urls.database
     os.environ["REDIS_URL"] = urls.redis
 

@@ -16,23 +16,25 @@ def directory(tmp_path: Path) -> Path:
 
 class TestServices:
     def test_keep_their_data_from_one_start_to_the_next(self, directory: Path) -> None:
-        with embedded.services(directory=directory, log=print) as urls:
-            with psycopg.connect(urls.database) as connection:
+        with embedded.services(directory=directory, log=print) as running:
+            with psycopg.connect(running.urls.database) as connection:
                 connection.execute("CREATE EXTENSION vector")
                 connection.execute("CREATE TABLE kept (v vector(2))")
                 connection.execute("INSERT INTO kept VALUES ('[1,2]')")
-            redis.Redis.from_url(urls.redis).set("kept", "too")
-        with embedded.services(directory=directory, log=print) as urls:
-            with psycopg.connect(urls.database) as connection:
+            redis.Redis.from_url(running.urls.redis).set("kept", "too")
+        with embedded.services(directory=directory, log=print) as running:
+            with psycopg.connect(running.urls.database) as connection:
                 assert connection.execute("SELECT v::text FROM kept").fetchall() == [("[1,2]",)]
-            assert redis.Redis.from_url(urls.redis).get("kept") == b"too"
+            assert redis.Redis.from_url(running.urls.redis).get("kept") == b"too"
 
     def test_refuse_whoever_has_no_password(self, directory: Path) -> None:
-        with embedded.services(directory=directory, log=print) as urls:
-            bare = psycopg.conninfo.conninfo_to_dict(urls.database) | {"password": "guessed"}
+        with embedded.services(directory=directory, log=print) as running:
+            bare = psycopg.conninfo.conninfo_to_dict(running.urls.database) | {
+                "password": "guessed"
+            }
             with pytest.raises(psycopg.OperationalError, match="password"):
                 psycopg.connect(**bare)  # type: ignore[arg-type]
-            port = int(urls.redis.rsplit(":", 1)[1].split("/")[0])
+            port = int(running.urls.redis.rsplit(":", 1)[1].split("/")[0])
             with pytest.raises(redis.AuthenticationError):
                 redis.Redis(port=port).get("x")
 
@@ -46,8 +48,8 @@ class TestServices:
         servers[0].process.wait()
         said: list[str] = []
         with (
-            embedded.services(directory=directory, log=said.append) as urls,
-            psycopg.connect(urls.database) as connection,
+            embedded.services(directory=directory, log=said.append) as running,
+            psycopg.connect(running.urls.database) as connection,
         ):
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
         assert any("recovering" in line for line in said)

@@ -1,0 +1,23 @@
+"""Settings of the web server that the command line does not give."""
+
+import threading
+
+from gunicorn.workers.base import Worker
+
+# Threads share a worker, so a slow client costs one thread and no process.
+timeout = 60
+graceful_timeout = 10
+keepalive = 5
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+# Where a heartbeat file does not wait for a disk.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Load the embedding model aside, so that no request waits for it if it can be helped."""
+    del worker
+    from feedback.embedding import get_encoder
+
+    threading.Thread(target=get_encoder, daemon=True).start()
