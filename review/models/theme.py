@@ -11,11 +11,12 @@ from feedback.models import Feedback, Project, User
 
 
 class ThemeRun(models.Model):
-    """One computation of a project's themes."""
+    """One computation of a project's themes. `digest` tells its input from another's."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="theme_runs")
     model = models.CharField(max_length=200)
     algorithm = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64, blank=True, default="")
     num_feedback = models.PositiveIntegerField()
     num_themes = models.PositiveIntegerField()
     started_at = models.DateTimeField()
