@@ -172,18 +172,18 @@ def _read(
 
 def _collected(raw: dict[str, object], output: str) -> dict[str, object]:
     """What a user's browser sent, as a record on the output its token names."""
+    kind = raw.get("type")
+    if kind not in ("feedback", "signal"):
+        raise RecordError(Fault("type", "Give feedback or signal."))
     for name in ("output", "session"):
         if raw.get(name) is not None:
             raise RecordError(Fault(name, "The token names the output; leave this out."))
-    kind = raw.get("type")
-    if kind == "feedback":
-        if raw.get("annotator_kind", "HUMAN") not in {"HUMAN", None}:
-            raise RecordError(Fault("annotator_kind", "Only HUMAN feedback may be collected."))
-        return {**raw, "annotator_kind": "HUMAN", "output": output}
     if kind == "signal":
         # The session is the output's own; storing finds it.
         return {**raw, "session": "-", "output": output}
-    raise RecordError(Fault("type", "Give feedback or signal."))
+    if raw.get("annotator_kind") not in ("HUMAN", None):
+        raise RecordError(Fault("annotator_kind", "Only HUMAN feedback may be collected."))
+    return {**raw, "annotator_kind": "HUMAN", "output": output}
 
 
 def _incoming(
@@ -290,7 +290,7 @@ def _join_after(project: Project, incoming: list[Incoming[Record]], now: datetim
 
 def _join(project: Project, refs: set[tuple[str, str]], now: datetime) -> None:
     """Store what waits for these sessions and outputs, and what waits for that in turn."""
-    while refs:
+    while refs and WaitingRecord.objects.waits(project=project, refs=refs):
         refs = _join_once(project, refs, now)
 
 

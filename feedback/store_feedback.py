@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+from django.db import connection
+
 from feedback import spans
 from feedback.incoming import Incoming, Outcome
 from feedback.models import Embedding, Feedback, FeedbackReason, Output, Project, Reason
@@ -228,11 +231,33 @@ def _store_reasons(
 ) -> None:
     """Make each item's reasons those sent."""
     told = [item for item in items if item.record.reasons is not None]
-    if not told:
+    new = [item for item in told if item.outcome is Outcome.ACCEPTED]
+    if any(item.record.reasons for item in new):
+        pairs = [(item.key, known[slug]) for item in new for slug in item.record.reasons or []]
+        _add_reasons(project, pairs)
+    _change_reasons(project, [item for item in told if item.outcome is not Outcome.ACCEPTED], known)
+
+
+def _add_reasons(project: Project, pairs: list[tuple[str, int]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO feedback_feedbackreason (feedback_id, reason_id) "
+            "SELECT row.id, (new.value->>1)::bigint "
+            "FROM jsonb_array_elements(%s::jsonb) AS new JOIN feedback_feedback AS row "
+            "ON row.project_id = %s AND NOT row.is_implicit AND row.key = new.value->>0 "
+            "ON CONFLICT DO NOTHING",
+            [orjson.dumps(pairs).decode(), project.pk],
+        )
+
+
+def _change_reasons(
+    project: Project, items: list[Incoming[FeedbackRecord]], known: dict[str, int]
+) -> None:
+    if not items:
         return
     pks = dict(
         Feedback.objects.explicit()
-        .filter(project=project, key__in=[item.key for item in told])
+        .filter(project=project, key__in=[item.key for item in items])
         .values_list("key", "pk")
     )
     present: dict[int, set[int]] = {}
@@ -240,12 +265,13 @@ def _store_reasons(
     for feedback, reason in rows.values_list("feedback_id", "reason_id"):
         present.setdefault(feedback, set()).add(reason)
     added = []
-    for item in told:
+    for item in items:
         pk = pks[item.key]
         wanted, there = {known[slug] for slug in item.record.reasons or []}, present.get(pk, set())
-        added += [FeedbackReason(feedback_id=pk, reason_id=one) for one in sorted(wanted - there)]
+        added += [(item.key, reason) for reason in sorted(wanted - there)]
         if gone := there - wanted:
             FeedbackReason.objects.filter(feedback=pk, reason__in=gone).delete()
         if wanted != there and item.outcome is Outcome.UNCHANGED:
             item.outcome = Outcome.UPDATED
-    FeedbackReason.objects.bulk_create(added, ignore_conflicts=True)
+    if added:
+        _add_reasons(project, added)

@@ -64,14 +64,13 @@ def _session_faults(row: Session, sent: dict[str, Any]) -> list[Fault]:
 
 def _store_tags(project: Project, items: list[Incoming[SessionRecord]]) -> None:
     """Make the sender's tags those sent; what people added stays."""
+    # A new session has no tags that might have to go.
+    items = [i for i in items if i.record.tags or i.outcome is not Outcome.ACCEPTED]
     if not items:
         return
     wanted = {item.external_id: set(item.record.tags or []) for item in items}
     names = set().union(*wanted.values())
-    Tag.objects.bulk_create(
-        (Tag(project=project, name=name) for name in sorted(names)), ignore_conflicts=True
-    )
-    tags = dict(Tag.objects.filter(project=project, name__in=names).values_list("name", "pk"))
+    tags = _tags(project, names)
     sessions = dict(
         Session.objects.filter(project=project, external_id__in=wanted).values_list(
             "external_id", "pk"
@@ -97,6 +96,18 @@ def _store_tags(project: Project, items: list[Incoming[SessionRecord]]) -> None:
     SessionTag.objects.bulk_create(added, ignore_conflicts=True)
     if gone:
         SessionTag.objects.filter(pk__in=gone).delete()
+
+
+def _tags(project: Project, names: set[str]) -> dict[str, int]:
+    """Primary keys of the tags with these names, which are made where they are missing."""
+    rows = Tag.objects.filter(project=project, name__in=names).values_list("name", "pk")
+    tags = dict(rows)
+    if missing := sorted(names - tags.keys()):
+        Tag.objects.bulk_create(
+            (Tag(project=project, name=name) for name in missing), ignore_conflicts=True
+        )
+        tags = dict(rows.all())
+    return tags
 
 
 def session_ids(project: Project, wanted: set[str]) -> dict[str, int]:

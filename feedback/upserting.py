@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
+import orjson
 from django.db import connection
-from django.db.models import Field, JSONField, Model
+from django.db.models import Field, Model
 
 from feedback.incoming import Incoming, Outcome
 from feedback.models import Project
@@ -112,33 +113,30 @@ def _insert(
     now: datetime,
 ) -> list[str]:
     """Insert rows whose key is free, all in one statement; return the keys inserted."""
-    columns = {name: _column(model, name) for name in rows[0]}
-    parameters = [
-        [json.dumps(row[name]) if is_json and row[name] is not None else row[name] for row in rows]
-        for name, (_, _, is_json) in columns.items()
-    ]
-    arrays = ", ".join(f"%s::{kind}[]" for _, kind, _ in columns.values())
-    names = ", ".join(f'"{column}"' for column, _, _ in columns.values())
-    values = ", ".join(
-        f'new."{column}"::jsonb' if is_json else f'new."{column}"'
-        for column, _, is_json in columns.values()
-    )
-    unique = ", ".join(f'"{name}"' for name in ["project_id", *(only or {}), key])
-    statement = (
-        f'INSERT INTO "{model._meta.db_table}" (project_id, received_at, {names}) '  # noqa: S608
-        f"SELECT %s, %s, {values} FROM unnest({arrays}) AS new({names}) "
-        f'ON CONFLICT ({unique}) DO NOTHING RETURNING "{key}"'
-    )
+    statement = _insert_statement(model, tuple(rows[0]), (*(only or {}), key))
     with connection.cursor() as cursor:
-        cursor.execute(statement, [project.pk, now, *parameters])
+        # One JSON document travels and is taken apart faster than an array a column.
+        cursor.execute(statement, [project.pk, now, orjson.dumps(rows).decode()])
         return [row[0] for row in cursor.fetchall()]
 
 
-def _column(model: type[M], name: str) -> tuple[str, str, bool]:
-    """Column name, the array's element type, and whether it is JSON, which travels as text."""
+@cache
+def _insert_statement(model: type[Model], names: tuple[str, ...], unique: tuple[str, ...]) -> str:
+    columns = {name: _column(model, name) for name in names}
+    shape = ", ".join(f'"{name}" {kind}' for name, (_, kind) in columns.items())
+    values = ", ".join(f'new."{name}"' for name in columns)
+    targets = ", ".join(f'"{column}"' for column, _ in columns.values())
+    conflict = ", ".join(f'"{name}"' for name in ("project_id", *unique))
+    return (
+        f'INSERT INTO "{model._meta.db_table}" (project_id, received_at, {targets}) '  # noqa: S608
+        f"SELECT %s, %s, {values} FROM json_to_recordset(%s::json) AS new({shape}) "
+        f'ON CONFLICT ({conflict}) DO NOTHING RETURNING "{unique[-1]}"'
+    )
+
+
+def _column(model: type[Model], name: str) -> tuple[str, str]:
+    """The column's name and type."""
     field = model._meta.get_field(name)
     if not isinstance(field, Field):
         raise TypeError(f"{name} is no column.")
-    is_json = isinstance(field, JSONField)
-    kind = "text" if is_json else (field.db_type(connection) or "text")
-    return str(field.column), kind, is_json
+    return str(field.column), field.db_type(connection) or "text"

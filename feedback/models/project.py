@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -80,12 +79,6 @@ class Membership(models.Model):
         return order.index(self.role) >= order.index(role)
 
 
-class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    def live(self, *, at: datetime) -> ApiKeyQuerySet:
-        """Keys neither revoked nor expired at that time; a key without expiry never expires."""
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
-
-
 class ApiKey(models.Model):
     """A product's key to the API of one project. Only a keyed hash of the secret is stored."""
 
@@ -111,8 +104,6 @@ class ApiKey(models.Model):
         User, models.SET_NULL, null=True, blank=True, related_name="revoked_api_keys"
     )
     last_used_at = models.DateTimeField(null=True, blank=True)
-
-    objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -1,0 +1,32 @@
+"""Runs the benchmarks: `python -m tests.bench [name]`.
+
+Each prints what it measured beside its yardstick, and ends in one line `<name>: <figure>`. The
+exit status is 1 when a figure misses its bar.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ["ingest", "pages"]
+
+
+def main(wanted: list[str]) -> int:
+    unknown = [name for name in wanted if name not in NAMES]
+    if unknown:
+        print(f"There is no benchmark {unknown[0]}. There are: {', '.join(NAMES)}.")
+        return 2
+    missed = []
+    for name in wanted or NAMES:
+        figure, is_met = importlib.import_module(f"tests.bench.{name}").run()
+        print(f"{name}: {figure}", flush=True)
+        if not is_met:
+            missed.append(name)
+    if missed:
+        print(f"missed their bar: {', '.join(missed)}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
