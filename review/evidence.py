@@ -1,4 +1,4 @@
-"""Reads what the priority of outputs is made of."""
+"""Reads what the priority and the theme of outputs follow from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Count, Q
 
 from feedback.models import Feedback, FeedbackReason, Output
+from review.models import ThemeMembership
 from review.priority import Evidence
 
 
@@ -47,4 +48,18 @@ def evidence_on(*, outputs: Iterable[Output], now: datetime) -> dict[int, Eviden
             days=(now - output.at).days,
         )
         for pk, output in rows.items()
+    }
+
+
+def themes_of(*, outputs: Iterable[Output]) -> dict[int, int]:
+    """The id of the theme that the feedback on each output is nearest to, by the output's id."""
+    nearest = (
+        ThemeMembership.objects.filter(feedback__output__in=[output.pk for output in outputs])
+        .order_by("feedback__output", "-similarity", "pk")
+        .distinct("feedback__output")
+    )
+    return {
+        output: theme
+        for output, theme in nearest.values_list("feedback__output", "theme")
+        if output is not None
     }

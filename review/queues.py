@@ -11,7 +11,7 @@ from django.utils.text import slugify
 
 from feedback.filters import FilterError, OutputFilter
 from feedback.models import Output, Project, User
-from review.evidence import evidence_on
+from review.evidence import evidence_on, themes_of
 from review.models import Claim, Event, Queue, QueueItem, Review, Skip
 from review.models.queue import ClaimQuerySet
 from review.priority import parts, total
@@ -125,6 +125,7 @@ def _feed_rows(queue: Queue, *, after: int, limit: int, now: datetime) -> list[i
     outputs = list(
         wanted.filter(~Exists(there)).order_by("pk").only("pk", "at", "confidence")[:limit]
     )
+    nearest = themes_of(outputs=outputs)
     items = []
     for output, evidence in evidence_on(outputs=outputs, now=now).items():
         summands = parts(evidence)
@@ -132,6 +133,7 @@ def _feed_rows(queue: Queue, *, after: int, limit: int, now: datetime) -> list[i
             QueueItem(
                 queue=queue,
                 output_id=output,
+                theme_id=nearest.get(output),
                 priority=total(summands),
                 priority_parts=summands,
                 entered_at=now,

@@ -129,7 +129,7 @@ class TestFeed:
         queue = make_queue(project)
         for _ in range(40):
             make_feedback(make_output(project), score=-1)
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(13):
             assert queues.feed(queue=queue, now=NOW) == 40
 
     def test_feed_all_feeds_every_queue(self, project: Project) -> None:

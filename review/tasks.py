@@ -1,0 +1,26 @@
+"""When the work lists of this package are looked at."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+from structlog import get_logger
+
+from feedback.embedding import model_id
+from review import queues, themes
+
+log = get_logger()
+
+
+@shared_task
+def feed_queues() -> None:
+    """Put what matches each queue's filter into it."""
+    if num_items := queues.feed_all(now=timezone.now()):
+        log.info("fed", num_items=num_items)
+
+
+@shared_task
+def refresh_themes() -> None:
+    """Group new feedback into themes."""
+    if num_projects := themes.refresh_all(encoder_model=model_id(), now=timezone.now()):
+        log.info("themes_refreshed", num_projects=num_projects)
