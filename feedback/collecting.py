@@ -34,39 +34,41 @@ def collect(*, token: str, records: Sequence[object], origin: str | None, now: d
     `origin` is what the browser says about the page, None when it says nothing (no browser, no
     cross-origin request). Raises TokenError, OriginError and TooManyRecordsError.
     """
-    project, output = _admit(token, origin, now)
-    _count(token, len(records), now)
+    project, output = _admit(token, origin, now, cost=len(records))
     return ingest(project=project, records=records, now=now, collected_for=output)
 
 
 def reasons_for(*, token: str, origin: str | None, now: datetime) -> list[Reason]:
-    """The current reasons of the token's project. Raises TokenError and OriginError."""
-    project, _ = _admit(token, origin, now)
+    """The current reasons of the token's project; see collect for what is raised."""
+    project, _ = _admit(token, origin, now, cost=1)
     return list(Reason.objects.current().filter(taxonomy__project=project))
 
 
 def is_known_origin(origin: str) -> bool:
     """Whether some project takes feedback from the origin: a preflight carries no token."""
-    return Project.objects.filter(allowed_origins__contains=[origin]).exists()
+    return (
+        "\x00" not in origin and Project.objects.filter(allowed_origins__contains=[origin]).exists()
+    )
 
 
-def _admit(token: str, origin: str | None, now: datetime) -> tuple[Project, str]:
+def _admit(token: str, origin: str | None, now: datetime, *, cost: int) -> tuple[Project, str]:
     claims = tokens.verify(token, now=now)
     project = Project.objects.filter(pk=claims.project_id).first()
     if project is None:
         raise tokens.TokenError("This feedback token is wrong.")
     if origin is not None and origin not in project.allowed_origins:
         raise OriginError(f"The project does not take feedback from {origin}.")
+    _count(token, max(1, cost), now)
     return project, claims.output
 
 
-def _count(token: str, num_records: int, now: datetime) -> None:
-    """Count the records of this minute. Without Redis nothing is counted, and all is let in."""
+def _count(token: str, cost: int, now: datetime) -> None:
+    """Count what the token was used for this minute. Without Redis all is let in."""
     minute = int(now.timestamp()) // 60
     key = f"collect:{hashlib.sha256(token.encode()).hexdigest()}:{minute}"
     try:
         cache.add(key, 0, timeout=120)
-        sent = cache.incr(key, num_records)
+        sent = cache.incr(key, cost)
     except (RedisError, ValueError):
         return
     if sent > RECORDS_A_MINUTE:
