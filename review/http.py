@@ -15,11 +15,16 @@ from feedback.models import Membership, Project, User
 P = ParamSpec("P")
 
 
-class ProjectRequest(HttpRequest):
-    """A request of a signed-in member of `project`, as a view behind `project_view` gets it."""
+class SignedInRequest(HttpRequest):
+    """A request as every view gets it that does not let strangers in."""
 
     user: User
     htmx: HtmxDetails
+
+
+class ProjectRequest(SignedInRequest):
+    """A request of a signed-in member of `project`, as a view behind `project_view` gets it."""
+
     project: Project
     membership: Membership
 

@@ -1,0 +1,155 @@
+"""Tags and filters for what every page draws: icons, reasons, people, times, numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django import template
+from django.forms import BoundField
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from feedback.models import Project, Reason, User
+
+register = template.Library()
+
+TONES = {"success": "good", "warning": "warn", "error": "bad"}
+TONE_ICONS = {"success": "circle-check", "warning": "triangle-alert", "error": "circle-x"}
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "", label: str = "") -> SafeString:
+    """Draw an icon of static/icons.svg. It is hidden from screen readers unless it has a label."""
+    sprite = f"{static('icons.svg')}#{name}"
+    css = f"i {classes}".strip()
+    if label:
+        return format_html(
+            '<svg class="{}" role="img" aria-label="{}"><use href="{}"/></svg>', css, label, sprite
+        )
+    return format_html('<svg class="{}" aria-hidden="true"><use href="{}"/></svg>', css, sprite)
+
+
+@register.simple_tag
+def kbd(*keys: str) -> SafeString:
+    """Print keys, each on a cap of its own."""
+    return format_html_join("", '<kbd class="kbd">{}</kbd>', ((key,) for key in keys))
+
+
+@register.inclusion_tag("components/reason.html")
+def reason(reason: Reason, *, is_chip: bool = False, is_short: bool = False) -> dict[str, object]:
+    """Show a reason: the line form, the boxed form, or its digit alone."""
+    return {"reason": reason, "is_chip": is_chip, "is_short": is_short}
+
+
+@register.simple_tag
+def meter(value: float, classes: str = "", *, maximum: float = 100, label: str = "") -> SafeString:
+    """Draw a bar filled to `value` of `maximum`. Without a label it only repeats a number beside it."""
+    share = min(max(value / maximum, 0), 1) if maximum else 0
+    described = (
+        format_html('role="img" aria-label="{}"', label)
+        if label
+        else SafeString('aria-hidden="true"')
+    )
+    return format_html(
+        '<svg class="{}" {}><rect width="{}%" height="100%" rx="3"/></svg>',
+        f"meter {classes}".strip(),
+        described,
+        f"{share * 100:.4g}",
+    )
+
+
+@register.simple_tag
+def avatar(user: User | None, classes: str = "") -> SafeString:
+    """Draw a person's initials; an empty ring stands for nobody."""
+    if user is None:
+        return SafeString(
+            '<span class="avatar avatar--none" role="img" aria-label="Nobody"></span>'
+        )
+    return format_html(
+        '<span class="{}" title="{}" aria-hidden="true">{}</span>',
+        f"avatar {classes}".strip(),
+        user.get_username(),
+        initials(user),
+    )
+
+
+@register.filter
+def initials(user: User) -> str:
+    """Two letters of a person: of first and last name, else of the parts of the user name.
+
+    "expert-2" gives "E2", "mira" gives "M".
+    """
+    full = f"{user.first_name} {user.last_name}".split()
+    parts = (
+        full or user.get_username().replace("-", " ").replace("_", " ").replace(".", " ").split()
+    )
+    return "".join(part[0] for part in (parts[:1] + parts[1:][-1:])).upper()
+
+
+@register.inclusion_tag("components/time.html")
+def ago(at: datetime, *, now: datetime | None = None) -> dict[str, object]:
+    """Show how long ago a moment was; its title has the time in UTC."""
+    return {"at": at, "text": since(at, now=now or timezone.now())}
+
+
+@register.inclusion_tag("components/time.html")
+def at(at: datetime) -> dict[str, object]:
+    """Show a moment as day and time, in UTC."""
+    return {"at": at, "text": date_format(at, "j M H:i")}
+
+
+def since(at: datetime, *, now: datetime) -> str:
+    """Say in words how long before `now` a moment was; a date from 30 days on."""
+    passed = now - at
+    if passed < timedelta(minutes=1):
+        return "now"
+    if passed < timedelta(hours=1):
+        return f"{passed // timedelta(minutes=1)} min"
+    if passed < timedelta(days=1):
+        return f"{passed // timedelta(hours=1)} h"
+    if passed < timedelta(days=30):
+        return f"{passed.days} d"
+    return date_format(at, "j M Y")
+
+
+@register.filter
+def percent(share: float | None, places: int = 0) -> str:
+    """Write a share of one as a percentage: 0.256 reads "26 %". Nothing known reads "–"."""
+    return "–" if share is None else f"{share * 100:.{places}f}\N{NO-BREAK SPACE}%"
+
+
+@register.filter
+def tone(level: str) -> str:
+    """The tone of a message level: good, warn, bad, or ink for the rest."""
+    return TONES.get(level, "ink")
+
+
+@register.filter
+def tone_icon(level: str) -> str:
+    """The icon of a message level."""
+    return TONE_ICONS.get(level, "info")
+
+
+@register.filter
+def is_pressed(value: object, choice: str) -> str:
+    """The value of aria-pressed for one of several buttons."""
+    return "true" if value == choice else "false"
+
+
+@register.inclusion_tag("components/field.html")
+def field(bound: BoundField) -> dict[str, object]:
+    """Show a form's field with its label, hint and errors."""
+    return {"field": bound, "control": bound.as_widget(attrs={"class": "input"})}
+
+
+@register.simple_tag
+def project_home(project: Project) -> str:
+    """The URL of a project's first page."""
+    try:
+        return reverse("queue_list", args=[project.slug])
+    except NoReverseMatch:
+        return reverse("home")
