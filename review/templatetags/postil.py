@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from django import template
@@ -18,7 +19,7 @@ from feedback.models import Project, Reason, User
 register = template.Library()
 
 TONES = {"success": "good", "warning": "warn", "error": "bad"}
-TONE_ICONS = {"success": "circle-check", "warning": "triangle-alert", "error": "circle-x"}
+TONE_ICONS = {"good": "circle-check", "warn": "triangle-alert", "bad": "circle-x"}
 
 
 @register.simple_tag
@@ -47,13 +48,13 @@ def reason(reason: Reason, *, is_chip: bool = False, is_short: bool = False) -> 
 
 @register.simple_tag
 def meter(value: float, classes: str = "", *, maximum: float = 100, label: str = "") -> SafeString:
-    """Draw a bar filled to `value` of `maximum`. Without a label it only repeats a number beside it."""
+    """Draw a bar filled to `value` of `maximum`.
+
+    Without a label it is hidden from screen readers: it then only repeats a number beside it.
+    """
     share = min(max(value / maximum, 0), 1) if maximum else 0
-    described = (
-        format_html('role="img" aria-label="{}"', label)
-        if label
-        else SafeString('aria-hidden="true"')
-    )
+    hidden = SafeString('aria-hidden="true"')
+    described = format_html('role="img" aria-label="{}"', label) if label else hidden
     return format_html(
         '<svg class="{}" {}><rect width="{}%" height="100%" rx="3"/></svg>',
         f"meter {classes}".strip(),
@@ -83,11 +84,8 @@ def initials(user: User) -> str:
 
     "expert-2" gives "E2", "mira" gives "M".
     """
-    full = f"{user.first_name} {user.last_name}".split()
-    parts = (
-        full or user.get_username().replace("-", " ").replace("_", " ").replace(".", " ").split()
-    )
-    return "".join(part[0] for part in (parts[:1] + parts[1:][-1:])).upper()
+    parts = user.get_full_name().split() or re.findall(r"[^\W_]+", user.get_username())
+    return "".join(part[0] for part in parts[:1] + parts[1:][-1:]).upper()
 
 
 @register.inclusion_tag("components/time.html")
@@ -129,9 +127,9 @@ def tone(level: str) -> str:
 
 
 @register.filter
-def tone_icon(level: str) -> str:
-    """The icon of a message level."""
-    return TONE_ICONS.get(level, "info")
+def tone_icon(tone: str) -> str:
+    """The icon that goes with a tone."""
+    return TONE_ICONS.get(tone, "info")
 
 
 @register.filter

@@ -1,1 +1,205 @@
-// @ts-check
+// What every page does: theme, navigation, keys, toasts, and the rules around htmx requests.
+import * as keys from "./keys.js";
+import { fade, toast } from "./toast.js";
+
+const root = document.documentElement;
+const SEQUENCE_MS = 1200;
+
+/* ------------------------------------------------------------------ theme and navigation */
+
+/**
+ * Apply a choice at once and store it on the server, instead of loading the page again.
+ * @param {HTMLButtonElement} button one of the forms that post to the appearance page
+ * @param {HTMLFormElement} form
+ */
+async function choose(button, form) {
+  const { name, value } = button;
+  root.dataset[name] = value;
+  if (name === "theme") {
+    for (const other of document.querySelectorAll("button[name=theme]")) {
+      other.setAttribute("aria-pressed", String(other.getAttribute("value") === value));
+    }
+  } else {
+    button.value = value === "rail" ? "full" : "rail";
+  }
+  const body = new FormData(form);
+  body.set(name, value);
+  const response = await fetch(form.action, { method: "POST", body, redirect: "manual" });
+  if (response.type !== "opaqueredirect") toast("The choice holds for this page only. It was not saved.", "warn");
+}
+
+document.addEventListener("submit", (event) => {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const button = event.submitter;
+  if (!(button instanceof HTMLButtonElement) || !form.matches("[data-appearance]")) return;
+  event.preventDefault();
+  choose(button, form).catch(() => toast("Postil cannot be reached. The choice was not saved.", "bad"));
+});
+
+/* ------------------------------------------------------------------ keys */
+
+/**
+ * The first element for a key that can be used now.
+ * @param {string} key as `data-key` spells it
+ * @returns {HTMLElement | undefined}
+ */
+function target(key) {
+  const found = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`));
+  return [...found].find((element) => !element.matches(":disabled, [aria-disabled=true]"));
+}
+
+function search() {
+  const fields = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("main [data-search], [data-search]"));
+  const field = [...fields].sort((a, b) => Number(!!b.closest("main")) - Number(!!a.closest("main"))).find((one) => one.checkVisibility());
+  if (field) {
+    field.focus();
+    field.select();
+  } else {
+    fields[0]?.form?.requestSubmit();
+  }
+}
+
+let pending = "";
+let pendingSince = 0;
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && event.target instanceof HTMLInputElement && event.target.matches("[data-search]")) {
+    event.target.blur();
+    return;
+  }
+  const key = keys.single(event);
+  if (key === null) return;
+  const isSecond = pending !== "" && event.timeStamp - pendingSince < SEQUENCE_MS;
+  const first = pending;
+  pending = "";
+  if (isSecond) {
+    const element = target(`${first} ${key}`);
+    if (element) {
+      event.preventDefault();
+      element.click();
+      // No page module shall see the second key as a key of its own.
+      event.stopImmediatePropagation();
+    }
+  } else if (key === "G") {
+    pending = key;
+    pendingSince = event.timeStamp;
+  } else if (key === "/") {
+    event.preventDefault();
+    search();
+  } else if (key === "?") {
+    event.preventDefault();
+    openSheet();
+  }
+}, { capture: true });
+
+/** Fill the cheat sheet with the keys of the page as it is now, and open it. */
+function openSheet() {
+  const dialog = /** @type {HTMLDialogElement | null} */ (document.getElementById("keys"));
+  const list = dialog?.querySelector("[data-keys]");
+  if (!dialog || !list || dialog.open) return;
+  const rows = new Map([["/", "Search"], ["?", "Show the keys"]]);
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-key]"))) {
+    const does = element.dataset.does || element.getAttribute("aria-label") || element.textContent || "";
+    rows.set(element.dataset.key ?? "", does.replace(/\s+/g, " ").trim());
+  }
+  list.replaceChildren(...[...rows].map(([key, does]) => row(key, does)));
+  dialog.showModal();
+}
+
+/**
+ * One row of the cheat sheet.
+ * @param {string} key
+ * @param {string} does
+ * @returns {HTMLElement}
+ */
+function row(key, does) {
+  const line = document.createElement("div");
+  const words = document.createElement("span");
+  words.textContent = does;
+  const caps = document.createElement("span");
+  for (const [place, part] of key.split(" ").entries()) {
+    if (place) caps.append(" then ");
+    const cap = document.createElement("kbd");
+    cap.className = "kbd kbd--keep";
+    cap.textContent = part;
+    caps.append(cap);
+  }
+  line.append(words, caps);
+  return line;
+}
+
+const keysOn = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-keys-on]"));
+if (keysOn) {
+  keysOn.checked = !keys.areOff();
+  keysOn.addEventListener("change", () => keys.turnOff(!keysOn.checked));
+}
+
+/* ------------------------------------------------------------------ toasts and dialogs */
+
+document.addEventListener("click", (event) => {
+  const element = event.target instanceof Element ? event.target : null;
+  element?.closest("[data-dismiss]")?.closest(".toast")?.remove();
+  if (element?.closest("[data-keys-open]")) openSheet();
+  // A click on the backdrop lands on the dialog itself.
+  if (element instanceof HTMLDialogElement && element.matches(":modal")) element.close();
+});
+
+for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#toasts > .toast"))) fade(element);
+
+// A response's HX-Trigger header may carry {"toast": {"text": …, "tone": …}}.
+document.addEventListener("toast", (event) => {
+  const { text, tone } = /** @type {CustomEvent<{text: string, tone?: "good" | "warn" | "bad" | "ink"}>} */ (event).detail;
+  toast(text, tone);
+});
+
+/* ------------------------------------------------------------------ htmx */
+
+/**
+ * @typedef {object} HtmxDetail
+ * @property {HTMLElement} elt
+ * @property {XMLHttpRequest} xhr
+ * @property {boolean} shouldSwap
+ * @property {{triggeringEvent?: Event}} [requestConfig]
+ */
+
+/**
+ * The button to show as busy during a request.
+ * @param {HtmxDetail} detail
+ * @returns {Element | null}
+ */
+function pressed(detail) {
+  const cause = detail.requestConfig?.triggeringEvent;
+  if (cause instanceof SubmitEvent && cause.submitter) return cause.submitter;
+  return detail.elt.closest("button, a");
+}
+
+/**
+ * @param {string} name
+ * @param {(detail: HtmxDetail, event: Event) => void} act
+ */
+function onHtmx(name, act) {
+  document.addEventListener(`htmx:${name}`, (event) => act(/** @type {CustomEvent<HtmxDetail>} */ (event).detail, event));
+}
+
+onHtmx("beforeSend", (detail) => pressed(detail)?.setAttribute("aria-busy", "true"));
+onHtmx("afterRequest", (detail) => pressed(detail)?.removeAttribute("aria-busy"));
+onHtmx("sendError", () => toast("Postil cannot be reached. Nothing was saved. Try again.", "bad"));
+onHtmx("timeout", () => toast("Postil took too long to answer. Try again.", "bad"));
+onHtmx("responseError", (detail) => {
+  const said = new Map([
+    [403, "You may not do this in this project."],
+    [404, "This is gone. Load the page again."],
+    [429, "Too many requests. Wait a moment and try again."],
+  ]);
+  toast(said.get(detail.xhr.status) ?? "Something went wrong on the server. Nothing was saved. Try again.", "bad");
+});
+
+// A request after the session has ended is answered with the sign-in page: go there, whole.
+onHtmx("beforeSwap", (detail, event) => {
+  const signIn = document.body.dataset.signIn;
+  if (!signIn || !detail.xhr.responseURL) return;
+  const answered = new URL(detail.xhr.responseURL);
+  if (answered.pathname !== signIn) return;
+  event.preventDefault();
+  location.assign(`${signIn}?next=${encodeURIComponent(location.pathname + location.search)}`);
+});
