@@ -149,7 +149,7 @@ class TestSearch:
         embed_pending(encoder=encoder)
         return project
 
-    def search(self, client: Client, key: str, **query: object) -> Any:
+    def search(self, client: Client, key: str, **query: str | int) -> Any:
         return client.get("/api/v1/search", query, headers=bearer(key))
 
     def test_finds_by_meaning(self, client: Client, key: str, filled: Project) -> None:
@@ -185,7 +185,7 @@ class TestSearch:
         ],
     )
     def test_names_the_faulty_field(
-        self, client: Client, key: str, query: dict[str, object], field: str
+        self, client: Client, key: str, query: dict[str, str | int], field: str
     ) -> None:
         response = self.search(client, key, **query)
         assert response.status_code == 422
