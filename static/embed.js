@@ -30,10 +30,9 @@
   };
 
   // The page's own colours carry over; only the accent is ours, and the page may set it.
-  const CSS = `
+  const STYLE = `
     :host { --accent: var(--postil-accent, light-dark(#0b6470, #7ccbd4)); display: block;
-      font: inherit; font-size: .875rem; line-height: 1.4; letter-spacing: normal; text-align: start;
-      text-transform: none; white-space: normal }
+      font: inherit; font-size: .875rem; line-height: 1.4; text-align: start; white-space: normal }
     :host([hidden]), [hidden] { display: none !important }
     * { box-sizing: border-box }
     .bar, .chips, .ends { display: flex; flex-wrap: wrap; align-items: center; gap: .375rem }
@@ -47,6 +46,7 @@
     .thumb[aria-pressed=true] path { fill: currentColor; fill-opacity: .25 }
     svg { width: 1.2rem; height: 1.2rem; fill: none; stroke: currentColor; stroke-width: 1.6;
       stroke-linejoin: round }
+    .down svg { rotate: 180deg }
     .link { border: 0; padding: .1rem .3rem; text-decoration: underline; text-underline-offset: 2px }
     form { display: grid; gap: .75rem; max-width: 36rem; margin-top: .5rem; padding: .75rem;
       border: 1px solid color-mix(in srgb, currentColor 25%, transparent); border-radius: .5rem }
@@ -59,7 +59,6 @@
     .field { display: grid; gap: .25rem }
     textarea { width: 100%; padding: .375rem .5rem; resize: vertical }
     .send { border-color: var(--accent); background: var(--accent); color: Canvas }
-    .send:hover { background: color-mix(in srgb, var(--accent) 85%, currentColor) }
     @media (pointer: coarse) { button, .chip { min-height: 2.75rem; min-width: 2.75rem } }`;
 
   const UP =
@@ -74,8 +73,6 @@
 
   /** @type {WeakMap<Element, Handle>} */
   const handles = new WeakMap();
-  /** @type {WeakMap<Element, ShadowRoot>} */
-  const roots = new WeakMap();
   const script = document.currentScript;
   const home = script instanceof HTMLScriptElement && script.src ? new URL(script.src).origin : "";
 
@@ -96,14 +93,7 @@
       }
     };
 
-  const newId = () =>
-    Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-      byte.toString(16).padStart(2, "0"),
-    ).join("");
-
-  /** @param {string} text */
-  const clean = (text) =>
-    text.replace(/\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "");
+  const newId = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
   /**
    * @template {keyof HTMLElementTagNameMap} T
@@ -119,22 +109,25 @@
     return element;
   };
 
-  /** @param {string} label @param {boolean} isDown */
-  const makeThumb = (label, isDown) => {
+  /** @param {string} label @param {string} kind */
+  const makeThumb = (label, kind) => {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
     svg.setAttribute("viewBox", "0 0 24 24");
     svg.setAttribute("aria-hidden", "true");
     path.setAttribute("d", UP);
-    if (isDown) path.setAttribute("transform", "rotate(180 12 12)");
     svg.append(path);
-    const about = { type: "button", class: "thumb", "aria-pressed": "false", title: label };
+    const about = { type: "button", class: `thumb ${kind}`, "aria-pressed": "false", title: label };
     return make("button", { ...about, "aria-label": label }, svg);
   };
 
+  /** JSON, but without the one character that cannot be stored. @param {unknown} body */
+  const write = (body) =>
+    JSON.stringify(body, (_, value) => value?.replaceAll?.("\0", "") ?? value);
+
   /** @param {string} url @param {unknown} body */
   const post = async (url, body) => {
-    const text = JSON.stringify(body);
+    const text = write(body);
     return fetch(url, {
       method: "POST",
       // A preflight is not asked for plain text.
@@ -212,7 +205,7 @@
       /** Hand what is left, and this, to the browser: the page goes. @param {Sent[]} last */
       close(last) {
         const records = [...unsent.values(), ...last];
-        const body = new Blob([JSON.stringify({ token, records })], { type: "text/plain" });
+        const body = new Blob([write({ token, records })], { type: "text/plain" });
         if (records.length) navigator.sendBeacon(url, body);
       },
     };
@@ -236,23 +229,19 @@
   /** Counts the seconds the page is seen. @param {AbortSignal} signal */
   const startClock = (signal) => {
     let seen = 0;
-    let since = performance.now();
-    const isVisible = () => document.visibilityState === "visible";
-    let wasVisible = isVisible();
+    let since = 0;
+    let wasHidden = true;
     const look = () => {
-      if (wasVisible) seen += performance.now() - since;
-      since = performance.now();
-      wasVisible = isVisible();
-    };
-    document.addEventListener("visibilitychange", look, { signal });
-    return () => {
-      look();
+      const now = performance.now();
+      if (!wasHidden) seen += now - since;
+      since = now;
+      wasHidden = document.hidden;
       return Math.round(seen / 1000);
     };
+    look();
+    document.addEventListener("visibilitychange", look, { signal });
+    return look;
   };
-
-  /** @param {string} text @returns {object} */
-  const readLabels = (text) => safely(JSON.parse)(text) ?? {};
 
   /** @param {HTMLElement} element @param {Options} options @returns {Handle | null} */
   const attach = (element, options = {}) => {
@@ -266,15 +255,14 @@
     const answer =
       options.answer ??
       (dataset.answer ? document.querySelector(dataset.answer) : element.previousElementSibling);
-    const labels = { ...LABELS, ...(options.labels ?? readLabels(dataset.labels ?? "{}")) };
-    const root = roots.get(element) ?? element.attachShadow({ mode: "open" });
-    roots.set(element, root);
+    const labels = { ...LABELS, ...(options.labels ?? safely(JSON.parse)(dataset.labels ?? "")) };
+    const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(CSS);
+    sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
 
-    const up = makeThumb(labels.up, false);
-    const down = makeThumb(labels.down, true);
+    const up = makeThumb(labels.up, "up");
+    const down = makeThumb(labels.down, "down");
     const said = make("span", { role: "status" });
     const more = make("button", { type: "button", class: "link", hidden: "" }, labels.more);
     const undo = make("button", { type: "button", class: "link", hidden: "" }, labels.undo);
@@ -288,7 +276,7 @@
     const close = make("button", { type: "button" }, labels.close);
     const form = make(
       "form",
-      { id: "more", hidden: "", "aria-label": labels.wrong },
+      { hidden: "", tabindex: "-1", "aria-label": labels.wrong },
       choices,
       make("label", { class: "field" }, labels.comment, comment),
       make("label", { class: "field" }, labels.correction, correction),
@@ -297,13 +285,14 @@
     root.replaceChildren(bar, form);
 
     const stop = new AbortController();
-    const { signal: stopped } = stop;
-    const secondsSeen = startClock(stopped);
+    const secondsSeen = startClock(stop.signal);
     const id = newId();
     let score = 0;
     let hasActed = false;
     let hasLeft = false;
     let isClosing = false;
+    /** @type {Promise<unknown> | undefined} */
+    let loading;
     /** What was sent with the form, as against typed into it. */
     let words = { comment: "", correction: "" };
 
@@ -325,19 +314,22 @@
       more.hidden = !isDown || !form.hidden;
       const ticked = chips.querySelectorAll("input:checked");
       const told = isDown ? words : { comment: "", correction: "" };
-      const record = {
-        ...{ type: "feedback", id, name: "rating", score, ...told },
+      show("sending", id);
+      outbox.put({
+        type: "feedback",
+        id,
+        name: "rating",
+        score,
         label: score ? "" : "withdrawn",
         reasons: isDown ? Array.from(ticked, (input) => /** @type {any} */ (input).value) : [],
-      };
-      show("sending", id);
-      outbox.put(record);
+        ...told,
+      });
     };
 
     const openForm = () => {
       form.hidden = false;
       more.hidden = true;
-      if (!chips.childElementCount) loadReasons().catch(() => {});
+      loading ??= loadReasons().catch(() => (loading = undefined));
     };
 
     const closeForm = () => {
@@ -369,22 +361,23 @@
     };
 
     /** @param {string} kind @param {unknown} value @returns {Sent} */
-    const signalRecord = (kind, value) => ({
-      ...{ type: "signal", id: newId(), kind, value, at: new Date().toISOString() },
-    });
+    const makeSignal = (kind, value) => {
+      const at = new Date().toISOString();
+      return { type: "signal", id: newId(), kind, value, at };
+    };
 
     const leave = () => {
       const kind = hasActed ? "dwell" : "abandon";
-      outbox.close(hasLeft ? [] : [signalRecord(kind, secondsSeen())]);
+      outbox.close(hasLeft ? [] : [makeSignal(kind, secondsSeen())]);
       hasLeft = true;
     };
 
     const handle = {
       signal: safely((/** @type {string} */ kind, /** @type {unknown} */ value) => {
         // What cannot be sent is refused here.
-        JSON.stringify(value);
+        write(value);
         hasActed = true;
-        outbox.put(signalRecord(kind, value));
+        outbox.put(makeSignal(kind, value));
       }),
       followUp: () => handle.signal("follow_up", undefined),
       detach: safely(() => {
@@ -397,10 +390,14 @@
 
     /** @param {EventTarget} target @param {string} event @param {(event: any) => void} act */
     const on = (target, event, act) =>
-      target.addEventListener(event, safely(act), { signal: stopped });
+      target.addEventListener(event, safely(act), { signal: stop.signal });
 
     on(up, "click", () => press(1));
-    on(down, "click", () => press(-1));
+    on(down, "click", (event) => {
+      press(-1);
+      // Whoever pressed a key is taken to the question.
+      if (score && !event.detail) form.focus();
+    });
     on(undo, "click", () => {
       const hadFocus = root.activeElement === undo;
       press(score);
@@ -420,7 +417,7 @@
     on(form, "keydown", (event) => event.key === "Escape" && closeForm());
     on(form, "submit", (event) => {
       event.preventDefault();
-      words = { comment: clean(comment.value), correction: clean(correction.value) };
+      words = { comment: comment.value, correction: correction.value };
       isClosing = true;
       rate();
     });
@@ -438,11 +435,8 @@
 
   const Postil = { attach: safely(attach) };
   Object.assign(window, { Postil });
-
-  const start = () => {
-    for (const element of document.querySelectorAll("[data-postil]"))
-      if (element instanceof HTMLElement) Postil.attach(element);
-  };
+  const start = () =>
+    document.querySelectorAll("[data-postil]").forEach((one) => Postil.attach(/** @type {any} */ (one)));
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

@@ -36,3 +36,5 @@ def test_is_served_at_a_stable_address_to_any_origin(client: Client) -> None:
     assert response.status_code == 200
     assert response["Content-Type"].startswith("text/javascript")
     assert response["Access-Control-Allow-Origin"] == "*"
+    assert response.getvalue() == SCRIPT.read_bytes()
+    response.close()
