@@ -214,5 +214,10 @@ LOGGING = {
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {
+        # Work lists are looked at every few seconds; that nothing was on them is no news.
+        "celery": {"level": "WARNING"},
+        "sentence_transformers": {"level": "WARNING"},
+    },
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
 }

@@ -67,8 +67,10 @@ def _run(*, port: int, directory: Path) -> None:
             "DATABASE_URL": urls.database,
             "REDIS_URL": urls.redis,
             "SECRET_KEY": os.environ.get("SECRET_KEY") or _secret(directory / "secret-key"),
+            "STATIC_ROOT": str(directory / "static"),
             "PYTHONUNBUFFERED": "1",
         }
+        (directory / "static").mkdir(exist_ok=True)
         access = directory / "access.json"
         _manage(environment, "migrate", "--noinput", "--verbosity=0")
         _manage(environment, "load_demo", "--access", str(access))
@@ -81,8 +83,8 @@ def _run(*, port: int, directory: Path) -> None:
 
 
 def _programs(environment: dict[str, str], port: int, directory: Path) -> list[Program]:
-    celery = [sys.executable, "-m", "celery", "--app=config"]
-    quiet = ["--loglevel=INFO", "--without-gossip", "--without-mingle"]
+    celery = [sys.executable, "-m", "celery", "--quiet", "--app=config"]
+    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [
         Program(
             "web",
@@ -97,14 +99,14 @@ def _programs(environment: dict[str, str], port: int, directory: Path) -> list[P
         ),
         Program(
             "worker",
-            [*celery, "worker", "--queues=celery", "--concurrency=1", "-n", "worker@%h", *quiet],
+            [*celery, "worker", "--queues=celery", "--concurrency=1", "-n", "worker@%h", *alone],
             environment,
         ),
         Program(
             "embedder",
             [
                 *[*celery, "worker", "--queues=embeddings", "--concurrency=1"],
-                *["-n", "embedder@%h", *quiet],
+                *["-n", "embedder@%h", *alone],
             ],
             environment,
         ),

@@ -35,7 +35,9 @@ class SentenceTransformerEncoder:
 
     def __init__(self, *, path: str, model_id: str) -> None:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         self.model_id = model_id
         self._model = SentenceTransformer(path, device="cpu", local_files_only=True)
         self.dimensions = self._model.get_embedding_dimension() or 0
