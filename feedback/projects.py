@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from feedback.models import Membership, Project, User
@@ -9,12 +11,15 @@ from feedback.taxonomy import seed_reasons
 
 
 @transaction.atomic
-def create_project(*, slug: str, name: str, admin: User) -> Project:
+def create_project(
+    *, slug: str, name: str, admin: User, allowed_origins: Sequence[str] = ()
+) -> Project:
     """Make a project with the default reasons and its first admin.
 
-    Raises django.core.exceptions.ValidationError for a slug that is taken or none.
+    Pages of the `allowed_origins` (scheme://host:port) may send feedback. Raises
+    django.core.exceptions.ValidationError for a slug that is taken or none.
     """
-    project = Project(slug=slug, name=name)
+    project = Project(slug=slug, name=name, allowed_origins=list(allowed_origins))
     project.full_clean()
     project.save()
     seed_reasons(project=project)

@@ -269,7 +269,7 @@ def survives_kills(web: Web) -> str:
                 "annotator_kind": "HUMAN",
             }
             _send_until_told(web, orjson.dumps({"records": [record]}), key)
-            told.append(record["id"])
+            told.append(f"f{number}")
 
     def killer() -> None:
         for _ in range(3):

@@ -19,6 +19,12 @@ class Command(BaseCommand):
         parser.add_argument("slug", help="its name in addresses, like almanac")
         parser.add_argument("--name", help="its name on pages; made from the slug without")
         parser.add_argument("--admin", required=True, help="user name of its first admin")
+        parser.add_argument(
+            "--origin",
+            action="append",
+            default=[],
+            help="origin (scheme://host:port) whose pages may send feedback; as often as needed",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         admin = User.objects.filter(username=options["admin"]).first()
@@ -31,6 +37,7 @@ class Command(BaseCommand):
                 slug=options["slug"],
                 name=options["name"] or options["slug"].replace("-", " ").title(),
                 admin=admin,
+                allowed_origins=options["origin"],
             )
         except ValidationError as error:
             faults = [f"{field}: {' '.join(said)}" for field, said in error.message_dict.items()]

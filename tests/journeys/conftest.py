@@ -1,0 +1,130 @@
+"""The whole app as `make run` starts it, once for all journeys."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.embedded import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+# What the tests' own settings would otherwise hand down.
+FOREIGN = {
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "POSTIL_TESTING",
+    "DJANGO_SETTINGS_MODULE",
+}
+
+
+@dataclass
+class Postil:
+    """A running Postil: its process, address and data."""
+
+    process: subprocess.Popen[str]
+    port: int
+    directory: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def access(self) -> dict[str, str]:
+        return dict(json.loads((self.directory / "access.json").read_text()))
+
+    def output(self) -> str:
+        return (self.directory / "output").read_text()
+
+    def manage(self, *command: str) -> str:
+        """Run manage.py on its database, as somebody in the checkout would."""
+        environment = clean_environment() | json.loads(
+            (self.directory / "environment.json").read_text()
+        )
+        return subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def call(
+        self, method: str, path: str, body: object = None, *, key: str | None = None
+    ) -> tuple[int, Any]:
+        """Call the API; return the status and the JSON, or the bytes where it is none."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Content-Type": "application/json"}
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        is_json = "json" in response.headers.get_content_type().split("-")[0]
+        return response.status, json.loads(content) if is_json else content
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(60)
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in FOREIGN}
+
+
+def start(directory: Path, *, port: int | None = None) -> Postil:
+    """Start it and wait until it serves. Raises RuntimeError with its output when it does not."""
+    directory.mkdir(exist_ok=True)
+    port = port or free_port()
+    with (directory / "output").open("a") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "config.up", f"--port={port}", f"--data={directory}"],
+            cwd=ROOT,
+            env=clean_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    running = Postil(process=process, port=port, directory=directory)
+    until = time.monotonic() + 180
+    while f"running at {running.url}/" not in running.output():
+        if process.poll() is not None or time.monotonic() > until:
+            running.process.terminate()
+            raise RuntimeError(running.output())
+        time.sleep(0.2)
+    return running
+
+
+def eventually(ask: Any, *, within: float = 60) -> Any:
+    """Ask until the answer is true, and return it; fail after so many seconds."""
+    until = time.monotonic() + within
+    while not (answer := ask()):
+        assert time.monotonic() < until, f"{ask} stays false"
+        time.sleep(0.3)
+    return answer
+
+
+@pytest.fixture(scope="session")
+def postil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postil]:
+    directory = tmp_path_factory.mktemp("postil")
+    # Root's PostgreSQL runs as another user, and has to get in.
+    for path in (directory, *list(directory.parents)[:2]):
+        if path.owner() == Path.home().owner():
+            path.chmod(0o711)
+    running = start(directory / "data")
+    try:
+        yield running
+    finally:
+        running.stop()
