@@ -1,4 +1,4 @@
-"""Pages that belong to no project: home, how the frame looks, the pattern sheet."""
+"""Pages that belong to no project: home, how the frame looks."""
 
 from __future__ import annotations
 
@@ -42,9 +42,3 @@ def theme_switch(request: HttpRequest) -> HttpResponse:
             name, value, max_age=YEAR, samesite="Lax", secure=request.is_secure(), httponly=True
         )
     return response
-
-
-@require_GET
-def patterns(request: SignedInRequest) -> HttpResponse:
-    """Whoever is signed in. Shows every component in both themes."""
-    return render(request, "patterns.html")

@@ -14,6 +14,7 @@ export function areOff() {
 export function turnOff(off) {
   if (off) localStorage.setItem(OFF, "1");
   else localStorage.removeItem(OFF);
+  document.documentElement.dataset.keys = off ? "off" : "on";
 }
 
 /**

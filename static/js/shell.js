@@ -92,6 +92,16 @@ document.addEventListener("keydown", (event) => {
   }
 }, { capture: true });
 
+// Any other key presses the button or link that names it. On the window, so that a page's own
+// handlers come first, and one that prevents the default keeps the key to itself.
+window.addEventListener("keydown", (event) => {
+  const key = event.repeat ? null : keys.single(event);
+  const element = key === null ? undefined : target(key);
+  if (!element?.matches("button, a") || !element.checkVisibility()) return;
+  event.preventDefault();
+  element.click();
+});
+
 /** Fill the cheat sheet with the keys of the page as it is now, and open it. */
 function openSheet() {
   const dialog = /** @type {HTMLDialogElement | null} */ (document.getElementById("keys"));
@@ -128,6 +138,7 @@ function row(key, does) {
   return line;
 }
 
+root.dataset.keys = keys.areOff() ? "off" : "on";
 const keysOn = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-keys-on]"));
 if (keysOn) {
   keysOn.checked = !keys.areOff();
