@@ -14,7 +14,7 @@ for pattern in api_urls[0]:
         login_not_required(pattern.callback)
 
 urlpatterns = [
-    path("healthz", health),
+    path("healthz", health, name="health"),
     path("admin/", admin.site.urls),
     path("api/v1/", api_urls),
     path("", include("curation.urls")),

@@ -6,10 +6,11 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from curation.models import ContextEntry, ContextLibrary, TrainingSet
 from feedback.authentication import create_key
 from feedback.models import ApiKey, Feedback, Membership, Output, Project, Session, User
 from feedback.taxonomy import seed_reasons
-from review.models import Claim, Queue, QueueItem, Review
+from review.models import Claim, Queue, QueueItem, Review, Theme
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -90,3 +91,35 @@ def make_review(output: Output, reviewer: User, **fields: Any) -> Review:
     fields.setdefault("created_at", NOW + timedelta(hours=1))
     fields.setdefault("output_version", output.version)
     return Review.objects.create(project=output.project, output=output, reviewer=reviewer, **fields)
+
+
+def make_library(project: Project, **fields: Any) -> ContextLibrary:
+    fields.setdefault("slug", f"library-{next(_numbers)}")
+    fields.setdefault("name", "Facts")
+    return ContextLibrary.objects.create(project=project, **fields)
+
+
+def make_entry(library: ContextLibrary, **fields: Any) -> ContextEntry:
+    """A draft example with no review behind it."""
+    fields.setdefault("query", "When did Bloom come out?")
+    fields.setdefault("answer", "Bloom came out on 31 August 2018.")
+    fields.setdefault("created_at", NOW)
+    if "created_by" not in fields:
+        fields["created_by"] = make_user(library.project)
+    return ContextEntry.objects.create(library=library, **fields)
+
+
+def make_training_set(project: Project, **fields: Any) -> TrainingSet:
+    fields.setdefault("slug", f"set-{next(_numbers)}")
+    fields.setdefault("name", "Answers")
+    return TrainingSet.objects.create(project=project, **fields)
+
+
+def make_theme(project: Project, **fields: Any) -> Theme:
+    """A theme without members, all in one direction."""
+    fields.setdefault("number", next(_numbers))
+    fields.setdefault("name", "left out: release date")
+    fields.setdefault("created_at", NOW)
+    return Theme.objects.create(
+        project=project, model="m", centroid=[1.0, 0.0], updated_at=NOW, **fields
+    )

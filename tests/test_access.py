@@ -1,0 +1,211 @@
+"""Walks every address: who may not come in, does not, and no address is forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from curation.models import ContextEntry, ContextLibrary, Example, TrainingSet
+from feedback.models import Membership, Project
+from review.models import Annotation
+from tests.factories import (
+    NOW,
+    make_item,
+    make_key,
+    make_output,
+    make_project,
+    make_queue,
+    make_review,
+    make_session,
+    make_theme,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+# Addresses outside projects, and who may use them.
+ANYBODY = {"login", "health"}
+SIGNED_IN = {"home", "theme_switch", "patterns", "logout", "demo"}
+# Their own rules: the admin site asks for staff, the API for keys (below).
+ELSEWHERE = ("admin/", "api/v1/")
+DOCUMENTATION = {"api/v1/", "api/v1/docs", "api/v1/openapi.json"}
+VERBS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address: its route, name, view, and the names of what it needs filled in."""
+
+    route: str
+    name: str
+    view: Callable[..., Any]
+    parts: tuple[str, ...]
+
+
+def addresses() -> list[Address]:
+    return list(_walk(get_resolver().url_patterns, ""))
+
+
+def _walk(patterns: list[Any], prefix: str) -> Iterator[Address]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            if not route.startswith("admin/"):
+                yield from _walk(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern) and pattern.callback is not None:
+            parts = tuple(pattern.pattern.converters)
+            yield Address(route, pattern.name or route, pattern.callback, parts)
+
+
+PAGES = [one for one in addresses() if not one.route.startswith(ELSEWHERE)]
+IN_PROJECTS = [one for one in PAGES if "project" in one.parts]
+ENDPOINTS = [one for one in addresses() if one.route.startswith("api/v1/")]
+
+
+@dataclass
+class Filled:
+    """A project with one of everything an address can name."""
+
+    project: Project
+    parts: dict[str, object] = field(default_factory=dict)
+
+    def url(self, address: Address) -> str:
+        missing = set(address.parts) - self.parts.keys()
+        assert not missing, f"Say in this test what {missing} of {address.route} may be."
+        return reverse(address.name, kwargs={name: self.parts[name] for name in address.parts})
+
+
+@pytest.fixture
+def filled(project: Project) -> Filled:
+    session = make_session(project, external_id="s/1")
+    output = make_output(project, session, external_id="o/1 ?")
+    queue = make_queue(project)
+    item = make_item(queue, output)
+    author = make_user(project)
+    review = make_review(output, author, correction="Better.")
+    library = ContextLibrary.objects.create(project=project, slug="library", name="Library")
+    entry = ContextEntry.objects.create(
+        library=library, query="q", answer="a", created_by=author, created_at=NOW
+    )
+    training_set = TrainingSet.objects.create(project=project, slug="set", name="Set")
+    example = Example.objects.create(
+        training_set=training_set, prompt=[], chosen="a", created_by=author, created_at=NOW
+    )
+    annotation = Annotation.objects.create(
+        project=project,
+        output=output,
+        output_version=1,
+        author=author,
+        comment="x",
+        start=0,
+        end=1,
+        exact="B",
+        text_sha256="0" * 64,
+        renderer_version=1,
+        created_at=NOW,
+    )
+    return Filled(
+        project,
+        {
+            "project": project.slug,
+            "session": session.external_id,
+            "output": output.external_id,
+            "queue": queue.slug,
+            "item": item.pk,
+            "review": review.pk,
+            "library": library.slug,
+            "entry": entry.pk,
+            "training_set": training_set.slug,
+            "example": example.pk,
+            "annotation": annotation.pk,
+            "number": make_theme(project).number,
+            "release": 1,
+            "split": "train",
+        },
+    )
+
+
+def roles_below(role: str) -> list[str]:
+    order = list(Membership.Role.values)
+    return order[: order.index(role)]
+
+
+def statuses(client: Client, url: str) -> dict[str, int]:
+    return {verb: getattr(client, verb)(url).status_code for verb in VERBS}
+
+
+class TestPages:
+    def test_outside_projects_are_all_known(self) -> None:
+        outside = {one.name for one in PAGES if "project" not in one.parts}
+        assert outside == ANYBODY | SIGNED_IN
+
+    def test_in_projects_all_say_who_may(self) -> None:
+        silent = [one.route for one in IN_PROJECTS if not hasattr(one.view, "required_role")]
+        assert silent == []
+
+    @pytest.mark.parametrize("address", IN_PROJECTS, ids=lambda one: one.name)
+    def test_send_strangers_to_sign_in(
+        self, client: Client, filled: Filled, address: Address
+    ) -> None:
+        for status in statuses(client, filled.url(address)).values():
+            assert status == 302
+
+    @pytest.mark.parametrize("address", IN_PROJECTS, ids=lambda one: one.name)
+    def test_do_not_exist_for_members_of_other_projects(
+        self, client: Client, filled: Filled, address: Address
+    ) -> None:
+        other = make_project()
+        client.force_login(make_user(other, role="admin"))
+        for status in statuses(client, filled.url(address)).values():
+            assert status in {404, 405}
+        # The same thing asked for through the project one is in.
+        if set(address.parts) - {"project", "split", "release", "number"}:
+            inside = Filled(other, filled.parts | {"project": other.slug})
+            for status in statuses(client, inside.url(address)).values():
+                assert status in {404, 405}
+
+    @pytest.mark.parametrize("address", IN_PROJECTS, ids=lambda one: one.name)
+    def test_refuse_members_without_the_role(
+        self, client: Client, filled: Filled, address: Address
+    ) -> None:
+        for role in roles_below(address.view.required_role):  # type: ignore[attr-defined]
+            client.force_login(make_user(filled.project, role=role))
+            found = statuses(client, filled.url(address))
+            assert set(found.values()) <= {403, 405}, (role, found)
+            assert 403 in found.values()
+
+    @pytest.mark.parametrize("address", IN_PROJECTS, ids=lambda one: one.name)
+    def test_know_their_verbs(self, client: Client, filled: Filled, address: Address) -> None:
+        client.force_login(make_user(filled.project, role="admin"))
+        url = filled.url(address)
+        assert {getattr(client, verb)(url).status_code for verb in ("put", "patch", "delete")} == {
+            405
+        }
+
+
+class TestEndpoints:
+    @pytest.mark.parametrize("route", sorted({one.route for one in ENDPOINTS} - DOCUMENTATION))
+    def test_want_a_key_or_a_token(self, client: Client, filled: Filled, route: str) -> None:
+        samples = filled.parts | {"slug": "set", "split": "train"}
+        path = re.sub(
+            r"<(?:\w+:)?(\w+)>", lambda part: quote(str(samples[part[1]]), safe=""), route
+        )
+        found = statuses(client, f"/{path}")
+        assert set(found.values()) <= {400, 401, 403, 405}, found
+        assert {"put", "patch", "delete"} <= {verb for verb, got in found.items() if got == 405}
+
+    @pytest.mark.parametrize("kind", ["sessions", "outputs"])
+    def test_know_nothing_of_other_projects(
+        self, client: Client, filled: Filled, kind: str
+    ) -> None:
+        key = make_key(make_project())
+        headers = {"authorization": f"Bearer {key}"}
+        external_id = filled.parts[kind[:-1]]
+        assert client.get(f"/api/v1/{kind}/{external_id}", headers=headers).status_code == 404
