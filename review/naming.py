@@ -13,7 +13,7 @@ MOST_TERMS = 6
 NAMED_TERMS = 2
 # A term must stand in texts from so many sources of the group, and in so large a share of them.
 FEWEST_SOURCES = 2
-SMALLEST_SHARE = 0.12
+SMALLEST_SHARE = 0.15
 # How many times as frequent as elsewhere it must be.
 LIFT = 2.0
 # A longer term stands for the shorter one when it covers so much of it.

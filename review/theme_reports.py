@@ -1,0 +1,193 @@
+"""Reads themes for their pages."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from django.db.models import Count, QuerySet
+from django.db.models.functions import TruncWeek
+
+from feedback.models import Feedback, FeedbackReason, Reason
+from review.models import Queue, QueueItem, Theme, ThemeMembership
+
+WEEKS = 12
+# Series a chart tells apart; older model versions are counted together.
+MOST_VERSIONS = 4
+EARLIER = "earlier"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A theme as a list shows it: feedback per week, its commonest reasons, open items."""
+
+    theme: Theme
+    per_week: list[int]
+    reasons: list[tuple[Reason, int]] = field(default_factory=list)
+    num_open: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weeks:
+    """Feedback per week and model version; `counts` has a row per version, the oldest first."""
+
+    mondays: list[date]
+    versions: list[str]
+    counts: list[list[int]]
+
+    @property
+    def table(self) -> list[tuple[str, list[int]]]:
+        """Each version with its counts."""
+        return list(zip(self.versions, self.counts, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origins:
+    """Who said it: feedback by the user's role and environment, the commonest first."""
+
+    rows: list[tuple[str, int]]
+    num_sessions: int
+
+
+def summaries(*, themes: Sequence[Theme]) -> list[Summary]:
+    """What a list says of each theme, in order: three queries for any number of themes."""
+    weeks = _per_week(themes)
+    reasons = reasons_of(themes=themes)
+    num_open = dict(
+        QueueItem.objects.open()
+        .filter(theme__in=themes)
+        .values_list("theme")
+        .annotate(Count("output", distinct=True))
+    )
+    return [
+        Summary(
+            theme=theme,
+            per_week=weeks[theme.pk],
+            reasons=reasons.get(theme.pk, []),
+            num_open=num_open.get(theme.pk, 0),
+        )
+        for theme in themes
+    ]
+
+
+def reasons_of(*, themes: Iterable[Theme]) -> dict[int, list[tuple[Reason, int]]]:
+    """How often each reason was given in each theme, the commonest first; one query."""
+    given = FeedbackReason.objects.filter(feedback__theme_membership__theme__in=list(themes))
+    counted: dict[int, Counter[int]] = defaultdict(Counter)
+    reasons: dict[int, Reason] = {}
+    for one in given.select_related("reason", "feedback__theme_membership").only(
+        "reason__slug",
+        "reason__name",
+        "reason__position",
+        "reason__definition",
+        "feedback__theme_membership__theme",
+    ):
+        reasons[one.reason_id] = one.reason
+        counted[one.feedback.theme_membership.theme_id][one.reason_id] += 1
+    return {
+        theme: [(reasons[reason], number) for reason, number in counter.most_common()]
+        for theme, counter in counted.items()
+    }
+
+
+def weeks_of(*, theme: Theme) -> Weeks:
+    """The theme's feedback in the last WEEKS weeks that have some, by model version."""
+    counted: dict[tuple[str, date], int] = {
+        (version or "unknown", week.date()): number
+        for version, week, number in Feedback.objects.filter(theme_membership__theme=theme)
+        .annotate(week=TruncWeek("at"))
+        .values_list("output__model_version", "week")
+        .annotate(Count("pk"))
+    }
+    mondays = _mondays(max((week for _, week in counted), default=None))
+    in_time = {key: number for key, number in counted.items() if key[1] in mondays}
+    first_seen: dict[str, date] = {}
+    for version, week in counted:
+        first_seen[version] = min(week, first_seen.get(version, week))
+    seen = {version for version, _ in in_time}
+    versions = sorted(seen, key=lambda version: (first_seen[version], version))
+    names = versions[-MOST_VERSIONS:]
+    if len(versions) > MOST_VERSIONS:
+        names = [EARLIER, *versions[-MOST_VERSIONS + 1 :]]
+    rows = {name: Counter[date]() for name in names}
+    for (version, week), number in in_time.items():
+        rows[version if version in rows else EARLIER][week] += number
+    return Weeks(
+        mondays=mondays,
+        versions=names,
+        counts=[[rows[name][monday] for monday in mondays] for name in names],
+    )
+
+
+def origins_of(*, theme: Theme) -> Origins:
+    """Who the theme's feedback comes from."""
+    said = Feedback.objects.filter(theme_membership__theme=theme)
+    counted = (
+        said.values_list("session__user_role", "session__environment")
+        .annotate(number=Count("pk"))
+        .order_by("-number", "session__user_role")
+    )
+    return Origins(
+        rows=[
+            (", ".join(part for part in (role, place) if part) or "unknown", number)
+            for role, place, number in counted
+        ],
+        num_sessions=said.aggregate(number=Count("session", distinct=True))["number"],
+    )
+
+
+def queues_of(*, theme: Theme) -> list[tuple[Queue, int]]:
+    """The queues with open items of the theme, and how many; the fullest first."""
+    counted = dict(
+        QueueItem.objects.open()
+        .filter(theme=theme)
+        .values_list("queue")
+        .annotate(number=Count("pk"))
+        .order_by("-number")
+    )
+    queues = Queue.objects.in_bulk(counted)
+    return [(queues[pk], number) for pk, number in counted.items()]
+
+
+def members(theme: Theme) -> QuerySet[ThemeMembership]:
+    """The theme's feedback with its output and author, thin."""
+    return (
+        ThemeMembership.objects.filter(theme=theme)
+        .select_related("feedback", "feedback__output")
+        .prefetch_related("feedback__reasons")
+        .only(
+            "theme",
+            "similarity",
+            "feedback__comment",
+            "feedback__correction",
+            "feedback__author_role",
+            "feedback__author_external_id",
+            "feedback__at",
+            "feedback__output__external_id",
+            "feedback__output__query",
+            "feedback__output__model_version",
+        )
+    )
+
+
+def _mondays(last: date | None) -> list[date]:
+    if last is None:
+        return []
+    return [last - timedelta(weeks=back) for back in reversed(range(WEEKS))]
+
+
+def _per_week(themes: Sequence[Theme]) -> dict[int, list[int]]:
+    """Feedback of each theme in the last WEEKS weeks that any of them has some in."""
+    counted: dict[tuple[int, date], int] = {
+        (theme, week.date()): number
+        for theme, week, number in Feedback.objects.filter(theme_membership__theme__in=themes)
+        .annotate(week=TruncWeek("at"))
+        .values_list("theme_membership__theme", "week")
+        .annotate(Count("pk"))
+    }
+    mondays = _mondays(max((week for _, week in counted), default=None))
+    return {
+        theme.pk: [counted.get((theme.pk, monday), 0) for monday in mondays] for theme in themes
+    }
