@@ -1,0 +1,213 @@
+"""The demo project: recorded answers, what invented reviewers made of them, and what was kept.
+
+What of it is real and what invented stands in feedback/demo/NOTICE.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import cycle
+
+from django.db import transaction
+
+from curation import context_libraries, demo_records, promotion, training_sets
+from curation.demo_reviews import Reviewer, work
+from curation.models import EntryKind
+from feedback.authentication import create_key
+from feedback.embedding import get_encoder
+from feedback.ingestion import ingest
+from feedback.models import ApiKey, Membership, Project, User
+from feedback.projects import create_project
+from review.demo import SLUG
+from review.models import Queue, Review
+from review.queues import claim_next, create_queue, feed
+
+NEWEST = timedelta(minutes=3)
+# So many days ago somebody started to review; what came before was there at once.
+DAYS = 13
+COLLEAGUES = (
+    ("ines", "Ines", "Duarte", Membership.Role.EXPERT, 12),
+    ("tomas", "Tomáš", "Novák", Membership.Role.MODERATOR, 32),
+    ("mei", "Mei", "Tanaka", Membership.Role.EXPERT, 20),
+    ("amara", "Amara", "Okafor", Membership.Role.EXPERT, 24),
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo project is entered with."""
+
+    project: Project
+    username: str
+    api_key: str
+
+
+class DemoError(RuntimeError):
+    """The demo project could not be loaded; nothing of it was kept."""
+
+
+@transaction.atomic
+def load(*, now: datetime, password: str) -> Demo | None:
+    """Make the demo project, a user with that password, and a key; None when it is there.
+
+    Time passes in it: day by day records come, queues are fed and reviewers decide, until all of
+    it ends a few minutes before `now`. Raises DemoError when a record is refused.
+    """
+    if Project.objects.filter(slug=SLUG).exists():
+        return None
+    curator = User.objects.create_user(username=_free_name("curator"), password=password)
+    project = create_project(slug=SLUG, name="Almanac", admin=curator)
+    reviewers = [_colleague(project, *about) for about in COLLEAGUES]
+    start = now - timedelta(days=DAYS)
+    records = demo_records.read(newest=now - NEWEST)
+    _receive(project, [record for at, record in records if at <= start], start)
+    queues = _queues(project, curator, start)
+    for day in range(1, DAYS + 1):
+        since, until = start + timedelta(days=day - 1), start + timedelta(days=day)
+        _review(queues, reviewers, day, since)
+        _receive(project, [record for at, record in records if since < at <= until], until)
+        for queue in queues:
+            feed(queue=queue, now=until)
+    claim_next(queue=queues[0], by=reviewers[0].user, now=now - NEWEST)
+    _fill_library(project, curator, now)
+    _fill_training_set(project, curator, now)
+    _, api_key = create_key(
+        project=project, name="Demo", scopes=list(ApiKey.Scope.values), by=curator
+    )
+    return Demo(project=project, username=curator.username, api_key=api_key)
+
+
+def _free_name(name: str) -> str:
+    taken = set(User.objects.filter(username__startswith=name).values_list("username", flat=True))
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free
+
+
+def _colleague(
+    project: Project, name: str, first: str, last: str, role: str, tolerance: int
+) -> Reviewer:
+    """An invented reviewer, who cannot sign in."""
+    user = User.objects.create_user(username=_free_name(name), first_name=first, last_name=last)
+    Membership.objects.create(project=project, user=user, role=role)
+    return Reviewer(user=user, tolerance=tolerance)
+
+
+def _receive(
+    project: Project, records: Sequence[demo_records.Record], now: datetime, batch: int = 1_000
+) -> None:
+    for first in range(0, len(records), batch):
+        report = ingest(project=project, records=records[first : first + batch], now=now)
+        if report.rejected:
+            raise DemoError(f"A record was refused: {report.rejected[0]}")
+
+
+def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
+    return [
+        create_queue(
+            project=project,
+            name=name,
+            filter=wanted,
+            reviewers_per_item=reviewers,
+            by=by,
+            now=now,
+        )
+        for name, wanted, reviewers in (
+            ("Thumbs down", {"score": "negative"}, 1),
+            ("Unsupported claims", {"reason": "unsupported"}, 2),
+            ("Low confidence", {"max_confidence": 0.5}, 1),
+            ("Spot checks", {"score": "positive", "min_confidence": 0.9}, 1),
+        )
+    ]
+
+
+def _review(
+    queues: Sequence[Queue], reviewers: Sequence[Reviewer], day: int, since: datetime
+) -> None:
+    """Let each reviewer work for an hour, one after the other, on a queue that changes daily."""
+    hours = (since + timedelta(hours=hour) for hour in (2, 4, 6, 8))
+    for place, (by, start) in enumerate(zip(reviewers, hours, strict=True)):
+        work(queue=queues[(place + day) % len(queues)], by=by, num=2 + place % 2, start=start)
+
+
+def _settled(project: Project) -> list[Review]:
+    """Reviews that count and hold a better answer, the oldest first."""
+    return list(
+        Review.objects.authoritative()
+        .filter(project=project, verdict=Review.Verdict.FIX)
+        .exclude(correction="")
+        .select_related("output")
+        .order_by("created_at", "pk")
+    )
+
+
+def _fill_library(project: Project, by: User, now: datetime) -> None:
+    """Publish two versions, and leave one entry waiting for the next."""
+    library = context_libraries.create_library(
+        project=project,
+        name="Cited answers",
+        description="How Almanac answers from documents, by what reviewers corrected.",
+        by=by,
+        now=now - timedelta(days=6),
+    )
+    whys = cycle(
+        (
+            "Says only what the passages say.",
+            "Names the sources' years and names as they stand.",
+            "Answers what was asked first, then adds the rest.",
+        )
+    )
+    reviews = [one for one in _settled(project) if len(one.correction) < 600][:9]
+    parts = ((reviews[:5], timedelta(days=5)), (reviews[5:8], timedelta(hours=20)))
+    for number, (part, age) in enumerate(parts, start=1):
+        for review in part:
+            promotion.promote_to_library(
+                review=review,
+                library=library,
+                kind=EntryKind.EXAMPLE,
+                why=next(whys),
+                by=by,
+                now=max(review.created_at, now - age - timedelta(hours=1)),
+            )
+        context_libraries.publish(
+            library=library,
+            encoder=get_encoder(),
+            by=by,
+            now=max(now - age, part[-1].created_at),
+            note="First examples." if number == 1 else "More of what people asked for.",
+        )
+    for review in reviews[8:]:
+        promotion.promote_to_library(
+            review=review,
+            library=library,
+            kind=EntryKind.EXAMPLE,
+            why=next(whys),
+            by=by,
+            now=now - NEWEST,
+        )
+
+
+def _fill_training_set(project: Project, by: User, now: datetime) -> None:
+    """Release what was corrected until yesterday, and keep the rest for the next release."""
+    training_set = training_sets.create_training_set(
+        project=project,
+        name="Corrected answers",
+        description="Answers with what reviewers wrote in their place.",
+        by=by,
+        now=now - timedelta(days=2),
+    )
+    yesterday = now - timedelta(days=1)
+    reviews = _settled(project)
+    early = [review for review in reviews if review.created_at < yesterday]
+    for review in early:
+        promotion.promote_to_training_set(
+            review=review, training_set=training_set, by=by, now=yesterday
+        )
+    training_sets.release(training_set=training_set, by=by, now=yesterday)
+    for review in reviews[len(early) :]:
+        promotion.promote_to_training_set(
+            review=review, training_set=training_set, by=by, now=now - NEWEST
+        )

@@ -1,0 +1,100 @@
+"""What the demo project's invented reviewers decide: it follows from what annotators said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from feedback.models import Feedback, User
+from review.models import Queue, Review
+from review.priority import REASONS
+from review.queues import claim_next
+from review.triage import submit_review
+
+# From reading one answer to the next; the decision is made before that.
+PACE = timedelta(minutes=6)
+# What an answer's faults cost to be called so; beyond repair it is rejected, not corrected.
+MAJOR, CRITICAL, BEYOND_REPAIR = 30, 80, 100
+LONGEST_COMMENT = 600
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    """An invented reviewer: what is wrong may cost this many points before they object."""
+
+    user: User
+    tolerance: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What submit_review takes."""
+
+    verdict: str
+    severity: str = ""
+    comment: str = ""
+    correction: str = ""
+    reasons: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+
+
+def judge(said: Sequence[Feedback], *, tolerance: int) -> Judgement:
+    """The verdict that follows from the feedback on an answer; expects its reasons prefetched.
+
+    Each reason costs what it weighs in an item's priority; being ranked below the middle by
+    volunteers costs up to that of two major ones.
+    """
+    given = [reason.slug for feedback in said for reason in feedback.reasons.all()]
+    ranked = min((one.score or 0.0 for one in said if one.name == "rank"), default=0.0)
+    cost = sum(REASONS[slug] for slug in given) - round(40 * min(ranked, 0))
+    if cost <= tolerance:
+        return Judgement(Review.Verdict.ACCEPT)
+    correction = next((one.correction for one in said if one.correction), "")
+    if cost >= BEYOND_REPAIR:
+        correction = ""
+    severity = Review.Severity.MINOR
+    if cost >= MAJOR:
+        severity = Review.Severity.CRITICAL if cost >= CRITICAL else Review.Severity.MAJOR
+    routes = [Review.Route.TRAINING] if correction else []
+    if severity == Review.Severity.CRITICAL:
+        routes.append(Review.Route.ESCALATE)
+    return Judgement(
+        verdict=Review.Verdict.FIX if correction else Review.Verdict.REJECT,
+        severity=severity,
+        comment=_comment(said),
+        correction=correction,
+        reasons=tuple(dict.fromkeys(given)),
+        routes=tuple(routes),
+    )
+
+
+def work(*, queue: Queue, by: Reviewer, num: int, start: datetime) -> None:
+    """Let the reviewer decide on up to so many items of the queue, one after the other."""
+    for turn in range(num):
+        at = start + turn * PACE
+        claim = claim_next(queue=queue, by=by.user, now=at)
+        if claim is None:
+            return
+        said = Feedback.objects.explicit().filter(output=claim.item.output_id)
+        said = said.prefetch_related("reasons").order_by("at", "pk")
+        judgement = judge(list(said), tolerance=by.tolerance)
+        submit_review(
+            item=claim.item,
+            by=by.user,
+            fence=claim.fence,
+            verdict=judgement.verdict,
+            severity=judgement.severity,
+            comment=judgement.comment,
+            correction=judgement.correction,
+            reasons=judgement.reasons,
+            routes=judgement.routes,
+            now=at + PACE / 2,
+        )
+
+
+def _comment(said: Sequence[Feedback]) -> str:
+    """An annotator's explanation, cut where it is long; a ranking when there is none."""
+    for words in (one.comment for one in said if one.comment):
+        return words if len(words) <= LONGEST_COMMENT else words[: LONGEST_COMMENT - 1] + "…"
+    return next((f"Volunteers put it at {one.label}." for one in said if one.name == "rank"), "")

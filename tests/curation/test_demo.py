@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from curation import demo, demo_records
+from curation.demo_reviews import judge
+from curation.management.commands import load_demo
+from curation.models import ContextEntry, LibraryVersion, Release
+from feedback.ingestion import Rejection, Report
+from feedback.models import Feedback, Output, Project, RejectedRecord, User, WaitingRecord
+from feedback.wire import Fault
+from review.models import Claim, Queue, Review
+from tests.factories import NOW, make_feedback, make_output, make_project, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def snapshot() -> dict[str, int]:
+    """How many rows each table holds."""
+    tables = connection.introspection.table_names()
+    with connection.cursor() as cursor:
+        counts = {}
+        for table in tables:
+            cursor.execute(f'SELECT count(*) FROM "{table}"')  # noqa: S608
+            counts[table] = cursor.fetchone()[0]
+    return counts
+
+
+class TestLoadDemo:
+    def test_loads_a_project_to_try_everything_in_once(
+        self, client: Client, tmp_path: Path
+    ) -> None:
+        make_user(username="curator")
+        path = tmp_path / "access.json"
+        before = timezone.now()
+        call_command("load_demo", "--access", str(path))
+
+        access = json.loads(path.read_text())
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert access.keys() == {"username", "password", "api_key", "project"}
+        user = authenticate(username=access["username"], password=access["password"])
+        assert isinstance(user, User)
+        project = Project.objects.visible_to(user).get(slug=access["project"])
+        assert (project.slug, project.name) == ("almanac", "Almanac")
+        self.check_records(project, before)
+        self.check_reviews(project, user)
+        self.check_what_was_kept(project)
+        minted = client.post(
+            "/api/v1/feedback-tokens",
+            {"output": Output.objects.latest("at").external_id},
+            content_type="application/json",
+            headers={"authorization": f"Bearer {access['api_key']}"},
+        )
+        assert minted.status_code == 200
+
+        loaded, text = snapshot(), path.read_text()
+        call_command("load_demo", "--access", str(path))
+        assert snapshot() == loaded
+        assert path.read_text() == text
+        assert [one.name for one in tmp_path.iterdir()] == ["access.json"]
+
+    def check_records(self, project: Project, before: Any) -> None:
+        assert Output.objects.filter(project=project).count() == 541
+        assert Feedback.objects.explicit().count() == 2559
+        assert not RejectedRecord.objects.exists()
+        assert not WaitingRecord.objects.exists()
+        newest = Feedback.objects.latest("at").at
+        assert before - timedelta(minutes=5) < newest <= timezone.now()
+
+    def check_reviews(self, project: Project, user: User) -> None:
+        reviews = Review.objects.filter(project=project)
+        assert set(reviews.values_list("verdict", flat=True)) == {"accept", "fix", "reject"}
+        assert not reviews.filter(reviewer=user).exists()
+        assert all(review.created_at > review.output.at for review in reviews)
+        others = User.objects.filter(memberships__project=project).exclude(pk=user.pk)
+        assert [other.has_usable_password() for other in others] == [False] * 4
+        for queue in Queue.objects.filter(project=project):
+            assert queue.items.open().count() > 20
+            assert Claim.objects.filter(item__queue=queue, finished_at__isnull=False).exists()
+        assert Claim.objects.filter(lease_until__gt=timezone.now(), finished_at=None).count() == 1
+
+    def check_what_was_kept(self, project: Project) -> None:
+        assert LibraryVersion.objects.filter(library__project=project).count() == 2
+        assert all(entry.feedback.exists() for entry in ContextEntry.objects.all())
+        release = Release.objects.get(training_set__project=project)
+        assert release.num_train > 20
+        for row in release.examples.all():
+            assert row.chosen != row.rejected
+
+    def test_leaves_nothing_when_it_cannot_write_the_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def load(**_: object) -> demo.Demo:
+            return demo.Demo(project=make_project(), username="curator", api_key="")
+
+        monkeypatch.setattr(load_demo, "load", load)
+        with pytest.raises(CommandError, match="gone"):
+            call_command("load_demo", "--access", str(tmp_path / "gone" / "access.json"))
+        assert not Project.objects.exists()
+
+    def test_leaves_nothing_when_a_record_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refused = Report(rejected=[Rejection(0, "r", [Fault("at", "No.")])])
+        monkeypatch.setattr(demo, "ingest", lambda **_: refused)
+        with pytest.raises(CommandError, match="refused"):
+            call_command("load_demo", "--access", str(tmp_path / "access.json"))
+        assert not Project.objects.exists()
+        assert not list(tmp_path.iterdir())
+
+
+class TestRead:
+    def test_moves_all_times_alike(self) -> None:
+        records = demo_records.read(newest=NOW)
+        times = [at for at, _ in records]
+        assert times == sorted(times)
+        assert times[-1] == NOW
+        assert timedelta(days=60) < times[-1] - times[0] < timedelta(days=80)
+        assert records[0][1]["started_at"] == records[0][0].isoformat()
+
+
+class TestJudge:
+    @pytest.fixture
+    def said(self, project: Project) -> list[Feedback]:
+        output = make_output(project)
+        reasons = {one.slug: one for one in project.taxonomies.get().reasons.all()}
+        error = make_feedback(output, name="error", comment="The documents say: 2019.")
+        error.reasons.add(reasons["unsupported"])
+        return [error, make_feedback(output, name="correction", correction="In 2019.")]
+
+    def test_accepts_what_a_reviewer_tolerates(self, said: list[Feedback]) -> None:
+        assert judge(said, tolerance=16).verdict == "accept"
+
+    def test_fixes_what_has_a_correction(self, said: list[Feedback]) -> None:
+        judgement = judge(said, tolerance=15)
+        assert (judgement.verdict, judgement.severity) == ("fix", "minor")
+        assert (judgement.correction, judgement.reasons) == ("In 2019.", ("unsupported",))
+        assert judgement.comment == "The documents say: 2019."
+
+    def test_rejects_what_has_none(self, said: list[Feedback]) -> None:
+        assert judge(said[:1], tolerance=0).verdict == "reject"
+
+    def test_rejects_what_volunteers_ranked_last(self, project: Project) -> None:
+        last = make_feedback(make_output(project), name="rank", score=-1, label="number 3 of 3")
+        judgement = judge([last], tolerance=20)
+        assert (judgement.verdict, judgement.severity) == ("reject", "major")
+        assert judgement.comment == "Volunteers put it at number 3 of 3."
