@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from django import template
 from django.forms import BoundField
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from feedback.models import Project, Reason, User
+from feedback.models import Reason, User
 
 register = template.Library()
 
@@ -142,12 +141,3 @@ def is_pressed(value: object, choice: str) -> str:
 def field(bound: BoundField) -> dict[str, object]:
     """Show a form's field with its label, hint and errors."""
     return {"field": bound, "control": bound.as_widget(attrs={"class": "input"})}
-
-
-@register.simple_tag
-def project_home(project: Project) -> str:
-    """The URL of a project's first page."""
-    try:
-        return reverse("queue_list", args=[project.slug])
-    except NoReverseMatch:
-        return reverse("home")

@@ -10,7 +10,6 @@ from django.views.decorators.http import require_GET, require_POST
 from feedback.models import Project
 from review.context_processors import NAV_MODES, THEMES
 from review.http import SignedInRequest
-from review.templatetags.postil import project_home
 
 YEAR = 365 * 24 * 60 * 60
 CHOICES = {"theme": THEMES, "nav": NAV_MODES}
@@ -20,8 +19,8 @@ CHOICES = {"theme": THEMES, "nav": NAV_MODES}
 def home(request: SignedInRequest) -> HttpResponse:
     """Whoever is signed in. Leads to the queues of their first project."""
     project = Project.objects.visible_to(request.user).order_by("name", "id").first()
-    if project is not None and (url := project_home(project)) != request.path:
-        return redirect(url)
+    if project is not None:
+        return redirect("queue_list", project.slug)
     return render(request, "home.html")
 
 

@@ -1,0 +1,98 @@
+"""Fixtures that drive Chromium against a running server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from feedback.models import User
+from tests.browser import chromium
+
+# The synchronous API of playwright runs an event loop in the tests' own thread.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# Answers that belong to the contract with htmx; Chromium logs each as an error.
+EXPECTED_STATUSES = ("status of 409", "status of 422")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium.find()
+    if path is None:
+        pytest.fail("No Chromium: run `python -m tests.browser.chromium`.")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        yield running
+        running.close()
+
+
+@dataclass
+class Pages:
+    """Opens pages, and remembers what their consoles complained about."""
+
+    browser: Browser
+    server: LiveServer
+    complaints: list[str] = field(default_factory=list)
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    def __call__(
+        self,
+        user: User | None = None,
+        *,
+        width: int = 1440,
+        height: int = 900,
+        theme: str | None = None,
+        expected: tuple[str, ...] = (),
+        **options: Any,
+    ) -> Page:
+        """Open a page in a context of its own, signed in when a user is given.
+
+        Parts of console messages in `expected` do not fail the test.
+        """
+        context = self.browser.new_context(
+            base_url=self.server.url, viewport={"width": width, "height": height}, **options
+        )
+        self.contexts.append(context)
+        client = Client()
+        if user is not None:
+            client.force_login(user)
+        if theme is not None:
+            client.cookies["theme"] = theme
+        context.add_cookies(
+            [
+                {"name": name, "value": cookie.value, "url": self.server.url}
+                for name, cookie in client.cookies.items()
+            ]
+        )
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+
+        def note(message: ConsoleMessage) -> None:
+            if message.type in {"error", "warning"} and not any(
+                part in message.text for part in (*EXPECTED_STATUSES, *expected)
+            ):
+                self.complaints.append(f"{page.url}: {message.text}")
+
+        page.on("console", note)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        return page
+
+
+@pytest.fixture
+def page_for(browser: Browser, live_server: LiveServer) -> Iterator[Pages]:
+    """`page_for(user)` opens a signed-in page. Errors of its console fail the test.
+
+    That takes in whatever the Content-Security-Policy refused.
+    """
+    pages = Pages(browser=browser, server=live_server)
+    yield pages
+    for context in pages.contexts:
+        context.close()
+    assert pages.complaints == []
