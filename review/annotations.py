@@ -1,0 +1,149 @@
+"""Comments anchored to the words of an answer."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from django.db import transaction
+
+from feedback.models import Membership, Output, Reason, User
+from review.anchoring import AnchorError, select
+from review.models import Annotation, Event
+from review.rendering import RENDERER_VERSION, render
+
+__all__ = [
+    "AnchorError",
+    "AnnotationError",
+    "NotYoursError",
+    "StaleVersionError",
+    "annotate",
+    "remove",
+]
+
+LONGEST_TEXT = 20_000
+
+
+class AnnotationError(ValueError):
+    """An annotation that cannot stand; `path` names the field."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
+
+
+class StaleVersionError(Exception):
+    """The answer has changed since the reviewer opened it; `version` is the one it has now."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__("The answer has changed since you opened it. Load it again.")
+        self.version = version
+
+
+class NotYoursError(Exception):
+    """Only its author and moderators may remove an annotation."""
+
+
+@transaction.atomic
+def annotate(
+    *,
+    output: Output,
+    version: int,
+    by: User,
+    start: int,
+    end: int,
+    exact: str,
+    now: datetime,
+    reason: str = "",
+    comment: str = "",
+    replacement: str | None = None,
+) -> Annotation:
+    """Anchor a comment to words of the current version of an answer.
+
+    `start` and `end` are code points of the canonical text, half open, and `exact` the words
+    there; they are widened to whole graphemes and trimmed of white space. `reason` is a slug of
+    the current taxonomy. A replacement of None proposes none, an empty one to delete the words.
+
+    Raises StaleVersionError when `version` is not current, AnchorError when the words are not at
+    that place, AnnotationError naming the field that cannot stand.
+    """
+    # A new version waits until this annotation is stored, or is seen here.
+    locked = Output.objects.select_for_update(no_key=True).get(pk=output.pk)
+    if locked.version != version:
+        raise StaleVersionError(locked.version)
+    rendered = render(locked.text)
+    place = select(rendered.canonical, start=start, end=end, exact=exact)
+    source_start, source_end = rendered.canonical_to_source(place.start, place.end)
+    comment = _text("comment", comment).strip()
+    if replacement is not None:
+        replacement = _text("replacement", replacement)
+        if replacement == place.exact:
+            raise AnnotationError("replacement", "This equals the marked words.")
+    given = _reason(locked.project_id, reason) if reason else None
+    if given is None and not comment and replacement is None:
+        raise AnnotationError("comment", "Choose a reason, or write a comment or a replacement.")
+    annotation = Annotation.objects.create(
+        project_id=locked.project_id,
+        output=locked,
+        output_version=version,
+        author=by,
+        reason=given,
+        comment=comment,
+        replacement=replacement,
+        start=place.start,
+        end=place.end,
+        source_start=source_start,
+        source_end=source_end,
+        exact=place.exact,
+        prefix=place.prefix,
+        suffix=place.suffix,
+        text_sha256=hashlib.sha256(locked.text.encode()).hexdigest(),
+        renderer_version=RENDERER_VERSION,
+        created_at=now,
+    )
+    _log(annotation, "annotated", by, now)
+    return annotation
+
+
+@transaction.atomic
+def remove(*, annotation: Annotation, by: User, now: datetime) -> None:
+    """Remove an annotation; one that is gone already stays so.
+
+    Raises NotYoursError unless the person wrote it or is at least a moderator of its project.
+    """
+    if annotation.author_id != by.pk:
+        membership = Membership.objects.filter(project=annotation.project_id, user=by).first()
+        if membership is None or not membership.may(Membership.Role.MODERATOR):
+            raise NotYoursError("Only its author and moderators may remove this.")
+    gone, _ = Annotation.objects.filter(pk=annotation.pk).delete()
+    if gone:
+        _log(annotation, "removed", by, now)
+
+
+def _reason(project_id: int, slug: str) -> Reason:
+    known = Reason.objects.current().filter(taxonomy__project=project_id)
+    found = known.filter(slug=slug).first()
+    if found is None:
+        names = ", ".join(known.values_list("slug", flat=True))
+        raise AnnotationError("reason", f"Give one of {names}.")
+    return found
+
+
+def _text(path: str, text: str) -> str:
+    if "\x00" in text or len(text) > LONGEST_TEXT:
+        raise AnnotationError(path, f"Give at most {LONGEST_TEXT:,} printable characters.")
+    # Browsers send a text field's line ends as CR LF.
+    return text.replace("\r\n", "\n")
+
+
+def _log(annotation: Annotation, verb: str, by: User, now: datetime) -> None:
+    Event.objects.create(
+        project_id=annotation.project_id,
+        actor=by,
+        verb=verb,
+        target_type="annotation",
+        target_id=annotation.pk,
+        data={"output": annotation.output_id},
+        at=now,
+    )
