@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -52,6 +54,12 @@ def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     return api.create_response(request, {"message": message}, status=404)
 
 
+@api.exception_handler(RequestDataTooBig)
+def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    message = f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes."
+    return api.create_response(request, {"message": message}, status=413)
+
+
 @api.exception_handler(OperationalError)
 def unavailable(request: HttpRequest, error: OperationalError) -> HttpResponse:
     log.error("database_unavailable", error=type(error.__cause__).__name__)
@@ -68,5 +76,7 @@ def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         return ".".join(map(str, location[2 if location[0] == "body" else 1 :]))
 
     errors = [{"path": path(fault["loc"]), "message": fault["msg"]} for fault in error.errors]
-    message = "; ".join(f"{fault['path']}: {fault['message']}" for fault in errors)
+    message = "; ".join(
+        f"{fault['path']}: {fault['message']}".removeprefix(": ") for fault in errors
+    )
     return api.create_response(request, {"message": message, "errors": errors}, status=422)

@@ -7,12 +7,11 @@ from uuid import UUID
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
-from ninja import Router
-from ninja.errors import HttpError
+from ninja import Path, Query, Router
+from ninja.errors import HttpError, ValidationError
 from pydantic import BaseModel, ConfigDict, Field
 
 from curation import serving, training_sets
-from curation.formats import WRITERS
 from curation.http import release_download
 from curation.models import ReleasedExample
 from curation.prompts import Message
@@ -22,6 +21,8 @@ from feedback.models import ApiKey
 from feedback.payloads import Id, Name, Text
 
 router = Router()
+
+Format = Literal["openai-sft", "openai-dpo"]
 
 
 class ChatMessage(BaseModel):
@@ -39,7 +40,7 @@ class ContextRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     library: Annotated[Id, Field(description="Slug of the library.")]
-    query: Annotated[Text, Field(min_length=1)] | None = None
+    query: Text | None = None
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1_000)] | None = None
     session: Id | None = None
     k: Annotated[int, Field(ge=1, le=50, description="At most so many entries; 4.")] | None = None
@@ -139,47 +140,61 @@ def context(request: HttpRequest, payload: ContextRequest) -> ContextReply:
 
 
 def _asked(payload: ContextRequest) -> list[Message]:
-    """The messages to answer; HttpError 422 names the field when there is no question in them."""
+    """The messages to answer; a ValidationError names the field when there is no question."""
     if payload.messages is None:
         if payload.query is None:
-            raise HttpError(422, "query: Send either query or messages.")
+            raise _invalid("query", "Send either query or messages.")
+        if not payload.query.strip():
+            raise _invalid("query", "There is no question in it.")
         return [{"role": "user", "content": payload.query}]
     if payload.query is not None:
-        raise HttpError(422, "messages: Send either query or messages, not both.")
+        raise _invalid("messages", "Send either query or messages, not both.")
     messages: list[Message] = [
         {"role": message.role, "content": message.content} for message in payload.messages
     ]
     if not serving.question(messages):
-        raise HttpError(422, "messages: There is no user message with text among them.")
+        raise _invalid("messages", "There is no user message with text among them.")
     return messages
 
 
+def _invalid(field: str, message: str) -> ValidationError:
+    return ValidationError([{"loc": ("body", "payload", field), "msg": message}])
+
+
 @router.get(
-    "/training-sets/{slug}/releases/{number}/{split}.jsonl",
+    "/training-sets/{slug}/releases/{int:number}/{split}.jsonl",
     auth=ApiKeyAuth(ApiKey.Scope.EXPORT),
     summary="Download a release of a training set",
     openapi_extra={
-        "responses": {200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}}
+        "responses": {
+            200: {
+                "description": "One example a line.",
+                "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+            },
+            404: {"description": "There is no such release or split."},
+        }
     },
 )
 def release_file(
     request: HttpRequest,
-    slug: str,
-    number: str,
-    split: str,
-    format: str = "openai-sft",  # noqa: A002
+    slug: Annotated[str, Path(description="Slug of the training set.")],
+    number: Annotated[int, Path(description="Number of the release.")],
+    split: Annotated[str, Path(description="`train` or `validation`.")],
+    format_: Annotated[Format, Query(alias="format")] = "openai-sft",
 ) -> StreamingHttpResponse:
-    """Return one split, `train` or `validation`, one example a line.
+    """Return one split of a release as JSON lines, the same bytes at every call.
 
     `format=openai-sft` has every example; `openai-dpo` those with a better and a worse answer.
     """
+    if unknown := set(request.GET) - {"format"}:
+        raise ValidationError(
+            [{"loc": ("query", name), "msg": "There is no such parameter."} for name in unknown]
+        )
     release = training_sets.find_release(
         project=request.auth.project,  # type: ignore[attr-defined]
         slug=slug,
-        number=int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0,
+        number=number,
     )
     if release is None or split not in ReleasedExample.Split.values:
         raise HttpError(404, "There is no such release or split.")
-    if format not in WRITERS:
-        raise HttpError(422, f"format: Choose one of {', '.join(WRITERS)}.")
-    return release_download(release, split=split, format_=format)
+    return release_download(release, split=split, format_=format_)

@@ -58,6 +58,8 @@ def edit_entry(
     now: datetime,
 ) -> None:
     """Change a draft entry; what is published stays. Raises LibraryError when it is unsound."""
+    if kind not in EntryKind.values:
+        raise LibraryError(f"“{kind}” is not a kind of entry.")
     if not answer.strip():
         raise LibraryError("An entry needs an answer.")
     if kind == EntryKind.EXAMPLE and not query.strip():

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+ROLES = frozenset({"system", "user", "assistant"})
 
 LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
@@ -28,10 +28,14 @@ def chat_prompt(
     """Return what the model read before it answered, as chat messages, the question last.
 
     Messages without text are left out, and so is what the sender gave twice: the system text as
-    first message, the question as last one.
+    first message, the question as last one. A developer message is a system message by its newer
+    name, which training files do not know.
     """
     turns = [
-        {"role": str(message.get("role", "")), "content": content}
+        {
+            "role": "system" if (role := message.get("role")) == "developer" else str(role),
+            "content": content,
+        }
         for message in messages
         if isinstance(content := message.get("content"), str) and content
     ]
@@ -51,7 +55,7 @@ def openai_sft(row: Row) -> Json | None:
     turns: list[Json] = [
         {**turn, "weight": 0} if turn["role"] == "assistant" else dict(turn) for turn in row.prompt
     ]
-    return {"messages": [*turns, {"role": "assistant", "content": row.chosen}]}
+    return {"messages": [*turns, {"role": "assistant", "content": row.chosen, "weight": 1}]}
 
 
 def openai_dpo(row: Row) -> Json | None:
@@ -59,7 +63,11 @@ def openai_dpo(row: Row) -> Json | None:
     if not row.rejected:
         return None
     return {
-        "input": {"messages": [dict(turn) for turn in row.prompt]},
+        "input": {
+            "messages": [dict(turn) for turn in row.prompt],
+            "tools": [],
+            "parallel_tool_calls": True,
+        },
         "preferred_output": [{"role": "assistant", "content": row.chosen}],
         "non_preferred_output": [{"role": "assistant", "content": row.rejected}],
     }
@@ -91,14 +99,15 @@ def faults(row: Row) -> list[str]:
     """Return what a trainer would refuse in an example, as sentences; empty when it is sound.
 
     The rules are OpenAI's for chat and preference files: known roles, a question before the
-    answer, text in every message, two answers that differ by more than the space around them.
+    answer, text in every message, two answers that differ by more than the space around them. A
+    tool's message must name the call it answers, which is not kept, so none is taken.
     """
     found = [
-        f"Message {place} has the role “{turn['role']}”, which no trainer knows."
+        f"Message {place} is by “{turn['role']}”, which no training file can hold."
         for place, turn in enumerate(row.prompt, start=1)
         if turn["role"] not in ROLES
     ]
-    if not row.prompt or row.prompt[-1]["role"] not in {"user", "tool"}:
+    if not row.prompt or row.prompt[-1]["role"] != "user":
         found.append("There is no question before the answer.")
     if not row.chosen.strip():
         found.append("The answer to learn is empty.")

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from curation.formats import Row, chat_prompt, faults
 from curation.models import ContextEntry, ContextLibrary, EntryKind, Example, TrainingSet
@@ -30,14 +29,13 @@ def promote_to_library(
     kind: str,
     why: str,
     by: User,
-    now: datetime | None = None,
+    now: datetime,
 ) -> ContextEntry:
     """Add what a review settled to the draft of a library; it is served once published.
 
     Raises PromotionError when the review settles nothing, AlreadyPromotedError when the library
     has it.
     """
-    now = now or timezone.now()
     if kind not in EntryKind.values:
         raise PromotionError(f"“{kind}” is not a kind of entry.")
     answer = settled_answer(review=review, into=library.project)
@@ -70,7 +68,7 @@ def promote_to_library(
 
 
 def promote_to_training_set(
-    *, review: Review, training_set: TrainingSet, by: User, now: datetime | None = None
+    *, review: Review, training_set: TrainingSet, by: User, now: datetime
 ) -> Example:
     """Add what a review settled to a training set; the original is unlearnt where it was corrected.
 
@@ -78,7 +76,6 @@ def promote_to_training_set(
     when the review settles nothing or no trainer could read the example, AlreadyPromotedError
     when the set has it.
     """
-    now = now or timezone.now()
     chosen = settled_answer(review=review, into=training_set.project)
     output = review.output
     original = reviewed_text(review)

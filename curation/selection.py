@@ -17,7 +17,10 @@ POOL = 50
 
 @dataclass(frozen=True)
 class Candidate:
-    """An entry that may be served. `num_tokens` is what it alone adds to the prompt."""
+    """An entry that may be served. `num_tokens` is what it alone adds to the prompt.
+
+    `group` is its kind, for what candidates share.
+    """
 
     id: int
     vector: Sequence[float]
@@ -40,6 +43,7 @@ def select(
     k: int,
     token_budget: int,
     group_tokens: Mapping[str, int],
+    floors: Mapping[str, float],
 ) -> list[Chosen]:
     """Return at most `k` candidates in the order they were picked, the best first.
 
@@ -47,10 +51,11 @@ def select(
     to the query, pick again and again the one with the highest
     `TRADE_OFF * cos(query, c) - (1 - TRADE_OFF) * max(cos(c, picked))`. One that would exceed the
     budget is passed over. `group_tokens` is what the first candidate of a group costs besides
-    its own tokens, such as a heading. Vectors are one-dimensional and of equal length, with any
-    norm. Equal scores go to the more relevant, then to the lower id, so the same input always
-    gives the same output; similarities are rounded to 6 digits so that the last bits of a sum,
-    which differ between processors, decide nothing.
+    its own tokens, such as a heading; `floors` is the least relevance a group's candidates need,
+    so that fewer than `k` are returned rather than bad ones. Vectors are one-dimensional and of
+    equal length, with any norm. Equal scores go to the more relevant, then to the lower id, so the
+    same input always gives the same output; similarities are rounded to 6 digits so that the last
+    bits of a sum, which differ between processors, decide nothing.
     """
     import numpy as np
 
@@ -58,9 +63,12 @@ def select(
         return []
     matrix = _unit(np.asarray([candidate.vector for candidate in candidates], dtype=np.float64))
     relevance = (matrix @ _unit(np.asarray([query], dtype=np.float64))[0]).round(6)
-    pool = sorted(
-        range(len(candidates)), key=lambda place: (-relevance[place], candidates[place].id)
-    )[:POOL]
+    good = [
+        place
+        for place, candidate in enumerate(candidates)
+        if relevance[place] >= floors.get(candidate.group, -1)
+    ]
+    pool = sorted(good, key=lambda place: (-relevance[place], candidates[place].id))[:POOL]
     likeness = (matrix[pool] @ matrix[pool].T).round(6)
 
     picked: list[int] = []

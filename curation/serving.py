@@ -11,13 +11,18 @@ from django.db.models import Q
 from pgvector.django import CosineDistance
 
 from curation import prompts, selection, tokens
-from curation.models import ContextEntry, ContextLibrary, Exposure, LibraryVersion
+from curation.models import ContextEntry, ContextLibrary, EntryKind, Exposure, LibraryVersion
 from curation.prompts import Entry, Message
 from feedback.embedding import Encoder
 from feedback.models import Project
 
 DEFAULT_K = 4
 DEFAULT_TOKEN_BUDGET = 1500
+# Below this cosine similarity two questions of one product are as good as unrelated: a bad
+# example is worse than none. An instruction may hold for any question.
+FLOORS = {EntryKind.EXAMPLE.value: 0.2, EntryKind.CLARIFICATION.value: 0.2}
+# An embedding model reads a few hundred words, but would split all that it is given.
+LONGEST_QUESTION = 8_000
 
 
 class LibraryUnknownError(Exception):
@@ -218,10 +223,9 @@ def sources(entry_ids: Sequence[int]) -> dict[int, Source]:
 
 
 def question(messages: Sequence[Message]) -> str:
-    """Return the last user message's text; "" when there is none."""
-    return next(
-        (message["content"] for message in reversed(messages) if message["role"] == "user"), ""
-    )
+    """Return the last words of a user, up to LONGEST_QUESTION; "" when there are none."""
+    said = (message["content"] for message in reversed(messages) if message["role"] == "user")
+    return next((text for text in said if text.strip()), "")[:LONGEST_QUESTION]
 
 
 def _assemble(
@@ -244,6 +248,7 @@ def _assemble(
         k=k,
         token_budget=token_budget,
         group_tokens=group_tokens,
+        floors=FLOORS,
     )
     by_id = {entry.id: entry for entry in entries}
     # The nearest stands last, next to the question.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 
 
+@lru_cache(maxsize=4096)
 def count(text: str) -> int:
     """Estimate the tokens of a text.
 

@@ -58,8 +58,9 @@ def release(*, training_set: TrainingSet, by: User, now: datetime) -> Release:
 
     All examples of a session share a split, and keep it in every later release, so that no model
     is ever tested on what an earlier one was trained on. When the hash would leave nothing to
-    train on, everything is for training. The content hash is over the canonical JSON of all rows
-    with their lineage. Raises TrainingSetError when there is nothing to release or nothing new.
+    train on, the sessions not released before are for training. The content hash is over the
+    canonical JSON of all rows with their lineage. Raises TrainingSetError when there is nothing to
+    release, nothing to train on, or nothing new.
     """
     TrainingSet.objects.select_for_update(no_key=True).get(pk=training_set.pk)
     examples = list(
@@ -70,11 +71,12 @@ def release(*, training_set: TrainingSet, by: User, now: datetime) -> Release:
     )
     if not examples:
         raise TrainingSetError("The training set has no examples. Promote a review into it first.")
-    splits = _splits(training_set, {_group(example) for example in examples})
+    groups = _groups(training_set, examples)
+    splits = _splits(training_set, set(groups.values()))
     rows: list[ReleasedExample] = []
     num_rows = dict.fromkeys(Split, 0)
     for example in examples:
-        split = splits[_group(example)]
+        split = splits[groups[example.pk]]
         num_rows[split] += 1
         rows.append(
             ReleasedExample(
@@ -84,7 +86,7 @@ def release(*, training_set: TrainingSet, by: User, now: datetime) -> Release:
                 prompt=example.prompt,
                 chosen=example.chosen,
                 rejected=example.rejected,
-                lineage=_lineage(example),
+                lineage=_lineage(example, group=groups[example.pk]),
             )
         )
     digest = _content_hash(rows)
@@ -130,6 +132,21 @@ def lines(*, release: Release, split: str, format_: str) -> Iterator[bytes]:
             yield line(written).encode()
 
 
+def _groups(training_set: TrainingSet, examples: list[Example]) -> dict[int, str]:
+    """What must not be split, by example: its session, or itself once its output is erased."""
+    former = dict(
+        ReleasedExample.objects.filter(release__training_set=training_set, example__output=None)
+        .order_by("release__number")
+        .values_list("example", "lineage__group")
+    )
+    return {
+        example.pk: example.output.session.external_id
+        if example.output
+        else former.get(example.pk, f"example {example.pk}")
+        for example in examples
+    }
+
+
 def _splits(training_set: TrainingSet, groups: set[str]) -> dict[str, Split]:
     settled = {
         group: Split(split)
@@ -138,22 +155,19 @@ def _splits(training_set: TrainingSet, groups: set[str]) -> dict[str, Split]:
         .distinct()
     }
     splits = {group: settled.get(group) or split_of(group) for group in groups}
-    if Split.TRAIN not in splits.values():
-        return dict.fromkeys(groups, Split.TRAIN)
-    return splits
+    if Split.TRAIN in splits.values():
+        return splits
+    if not (new := groups - settled.keys()):
+        raise TrainingSetError(
+            "All that is left was for validation in an earlier release. Promote more reviews."
+        )
+    return splits | dict.fromkeys(new, Split.TRAIN)
 
 
-def _group(example: Example) -> str:
-    """What must not be split: the session, or the example itself once its output is erased."""
-    if example.output is None:
-        return f"example {example.pk}"
-    return example.output.session.external_id
-
-
-def _lineage(example: Example) -> dict[str, object]:
+def _lineage(example: Example, *, group: str) -> dict[str, object]:
     output, review = example.output, example.review
     return {
-        "group": _group(example),
+        "group": group,
         "example": example.pk,
         "session": output.session.external_id if output else None,
         "output": output.external_id if output else None,

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from curation.formats import Row, canonical, chat_prompt, faults, line, openai_dpo, openai_sft
+
+USER = {"role": "user", "content": "When did Bloom come out?"}
+ROW = Row(prompt=[USER], chosen="On 31 August 2018.", rejected="In 2015.")
+
+
+class TestChatPrompt:
+    def test_puts_the_system_text_first_and_the_question_last(self) -> None:
+        earlier = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+        assert chat_prompt(system="Be brief.", messages=earlier, query=USER["content"]) == [
+            {"role": "system", "content": "Be brief."},
+            *earlier,
+            USER,
+        ]
+
+    def test_says_once_what_the_sender_gave_twice(self) -> None:
+        system = {"role": "system", "content": "Be brief."}
+        given = chat_prompt(system="Be brief.", messages=[system, USER], query=USER["content"])
+        assert given == [system, USER]
+
+    def test_leaves_out_messages_without_text(self) -> None:
+        messages = [{"role": "assistant", "content": ""}, {"role": "assistant", "content": None}]
+        assert chat_prompt(system="", messages=messages, query=USER["content"]) == [USER]
+
+    def test_calls_a_developer_message_a_system_message(self) -> None:
+        messages = [{"role": "developer", "content": "Be brief."}]
+        assert chat_prompt(system="", messages=messages, query="")[0]["role"] == "system"
+
+
+class TestOpenaiSft:
+    def test_writes_the_chat_format(self) -> None:
+        row = Row(
+            prompt=[{"role": "system", "content": "s"}, {"role": "user", "content": "q"}],
+            chosen="a",
+            rejected="",
+        )
+        assert line(openai_sft(row)) == (
+            '{"messages":[{"role":"system","content":"s"},{"role":"user","content":"q"},'
+            '{"role":"assistant","content":"a","weight":1}]}\n'
+        )
+
+    def test_does_not_teach_earlier_answers_that_nobody_reviewed(self) -> None:
+        earlier = {"role": "assistant", "content": "Hello"}
+        written = openai_sft(Row(prompt=[USER, earlier, USER], chosen="a", rejected=""))
+        assert written is not None
+        messages = json.loads(line(written))["messages"]
+        assert [turn.get("weight") for turn in messages] == [None, 0, None, 1]
+
+
+class TestOpenaiDpo:
+    def test_writes_the_preference_format(self) -> None:
+        row = Row(prompt=[{"role": "user", "content": "q"}], chosen="good", rejected="bad")
+        assert line(openai_dpo(row)) == (
+            '{"input":{"messages":[{"role":"user","content":"q"}],"tools":[],'
+            '"parallel_tool_calls":true},'
+            '"preferred_output":[{"role":"assistant","content":"good"}],'
+            '"non_preferred_output":[{"role":"assistant","content":"bad"}]}\n'
+        )
+
+    def test_leaves_out_what_has_no_worse_answer(self) -> None:
+        assert openai_dpo(Row(prompt=[USER], chosen="good", rejected="")) is None
+
+
+class TestLine:
+    def test_is_one_line_for_every_reader(self) -> None:
+        hostile = "a\nb\r\u0085c\u2028d\u2029e\x0b\x1c\N{ROCKET}"
+        written = line({"x": hostile})
+        assert len(written.splitlines()) == len(written.encode().splitlines()) == 1
+        assert json.loads(written) == {"x": hostile}
+        assert "\N{ROCKET}" in written
+
+    def test_refuses_what_is_no_json(self) -> None:
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            line({"x": float("nan")})
+
+
+class TestCanonical:
+    def test_does_not_depend_on_the_order_of_keys(self) -> None:
+        assert canonical({"b": 1, "a": "ü"}) == canonical({"a": "ü", "b": 1})
+        assert canonical({"a": "ü"}) == '{"a":"ü"}'.encode()
+
+
+class TestFaults:
+    def test_finds_none_in_a_sound_example(self) -> None:
+        assert faults(ROW) == []
+
+    @pytest.mark.parametrize(
+        ("row", "fault"),
+        [
+            (Row([], "a", ""), "no question"),
+            (Row([{"role": "assistant", "content": "x"}], "a", ""), "no question"),
+            (Row([{"role": "system", "content": "x"}], "a", ""), "no question"),
+            (Row([{"role": "tool", "content": "x"}, USER], "a", ""), "Message 1 is by “tool”"),
+            (Row([USER], " \n", ""), "empty"),
+            (Row([USER], "a", " a\n"), "the same"),
+        ],
+    )
+    def test_names_what_a_trainer_would_refuse(self, row: Row, fault: str) -> None:
+        assert fault in " ".join(faults(row))

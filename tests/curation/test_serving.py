@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from curation import context_libraries, serving
+from curation.models import ContextLibrary, Exposure, LibraryVersion
+from curation.prompts import Message
+from curation.serving import (
+    LONGEST_QUESTION,
+    Audience,
+    LibraryUnknownError,
+    NothingPublishedError,
+    Served,
+    question,
+)
+from feedback.embedding import Encoder
+from feedback.models import Project, User
+from tests.factories import (
+    NOW,
+    make_entry,
+    make_feedback,
+    make_library,
+    make_output,
+    make_project,
+    make_review,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def curator(project: Project) -> User:
+    return make_user(project)
+
+
+@pytest.fixture
+def library(project: Project) -> ContextLibrary:
+    return make_library(project)
+
+
+def ask(text: str) -> list[Message]:
+    return [{"role": "user", "content": text}]
+
+
+def publish(library: ContextLibrary, by: User, encoder: Encoder) -> LibraryVersion:
+    return context_libraries.publish(library=library, encoder=encoder, by=by, now=NOW)
+
+
+def serve(library: ContextLibrary, encoder: Encoder, text: str, **options: Any) -> Served:
+    given: dict[str, Any] = {
+        "project": library.project,
+        "library_slug": library.slug,
+        "messages": ask(text),
+        "encoder": encoder,
+        "now": NOW,
+    }
+    return serving.serve_context(**given | options)
+
+
+class TestServeContext:
+    def test_serves_what_helps_and_remembers_it(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        bloom = make_entry(library, query="When was the album Bloom released?")
+        make_entry(library, query="How do I reset my badge?", answer="At the gate.")
+        version = publish(library, curator, encoder)
+        served = serve(library, encoder, "When did the album Bloom come out?", session="s-1")
+        assert [pick.entry.id for pick in served.prompt.picks] == [bloom.pk]
+        assert served.prompt.picks[0].score > 0.7
+        assert served.version == version
+        assert served.prompt.messages[-1]["content"] == "When did the album Bloom come out?"
+        exposure = Exposure.objects.get(token=served.exposure)
+        assert (exposure.version, exposure.project) == (version, library.project)
+        assert (exposure.entry_ids, exposure.session_external_id) == ([bloom.pk], "s-1")
+        assert (exposure.num_tokens, exposure.served_at) == (served.prompt.num_tokens, NOW)
+        assert (served.held_out, exposure.is_held_out) == (False, False)
+
+    def test_serves_the_live_version_not_the_draft(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        entry = make_entry(library, answer="Live.")
+        publish(library, curator, encoder)
+        context_libraries.edit_entry(
+            entry=entry,
+            kind="example",
+            query=entry.query,
+            answer="Draft.",
+            why="",
+            roles=[],
+            environments=[],
+            models=[],
+            by=curator,
+            now=NOW,
+        )
+        assert serve(library, encoder, entry.query).prompt.picks[0].entry.answer == "Live."
+        draft = serving.preview_draft(
+            library=library, messages=ask(entry.query), encoder=encoder, audience=Audience()
+        )
+        assert draft.picks[0].entry.answer == "Draft."
+
+    def test_puts_the_nearest_last_next_to_the_question(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        for query in ("When did Bloom appear?", "Who wrote Bloom?", "What is Bloom about?"):
+            make_entry(library, query=query)
+        publish(library, curator, encoder)
+        served = serve(library, encoder, "When did Bloom appear?")
+        scores = [pick.score for pick in served.prompt.picks]
+        assert scores == sorted(scores)
+        assert served.prompt.messages[-3]["content"] == "When did Bloom appear?"
+
+    def test_serves_an_instruction_that_holds_for_any_question(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        make_entry(library, kind="instruction", query="", answer="Never blame the reader.")
+        publish(library, curator, encoder)
+        served = serve(library, encoder, "How high is Mount Everest?")
+        assert served.prompt.messages[0]["role"] == "system"
+
+    def test_keeps_to_the_number_and_the_tokens_asked_for(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        for number in range(6):
+            make_entry(library, query=f"When did album {number} come out?", answer="word " * 50)
+        publish(library, curator, encoder)
+        served = serve(library, encoder, "When did the album come out?", k=2)
+        assert len(served.prompt.picks) == 2
+        served = serve(library, encoder, "When did the album come out?", k=6, token_budget=140)
+        assert served.prompt.num_tokens <= 140
+        assert len(served.prompt.picks) == 2
+        served = serve(library, encoder, "When did the album come out?", token_budget=10)
+        assert served.prompt.messages == ask("When did the album come out?")
+
+    @pytest.mark.parametrize("field", ["roles", "environments", "for_models"])
+    def test_serves_an_audiences_entry_to_nobody_else(
+        self, library: ContextLibrary, curator: User, encoder: Encoder, field: str
+    ) -> None:
+        entry = make_entry(library, **{field: ["this", "that"]})
+        publish(library, curator, encoder)
+        name = {"roles": "role", "environments": "environment", "for_models": "model"}[field]
+
+        def num_served(**audience: str) -> int:
+            wanted = Audience(**audience)
+            served = serve(library, encoder, entry.query, audience=wanted)
+            draft = serving.preview_draft(
+                library=library, messages=ask(entry.query), encoder=encoder, audience=wanted
+            )
+            assert len(draft.picks) == len(served.prompt.picks)
+            return len(served.prompt.picks)
+
+        assert num_served(**{name: "that"}) == 1
+        assert num_served(**{name: "other"}) == 0
+        assert num_served() == 0
+
+    def test_gives_the_same_messages_for_the_same_question(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        for kind in ("instruction", "clarification", "example"):
+            make_entry(library, kind=kind)
+        publish(library, curator, encoder)
+        first, second = (serve(library, encoder, "When did Bloom come out?") for _ in range(2))
+        assert first.prompt == second.prompt
+        assert first.exposure != second.exposure
+
+    def test_refuses_what_is_not_there(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        with pytest.raises(NothingPublishedError, match="Nothing is published"):
+            serve(library, encoder, "When?")
+        make_entry(library)
+        publish(library, curator, encoder)
+        with pytest.raises(LibraryUnknownError):
+            serve(library, encoder, "When?", project=make_project())
+        with pytest.raises(LibraryUnknownError):
+            serve(library, encoder, "When?", library_slug="other")
+        assert not Exposure.objects.exists()
+
+    def test_refuses_vectors_of_another_model(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        make_entry(library)
+        publish(library, curator, encoder)
+
+        class Newer:
+            model_id = "newer"
+            dimensions = encoder.dimensions
+            encode = staticmethod(encoder.encode)
+
+        with pytest.raises(NothingPublishedError, match="another embedding model"):
+            serve(library, Newer(), "When?")
+
+
+class TestPreview:
+    def test_records_no_exposure_and_writes_no_vector(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        entry = make_entry(library)
+        version = publish(library, curator, encoder)
+        library.entries.update(embedded_with="", vector=None)
+        audience = Audience()
+        messages = ask(entry.query)
+        draft = serving.preview_draft(
+            library=library, messages=messages, encoder=encoder, audience=audience
+        )
+        live = serving.preview_version(
+            version=version, messages=messages, encoder=encoder, audience=audience
+        )
+        assert draft.messages == live.messages
+        assert not Exposure.objects.exists()
+        assert library.entries.filter(embedded_with="", vector=None).exists()
+
+    def test_of_an_empty_draft_is_the_question_alone(
+        self, library: ContextLibrary, encoder: Encoder
+    ) -> None:
+        draft = serving.preview_draft(
+            library=library, messages=ask("When?"), encoder=encoder, audience=Audience()
+        )
+        assert (draft.messages, draft.picks, draft.num_tokens) == (ask("When?"), [], 0)
+
+
+class TestSources:
+    def test_lead_back_to_the_senders_ids(self, library: ContextLibrary, curator: User) -> None:
+        output = make_output(library.project)
+        review = make_review(output, curator, verdict="accept")
+        told = make_entry(library, output=output, review=review)
+        told.feedback.set([make_feedback(output, external_id="f-1")])
+        bare = make_entry(library)
+        found = serving.sources([told.pk, bare.pk])
+        assert found[told.pk] == serving.Source(
+            session=output.session.external_id,
+            output=output.external_id,
+            review=review.pk,
+            feedback=["f-1"],
+        )
+        assert found[bare.pk] == serving.Source(None, None, None, [])
+
+
+class TestQuestion:
+    def test_is_what_the_user_said_last(self) -> None:
+        assert question([*ask("First?"), {"role": "assistant", "content": "x"}]) == "First?"
+        assert question([*ask("First?"), *ask("Second?"), *ask(" \n")]) == "Second?"
+        assert not question([{"role": "system", "content": "Be brief."}])
+
+    def test_is_cut_where_no_model_reads_on(self) -> None:
+        assert len(question(ask("a" * 100_000))) == LONGEST_QUESTION
