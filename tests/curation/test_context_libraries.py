@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ class Fake:
         self.model_id = model_id
         self.dimensions = 2
         self.asked: list[str] = []
-        self.meanwhile = lambda: None
+        self.meanwhile: Callable[[], object] = list
 
     def encode(self, texts: Sequence[str]) -> list[list[float]]:
         self.asked += texts

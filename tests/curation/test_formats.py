@@ -25,7 +25,10 @@ class TestChatPrompt:
         assert given == [system, USER]
 
     def test_leaves_out_messages_without_text(self) -> None:
-        messages = [{"role": "assistant", "content": ""}, {"role": "assistant", "content": None}]
+        messages: list[dict[str, object]] = [
+            {"role": "assistant", "content": ""},
+            {"role": "assistant", "content": None},
+        ]
         assert chat_prompt(system="", messages=messages, query=USER["content"]) == [USER]
 
     def test_calls_a_developer_message_a_system_message(self) -> None:

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from curation import promotion, training_sets
 from curation.models import Example, Release, ReleasedExample, TrainingSet
 from curation.training_sets import TrainingSetError, split_of
-from feedback.models import Output, Project, User
+from feedback.models import Project, User
 from review.models import Event
 from tests.factories import (
     NOW,
@@ -179,7 +179,8 @@ class TestRelease:
         add(training_set, curator, session=TRAIN)
         erased = add(training_set, curator, session=VALIDATION)
         release(training_set, curator)
-        Output.objects.filter(pk=erased.output_id).delete()
+        assert erased.output is not None
+        erased.output.delete()
         row = release(training_set, curator).examples.get(example=erased)
         assert (row.split, row.lineage["output"], row.lineage["review"]) == (
             "validation",
