@@ -87,16 +87,23 @@ def initials(user: User) -> str:
     return "".join(part[0] for part in parts[:1] + parts[1:][-1:]).upper()
 
 
-@register.inclusion_tag("components/time.html")
-def ago(at: datetime, *, now: datetime | None = None) -> dict[str, object]:
+@register.simple_tag
+def ago(at: datetime, *, now: datetime | None = None) -> SafeString:
     """Show how long ago a moment was; its title has the time in UTC."""
-    return {"at": at, "text": since(at, now=now or timezone.now())}
+    return moment(at, since(at, now=now or timezone.now()))
 
 
-@register.inclusion_tag("components/time.html")
-def at(at: datetime) -> dict[str, object]:
+@register.simple_tag
+def at(at: datetime) -> SafeString:
     """Show a moment as day and time, in UTC."""
-    return {"at": at, "text": date_format(at, "j M H:i")}
+    return moment(at, date_format(at, "j M H:i"))
+
+
+@register.simple_tag
+def moment(at: datetime, text: str) -> SafeString:
+    """Show a moment in words of the page's own; its title has the time in UTC."""
+    full = date_format(at, "j M Y, H:i")
+    return format_html('<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(), full, text)
 
 
 def since(at: datetime, *, now: datetime) -> str:

@@ -121,6 +121,11 @@ class TestAt:
         assert ">24 Nov 09:29</time>" in drawn("{% at moment %}", moment=NOW)
 
 
+class TestMoment:
+    def test_says_what_the_page_says(self) -> None:
+        assert ">5 mo</time>" in drawn('{% moment at "5 mo" %}', at=NOW)
+
+
 class TestPercent:
     @pytest.mark.parametrize(
         ("share", "places", "words"),
