@@ -41,7 +41,7 @@
     button { min-width: 2rem; min-height: 2rem; padding: .1rem .6rem; cursor: pointer }
     button:hover, label.chip:hover { background: color-mix(in srgb, currentColor 9%, transparent) }
     :focus-visible, .chip:focus-within { outline: 2px solid var(--accent); outline-offset: 2px }
-    .thumb { display: inline-grid; place-items: center; padding: 0; border-color: transparent }
+    .thumb { display: grid; place-items: center; padding: 0; border-color: transparent }
     .thumb[aria-pressed=true] { color: var(--accent); border-color: currentColor }
     .thumb[aria-pressed=true] path { fill: currentColor; fill-opacity: .25 }
     svg { width: 1.2rem; height: 1.2rem; fill: none; stroke: currentColor; stroke-width: 1.6;
@@ -63,15 +63,14 @@
 
   const UP =
     "M7 10v10H4V10zl4-7q2.6 0 2 3l-.6 3h6q2 0 2 2.5l-1.5 7q-.5 1.5-2 1.5H7";
-  // What a failed request waits before it is sent again, in milliseconds.
+  // Before a failed request is sent again, in milliseconds.
   const PAUSES = [1000, 3000, 9000, 27_000];
 
   /** @typedef {{ id: string } & Record<string, unknown>} Sent */
   /** @typedef {"sending" | "sent" | "waiting" | "failed" | "refused"} State */
-  /** @typedef {{ signal(kind: string, value?: unknown): void, followUp(): void, detach(): void }} Handle */
   /** @typedef {{ token?: string, endpoint?: string, answer?: Element | null, labels?: object }} Options */
 
-  /** @type {WeakMap<Element, Handle>} */
+  /** @type {WeakMap<Element, Record<"signal" | "followUp" | "detach", Function>>} */
   const handles = new WeakMap();
   const script = document.currentScript;
   const home = script instanceof HTMLScriptElement && script.src ? new URL(script.src).origin : "";
@@ -140,8 +139,7 @@
   };
 
   /**
-   * Sends records one request after another, each until it arrives; a newer record replaces an
-   * older one of the same id.
+   * Sends records, one request at a time, until they arrive; a newer one replaces its elder.
    * @param {string} url
    * @param {string} token
    * @param {(state: State, id: string) => void} tell what became of a record
@@ -161,7 +159,9 @@
         const rejected = reply.ok ? (await reply.json()).rejected : records;
         const ids = rejected.map((/** @type {Sent} */ one) => one.id);
         for (const one of records) {
-          if (unsent.get(one.id) === one) unsent.delete(one.id);
+          // What has changed meanwhile is not done.
+          if (unsent.get(one.id) !== one) continue;
+          unsent.delete(one.id);
           tell(ids.includes(one.id) ? "refused" : "sent", one.id);
         }
         return null;
@@ -181,7 +181,7 @@
           continue;
         }
         const isOver = tries === PAUSES.length;
-        for (const one of records) tell(isOver ? "failed" : "waiting", one.id);
+        records.forEach((one) => tell(isOver ? "failed" : "waiting", one.id));
         if (isOver) break;
         const pause = Math.max(seconds * 1000, PAUSES[tries++]);
         await new Promise((resolve) => {
@@ -243,7 +243,7 @@
     return look;
   };
 
-  /** @param {HTMLElement} element @param {Options} options @returns {Handle | null} */
+  /** @param {HTMLElement} element @param {Options} options */
   const attach = (element, options = {}) => {
     const known = handles.get(element);
     if (known) return known;
@@ -264,9 +264,9 @@
     const up = makeThumb(labels.up, "up");
     const down = makeThumb(labels.down, "down");
     const said = make("span", { role: "status" });
-    const more = make("button", { type: "button", class: "link", hidden: "" }, labels.more);
-    const undo = make("button", { type: "button", class: "link", hidden: "" }, labels.undo);
-    const retry = make("button", { type: "button", class: "link", hidden: "" }, labels.retry);
+    const [more, undo, retry] = [labels.more, labels.undo, labels.retry].map((label) =>
+      make("button", { type: "button", class: "link", hidden: "" }, label),
+    );
     const group = { class: "bar", role: "group", "aria-label": labels.question };
     const bar = make("div", group, labels.question, up, down, said, more, undo, retry);
     const chips = make("div", { class: "chips" });
@@ -296,9 +296,9 @@
     /** What was sent with the form, as against typed into it. */
     let words = { comment: "", correction: "" };
 
-    /** @param {State} state @param {string} about */
-    const show = (state, about) => {
-      if (about !== id) return;
+    /** @param {State} state @param {string} what */
+    const show = (state, what) => {
+      if (what !== id) return;
       said.textContent = state === "sent" && !score ? labels.undone : labels[state];
       retry.hidden = state !== "failed";
       if (state === "sent" && isClosing) closeForm();
@@ -360,7 +360,7 @@
       rate();
     };
 
-    /** @param {string} kind @param {unknown} value @returns {Sent} */
+    /** @param {string} kind @param {unknown} value */
     const makeSignal = (kind, value) => {
       const at = new Date().toISOString();
       return { type: "signal", id: newId(), kind, value, at };
@@ -379,7 +379,7 @@
         hasActed = true;
         outbox.put(makeSignal(kind, value));
       }),
-      followUp: () => handle.signal("follow_up", undefined),
+      followUp: () => handle.signal("follow_up", null),
       detach: safely(() => {
         leave();
         stop.abort();
