@@ -109,9 +109,23 @@ def feed(*, queue: Queue, now: datetime) -> int:
     return num_fed
 
 
+def rerank(*, queue: Queue, now: datetime) -> int:
+    """Rank open items anew about which something came in; return how many changed place."""
+    num_changed, after = 0, 0
+    while True:
+        ids, changed = _rerank_rows(queue, after=after, limit=FEED_ROWS, now=now)
+        if not ids:
+            return num_changed
+        num_changed, after = num_changed + changed, ids[-1]
+
+
 def feed_all(*, now: datetime) -> int:
-    """Feed every queue; return how many items came in."""
-    return sum(feed(queue=queue, now=now) for queue in Queue.objects.order_by("pk"))
+    """Feed every queue and rank anew what there is news of; return how many items came in."""
+    num_fed = 0
+    for queue in Queue.objects.order_by("pk"):
+        num_fed += feed(queue=queue, now=now)
+        rerank(queue=queue, now=now)
+    return num_fed
 
 
 @transaction.atomic
@@ -137,12 +151,38 @@ def _feed_rows(queue: Queue, *, after: int, limit: int, now: datetime) -> list[i
                 priority=total(summands),
                 priority_parts=summands,
                 entered_at=now,
+                ranked_at=now,
             )
         )
     QueueItem.objects.bulk_create(items)
     places = range(1, queue.reviewers_per_item + 1)
     Claim.objects.bulk_create(Claim(item=item, place=place) for item in items for place in places)
     return [output.pk for output in outputs]
+
+
+@transaction.atomic
+def _rerank_rows(queue: Queue, *, after: int, limit: int, now: datetime) -> tuple[list[int], int]:
+    """Rank up to `limit` stale items with a greater id; return their ids and how many changed."""
+    # What another worker ranks at the moment is left to it.
+    items = list(
+        queue.items.open()
+        .stale()
+        .filter(pk__gt=after)
+        .order_by("pk")
+        .select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit]
+    )
+    outputs = Output.objects.filter(pk__in=[item.output_id for item in items])
+    evidence = evidence_on(outputs=outputs.only("pk", "at", "confidence"), now=now)
+    changed = 0
+    for item in items:
+        summands = parts(evidence[item.output_id])
+        changed += item.priority_parts != summands
+        item.priority, item.priority_parts = total(summands), summands
+        item.ranked_at = now
+    QueueItem.objects.bulk_update(
+        items, ["priority", "priority_parts", "ranked_at"], batch_size=500
+    )
+    return [item.pk for item in items], changed
 
 
 @transaction.atomic

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
-from feedback.models import Output, Project, User
+from feedback.models import Feedback, Output, Project, User
 from review.models.theme import Theme
 
 
@@ -58,9 +59,21 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
         """Items that still need a review."""
         return self.filter(status=QueueItem.Status.OPEN)
 
+    def stale(self) -> QueueItemQuerySet:
+        """Items about whose output something came in since they were ranked."""
+        # A row is seen when its transaction ends, which is a little later than its time says.
+        newer = Feedback.objects.filter(
+            output=OuterRef("output"),
+            received_at__gt=OuterRef("ranked_at") - timedelta(minutes=1),
+        )
+        return self.filter(Exists(newer))
+
 
 class QueueItem(models.Model):
-    """One output in one queue. It is done when every one of its claims is finished."""
+    """One output in one queue. It is done when every one of its claims is finished.
+
+    Feedback that came in after `ranked_at` does not count in its priority yet.
+    """
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"
@@ -75,6 +88,7 @@ class QueueItem(models.Model):
     priority = models.FloatField(default=0)
     priority_parts = models.JSONField(default=list, blank=True)
     entered_at = models.DateTimeField()
+    ranked_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
 
     objects = QueueItemQuerySet.as_manager()

@@ -89,7 +89,8 @@ def queue(request: ProjectRequest, queue: str) -> HttpResponse:
     shown = _queue(request, queue)
     if request.htmx and "peek" in request.GET:
         peek = _peek(request, shown, None, now)
-        return render(request, "review/queues/_peek.html", {"peek": peek, "queue": shown})
+        beside = {"peek": peek, "queue": shown, "is_peek_asked": True}
+        return render(request, "review/queues/_peek.html", beside)
     form = FilterForm(request.GET, project=request.project)
     is_valid = form.is_valid()
     theme, is_themeless = _theme(request)
@@ -102,7 +103,7 @@ def queue(request: ProjectRequest, queue: str) -> HttpResponse:
     used = tokens(form.output_filter, reasons=form.reasons, query=request.GET)
     if theme or is_themeless:
         used.append(_theme_token(theme, request))
-    context: dict[str, object] = {
+    context = {
         "queue": shown,
         "tabs": _tabs(request.project, now),
         "form": form,

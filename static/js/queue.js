@@ -21,6 +21,7 @@ function place(among) {
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let pending;
+let isPointed = false;
 
 /**
  * Focus a row, and show beside the list why it is there.
@@ -59,5 +60,11 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("click", (event) => {
   const row = event.target instanceof Element ? event.target.closest("[data-peek]")?.closest("[data-row]") : null;
+  isPointed = !!row;
   if (row) mark(row);
+});
+
+// On a narrow page the panel stands above the list, so a tap has to lead there.
+document.addEventListener("htmx:afterSettle", () => {
+  if (isPointed) document.getElementById("peek")?.scrollIntoView({ block: "nearest" });
 });

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Project
@@ -137,6 +138,39 @@ class TestFeed:
         make_queue(project)
         make_output(project)
         assert queues.feed_all(now=NOW) == 2
+
+
+class TestRerank:
+    def test_what_came_in_since_moves_an_item_up(self, project: Project) -> None:
+        queue = make_queue(project)
+        output = make_output(project)
+        queues.feed(queue=queue, now=NOW)
+        assert QueueItem.objects.get().priority == 0
+        make_feedback(output, score=-1)
+        assert queues.rerank(queue=queue, now=NOW) == 1
+        item = QueueItem.objects.get()
+        assert (item.priority, item.priority_parts[0]["words"]) == (18, "Rated down")
+        queues.rerank(queue=queue, now=timezone.now() + timedelta(hours=1))
+        assert not QueueItem.objects.all().stale().exists()
+
+    def test_goes_on_beyond_one_chunk(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queues, "FEED_ROWS", 2)
+        queue = make_queue(project)
+        outputs = [make_output(project) for _ in range(5)]
+        queues.feed(queue=queue, now=NOW)
+        for output in outputs:
+            make_feedback(output, score=-1)
+        assert queues.rerank(queue=queue, now=NOW) == 5
+
+    def test_done_items_and_other_queues_are_left_alone(self, project: Project) -> None:
+        queue = make_queue(project)
+        done = make_item(queue, status="done", closed_at=NOW, ranked_at=NOW)
+        other = make_item(make_queue(project), ranked_at=NOW)
+        for item in (done, other):
+            make_feedback(item.output, score=-1)
+        assert queues.rerank(queue=queue, now=NOW) == 0
 
 
 class TestClaimNext:

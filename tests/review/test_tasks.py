@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from feedback.embedding import Encoder
+from feedback.models import Project
+from review import tasks
+from review.models import QueueItem, Theme
+from tests.factories import make_output, make_queue
+from tests.review.test_themes import SONGS, say
+
+
+class TestFeedQueues:
+    def test_feeds_every_queue_and_may_run_twice(self, project: Project) -> None:
+        make_queue(project)
+        make_output(project)
+        for _ in range(2):
+            tasks.feed_queues()
+        assert QueueItem.objects.count() == 1
+
+
+class TestRefreshThemes:
+    def test_refreshes_every_project_and_may_run_twice(
+        self, project: Project, encoder: Encoder
+    ) -> None:
+        say(project, SONGS, encoder)
+        for _ in range(2):
+            tasks.refresh_themes()
+        assert Theme.objects.get().size == 6
