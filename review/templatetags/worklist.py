@@ -6,9 +6,6 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -42,19 +39,10 @@ def priority_tone(priority: float) -> str:
     return "warn" if priority >= 45 else "ink"
 
 
-@register.simple_tag
-def age(at: datetime) -> SafeString:
-    """Show how long ago a moment was in a few letters (5 min, 3 h, 12 d, 4 mo, 2 y), in UTC."""
-    full = date_format(at, "j M Y, H:i")
-    return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
-        at.isoformat(),
-        full,
-        _age(timezone.now() - at),
-    )
-
-
-def _age(passed: timedelta) -> str:
+@register.filter
+def age(at: datetime) -> str:
+    """How long ago a moment was, in a few letters: 5 min, 3 h, 12 d, 4 mo, 2 y."""
+    passed = timezone.now() - at
     if passed < timedelta(hours=1):
         return f"{max(passed // timedelta(minutes=1), 0)} min"
     if passed < timedelta(days=1):
