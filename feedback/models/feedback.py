@@ -142,7 +142,7 @@ class FeedbackReason(models.Model):
     """One reason given in one feedback."""
 
     feedback = models.ForeignKey(Feedback, models.CASCADE, related_name="feedback_reasons")
-    reason = models.ForeignKey(Reason, models.PROTECT, related_name="feedback_reasons")
+    reason = models.ForeignKey(Reason, models.RESTRICT, related_name="feedback_reasons")
 
     class Meta:
         constraints = [

@@ -27,7 +27,7 @@ class Annotation(models.Model):
     output_version = models.PositiveIntegerField()
     author = models.ForeignKey(User, models.PROTECT, related_name="annotations")
     reason = models.ForeignKey(
-        Reason, models.PROTECT, null=True, blank=True, related_name="annotations"
+        Reason, models.RESTRICT, null=True, blank=True, related_name="annotations"
     )
     comment = models.TextField(blank=True)
     replacement = models.TextField(null=True, blank=True)  # noqa: DJ001  (empty means: delete it)

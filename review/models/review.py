@@ -95,7 +95,7 @@ class ReviewReason(models.Model):
     """One reason given in one review."""
 
     review = models.ForeignKey(Review, models.CASCADE, related_name="review_reasons")
-    reason = models.ForeignKey(Reason, models.PROTECT, related_name="review_reasons")
+    reason = models.ForeignKey(Reason, models.RESTRICT, related_name="review_reasons")
 
     class Meta:
         constraints = [
