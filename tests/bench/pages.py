@@ -1,0 +1,239 @@
+"""Pages over 50,000 outputs, beside the bare SQL that they run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from config.up import HOST
+from tests.bench.server import ROOT, Web, services
+
+if TYPE_CHECKING:
+    from feedback.models import Project, User
+
+NUM_OUTPUTS = 50_000
+REPEATS = 60
+# Milliseconds, nineteen times of twenty, with one user.
+BAR = 100.0
+BATCH = 2_000
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One page: its queries, and milliseconds over HTTP and of its bare SQL (95th percentile)."""
+
+    name: str
+    num_queries: int
+    max_queries: int
+    page: float
+    sql: float
+
+    @property
+    def is_met(self) -> bool:
+        return self.page < BAR and self.num_queries <= self.max_queries
+
+
+def run() -> tuple[str, bool]:
+    with services() as urls:
+        import django
+
+        django.setup()
+        project, user = _seed()
+        pages = _addresses(project)
+        with Web() as web:
+            measured = [_measure(web, urls.database, user, *page) for page in pages]
+    print(f"{'page':<14}{'queries':>9}{'at most':>9}{'p95 ms':>9}{'SQL p95':>9}")
+    for one in measured:
+        print(
+            f"{one.name:<14}{one.num_queries:>9}{one.max_queries:>9}{one.page:>9.1f}{one.sql:>9.1f}"
+        )
+    slowest = max(measured, key=lambda one: one.page)
+    figure = f"slowest p95 {slowest.page:.0f} ms ({slowest.name}), bar {BAR:.0f} ms"
+    return figure, all(one.is_met for one in measured)
+
+
+def _addresses(project: Project) -> list[tuple[str, str, int]]:
+    """Name, address and most queries of each page."""
+    from django.urls import reverse
+
+    from review.models import QueueItem, Theme
+
+    def address(name: str, *parts: object) -> str:
+        return reverse(name, args=[project.slug, *parts])
+
+    item = QueueItem.objects.open().order_by("-priority", "pk")[0]
+    theme = Theme.objects.order_by("-size")[0]
+    return [
+        ("queues", address("queue_list"), 14),
+        ("queue", address("queue", "negative"), 24),
+        ("queue, flat", address("queue", "negative") + "?group=flat", 24),
+        ("themes", address("theme_list"), 12),
+        ("theme", address("theme", theme.number), 20),
+        ("review", address("item", item.pk), 30),
+        ("output", address("output", item.output.external_id), 20),
+        ("session", address("session", item.output.session.external_id), 20),
+        ("reviewed", address("review_list"), 14),
+        ("ingestion", address("ingestion"), 9),
+    ]
+
+
+def _seed() -> tuple[Project, User]:
+    """The demo's records many times over, each time as other users' under other ids."""
+    from django.utils import timezone
+
+    from feedback.embedding import embed_pending, get_encoder
+    from feedback.ingestion import ingest
+    from feedback.models import Output
+    from review import queues, themes
+    from tests.factories import make_project, make_user
+
+    project = make_project("bench")
+    user = make_user(project, role="admin")
+    originals = _originals()
+    encoder = get_encoder()
+
+    def store(records: list[Record]) -> None:
+        for start in range(0, len(records), BATCH):
+            part = records[start : start + BATCH]
+            ingest(project=project, records=part, now=timezone.now())
+
+    def timed(what: str, work: Callable[[], object]) -> None:
+        started = time.monotonic()
+        work()
+        print(f"  {what}: {time.monotonic() - started:.0f} s", flush=True)
+
+    def embed() -> None:
+        while embed_pending(encoder=encoder, limit=1_000):
+            pass
+
+    store(_copy(originals, 0))
+    timed("the records once, embedded", embed)
+    timed(
+        "their themes",
+        lambda: themes.refresh(project=project, encoder_model=encoder.model_id, now=timezone.now()),
+    )
+    copies = -(-NUM_OUTPUTS // Output.objects.count())
+    copied = [record for n in range(1, copies) for record in _copy(originals, n)]
+    timed(f"{copies} copies", lambda: store(copied))
+    timed("embedded", embed)
+    _spread_themes()
+    for name, saved in (("negative", {"score": "negative"}), ("everything", {})):
+        queues.create_queue(project=project, name=name, filter=saved, by=user, now=timezone.now())
+    timed("queues filled", lambda: queues.feed_all(now=timezone.now()))
+    _review_some(project, user)
+    print(f"  {Output.objects.count():,} outputs")
+    return project, user
+
+
+def _originals() -> list[Record]:
+    records: list[Record] = []
+    for name in ("qa-feedback", "oasst-trees"):
+        lines = gzip.decompress((ROOT / f"feedback/demo/{name}.ndjson.gz").read_bytes())
+        records += [json.loads(line) for line in lines.splitlines()]
+    return records
+
+
+def _copy(records: list[Record], number: int) -> list[Record]:
+    return [
+        record
+        | {
+            name: f"{number}-{record[name]}"
+            for name in ("id", "session", "output")
+            if record.get(name)
+        }
+        for record in records
+    ]
+
+
+def _spread_themes() -> None:
+    """Give each copy of a piece of feedback its original's theme."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO review_thememembership (theme_id, feedback_id, run_id, similarity) "
+            "SELECT member.theme_id, copy.id, member.run_id, member.similarity "
+            "FROM review_thememembership member "
+            "JOIN feedback_feedback original ON original.id = member.feedback_id "
+            "JOIN feedback_feedback copy ON copy.id <> original.id "
+            "AND regexp_replace(copy.external_id, '^[0-9]+-', '') = "
+            "regexp_replace(original.external_id, '^[0-9]+-', '') "
+            "ON CONFLICT DO NOTHING"
+        )
+        cursor.execute(
+            "UPDATE review_theme SET size = counted.size FROM (SELECT theme_id, count(*) AS size "
+            "FROM review_thememembership GROUP BY theme_id) counted WHERE counted.theme_id = id"
+        )
+        cursor.execute("ANALYZE")
+
+
+def _review_some(project: Project, user: User) -> None:
+    from review.models import QueueItem
+    from tests.factories import make_review
+
+    for item in QueueItem.objects.open().select_related("output").order_by("pk")[:500]:
+        make_review(item.output, user)
+
+
+def _measure(
+    web: Web, database: str, user: User, name: str, path: str, max_queries: int
+) -> Measured:
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    client = Client(headers={"host": "localhost"})
+    client.force_login(user)
+    client.get(path)
+    with CaptureQueriesContext(connection) as queries:
+        response = client.get(path)
+    if response.status_code != 200:
+        raise RuntimeError(f"{path}: {response.status_code}")
+    statements = [query["sql"] for query in queries]
+    cookie = f"sessionid={client.cookies['sessionid'].value}"
+    return Measured(
+        name=name,
+        num_queries=len(statements),
+        max_queries=max_queries,
+        page=_p95(_page_times(web, path, cookie)),
+        sql=_p95(_sql_times(database, statements)),
+    )
+
+
+def _page_times(web: Web, path: str, cookie: str) -> Iterator[float]:
+    connection = HTTPConnection(HOST, web.port, timeout=60)
+    for _ in range(REPEATS):
+        started = time.monotonic()
+        connection.request("GET", path, headers={"Cookie": cookie})
+        response = connection.getresponse()
+        response.read()
+        yield (time.monotonic() - started) * 1_000
+        if response.status != 200:
+            raise RuntimeError(f"{path}: {response.status}")
+    connection.close()
+
+
+def _sql_times(database: str, statements: list[str]) -> Iterator[float]:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for _ in range(REPEATS):
+            started = time.monotonic()
+            for statement in statements:
+                cursor = connection.execute(statement)
+                if cursor.description is not None:
+                    cursor.fetchall()
+            yield (time.monotonic() - started) * 1_000
+
+
+def _p95(times: Iterator[float]) -> float:
+    """The 95th percentile, without the first five: those warm caches."""
+    measured = sorted(list(times)[5:])
+    return measured[int(len(measured) * 0.95)]
