@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from feedback.models import Feedback, User
+from feedback.models import Feedback, Output, User
+from review.annotations import annotate
 from review.models import Queue, Review
 from review.priority import REASONS
 from review.queues import claim_next
+from review.rendering import render
 from review.triage import submit_review
 
 # From reading one answer to the next; the decision is made before that.
@@ -17,6 +19,7 @@ PACE = timedelta(minutes=6)
 # What an answer's faults cost to be called so; beyond repair it is rejected, not corrected.
 MAJOR, CRITICAL, BEYOND_REPAIR = 30, 80, 100
 LONGEST_COMMENT = 600
+MOST_ANNOTATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,10 @@ def work(*, queue: Queue, by: Reviewer, num: int, start: datetime) -> None:
         claim = claim_next(queue=queue, by=by.user, now=at)
         if claim is None:
             return
-        said = Feedback.objects.explicit().filter(output=claim.item.output_id)
-        said = said.prefetch_related("reasons").order_by("at", "pk")
-        judgement = judge(list(said), tolerance=by.tolerance)
+        said = _said_about(claim.item.output)
+        judgement = judge(said, tolerance=by.tolerance)
+        if judgement.verdict != Review.Verdict.ACCEPT:
+            _point_out(claim.item.output, by.user, said, at)
         submit_review(
             item=claim.item,
             by=by.user,
@@ -90,6 +94,33 @@ def work(*, queue: Queue, by: Reviewer, num: int, start: datetime) -> None:
             reasons=judgement.reasons,
             routes=judgement.routes,
             now=at + PACE / 2,
+        )
+
+
+def _said_about(output: Output) -> list[Feedback]:
+    said = Feedback.objects.explicit().filter(output=output)
+    return list(said.prefetch_related("reasons").order_by("at", "pk"))
+
+
+def _point_out(output: Output, by: User, said: Sequence[Feedback], now: datetime) -> None:
+    """Annotate the first words that annotators pointed at, with their reason and explanation."""
+    rendered = render(output.text)
+    pointed = [one for one in said if one.span_start is not None and one.span_end is not None]
+    for one in pointed[:MOST_ANNOTATIONS]:
+        place = rendered.source_to_canonical(one.span_start or 0, one.span_end or 0)
+        reason = next(iter(one.reasons.all()), None)
+        if place is None or reason is None or not rendered.canonical[slice(*place)].strip():
+            continue
+        annotate(
+            output=output,
+            version=output.version,
+            by=by,
+            start=place[0],
+            end=place[1],
+            exact=rendered.canonical[slice(*place)],
+            reason=reason.slug,
+            comment=one.comment,
+            now=now,
         )
 
 

@@ -19,7 +19,7 @@ from curation.models import ContextEntry, LibraryVersion, Release
 from feedback.ingestion import Rejection, Report
 from feedback.models import Feedback, Output, Project, RejectedRecord, User, WaitingRecord
 from feedback.wire import Fault
-from review.models import Claim, Queue, Review
+from review.models import Annotation, Claim, Queue, Review
 from tests.factories import NOW, make_feedback, make_output, make_project, make_user
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +82,10 @@ class TestLoadDemo:
         assert set(reviews.values_list("verdict", flat=True)) == {"accept", "fix", "reject"}
         assert not reviews.filter(reviewer=user).exists()
         assert all(review.created_at > review.output.at for review in reviews)
+        annotations = Annotation.objects.filter(project=project)
+        assert len({one.reason_id for one in annotations}) > 3
+        for one in annotations:
+            assert one.output.text[one.source_start : one.source_end].strip()
         others = User.objects.filter(memberships__project=project).exclude(pk=user.pk)
         assert [other.has_usable_password() for other in others] == [False] * 4
         for queue in Queue.objects.filter(project=project):
