@@ -4,8 +4,9 @@ from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, path
 
+from review.demo import SLUG as DEMO
 from review.sign_in import SignInForm
-from review.views import ingestion, pages, patterns, queues, search, themes
+from review.views import demo, ingestion, pages, patterns, queues, search, themes
 
 urlpatterns: list[URLPattern] = [
     path("", pages.home, name="home"),
@@ -28,4 +29,5 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:project>/themes/", themes.theme_list, name="theme_list"),
     path("p/<slug:project>/themes/<int:number>/", themes.theme, name="theme"),
     path("p/<slug:project>/themes/<int:number>/rename/", themes.theme_rename, name="theme_rename"),
+    path("demo/", demo.demo, {"project": DEMO}, name="demo"),
 ]
