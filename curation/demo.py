@@ -148,7 +148,7 @@ def _fill_library(project: Project, by: User, now: datetime) -> None:
     """Publish two versions, and leave one entry waiting for the next."""
     library = context_libraries.create_library(
         project=project,
-        name="Cited answers",
+        name="House style",
         description="How Almanac answers from documents, by what reviewers corrected.",
         by=by,
         now=now - timedelta(days=6),
@@ -194,7 +194,7 @@ def _fill_training_set(project: Project, by: User, now: datetime) -> None:
     """Release what was corrected until yesterday, and keep the rest for the next release."""
     training_set = training_sets.create_training_set(
         project=project,
-        name="Corrected answers",
+        name="First corrections",
         description="Answers with what reviewers wrote in their place.",
         by=by,
         now=now - timedelta(days=2),
