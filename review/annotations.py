@@ -8,18 +8,9 @@ from datetime import datetime
 from django.db import transaction
 
 from feedback.models import Membership, Output, Reason, User
-from review.anchoring import AnchorError, select
+from review.anchoring import select
 from review.models import Annotation, Event
 from review.rendering import RENDERER_VERSION, render
-
-__all__ = [
-    "AnchorError",
-    "AnnotationError",
-    "NotYoursError",
-    "StaleVersionError",
-    "annotate",
-    "remove",
-]
 
 LONGEST_TEXT = 20_000
 

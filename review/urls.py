@@ -6,7 +6,18 @@ from django.urls import URLPattern, path
 
 from review.demo import SLUG as DEMO
 from review.sign_in import SignInForm
-from review.views import demo, ingestion, pages, patterns, queues, search, themes
+from review.views import (
+    annotations,
+    demo,
+    desk,
+    ingestion,
+    outputs,
+    pages,
+    patterns,
+    queues,
+    search,
+    themes,
+)
 
 urlpatterns: list[URLPattern] = [
     path("", pages.home, name="home"),
@@ -30,4 +41,22 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:project>/themes/<int:number>/", themes.theme, name="theme"),
     path("p/<slug:project>/themes/<int:number>/rename/", themes.theme_rename, name="theme_rename"),
     path("demo/", demo.demo, {"project": DEMO}, name="demo"),
+    path("p/<slug:project>/items/<int:item>/", desk.item, name="item"),
+    path("p/<slug:project>/items/<int:item>/claim/", desk.item_claim, name="item_claim"),
+    path("p/<slug:project>/items/<int:item>/renew/", desk.item_renew, name="item_renew"),
+    path("p/<slug:project>/items/<int:item>/release/", desk.item_release, name="item_release"),
+    path("p/<slug:project>/items/<int:item>/skip/", desk.item_skip, name="item_skip"),
+    path("p/<slug:project>/items/<int:item>/submit/", desk.item_submit, name="item_submit"),
+    path(
+        "p/<slug:project>/items/<int:item>/annotations/",
+        annotations.annotation_create,
+        name="annotation_create",
+    ),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/delete/",
+        annotations.annotation_delete,
+        name="annotation_delete",
+    ),
+    path("p/<slug:project>/sessions/<path:session>", outputs.session, name="session"),
+    path("p/<slug:project>/outputs/<path:output>", outputs.output, name="output"),
 ]

@@ -1,0 +1,114 @@
+"""Comments on the words of an answer."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+from django_htmx.http import reswap, retarget
+
+from feedback.models import Membership, Output
+from review.anchoring import AnchorError
+from review.annotations import (
+    AnnotationError,
+    NotYoursError,
+    StaleVersionError,
+    annotate,
+    remove,
+)
+from review.http import ProjectRequest, project_view
+from review.models import Annotation, QueueItem
+from review.sheets import sheet
+from review.views.desk import desk_page
+from review.views.selecting import Selection, whole
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
+    """Experts and above: comment on words of the item's answer."""
+    items = QueueItem.objects.filter(queue__project=request.project)
+    found = get_object_or_404(
+        items.select_related("queue", "theme", "output", "output__session"), pk=item
+    )
+    sent = Selection(
+        start=whole(request.POST.get("start", "")),
+        end=whole(request.POST.get("end", "")),
+        # Browsers send a field's line ends as CR LF.
+        exact=request.POST.get("exact", "").replace("\r\n", "\n"),
+        reason=request.POST.get("reason", ""),
+        comment=request.POST.get("comment", ""),
+        replacement=request.POST.get("replacement", ""),
+        suggests="suggests" in request.POST,
+    )
+    try:
+        written = annotate(
+            output=found.output,
+            version=whole(request.POST.get("version", "")),
+            by=request.user,
+            start=sent.start,
+            end=sent.end,
+            exact=sent.exact,
+            reason=sent.reason,
+            comment=sent.comment,
+            replacement=sent.replacement if sent.suggests else None,
+            now=timezone.now(),
+        )
+    except (AnchorError, AnnotationError) as error:
+        return _refused(request, found, sent, {error.path: error.message}, status=422)
+    except StaleVersionError as error:
+        return _refused(request, found, sent, {"version": str(error)}, status=409)
+    if request.htmx:
+        return _answer(request, found.output, written)
+    url = reverse("item", args=[request.project.slug, found.pk])
+    return redirect(f"{url}#a{written.pk}")
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def annotation_delete(request: ProjectRequest, annotation: int) -> HttpResponseBase:
+    """Authors and moderators: remove a comment."""
+    found = get_object_or_404(
+        Annotation.objects.filter(project=request.project).select_related("output"), pk=annotation
+    )
+    try:
+        remove(annotation=found, by=request.user, now=timezone.now())
+    except NotYoursError as error:
+        return HttpResponse(str(error), status=403, content_type="text/plain; charset=utf-8")
+    if request.htmx:
+        return _answer(request, found.output)
+    messages.info(request, "Removed.")
+    return redirect("output", request.project.slug, found.output.external_id)
+
+
+def _answer(
+    request: ProjectRequest, output: Output, written: Annotation | None = None
+) -> HttpResponse:
+    """The answer painted anew, with the margin beside it swapped out of band."""
+    context = {
+        "sheet": sheet(output=output),
+        "written": written,
+        "is_swap": True,
+        "may_review": True,
+        "may_moderate": request.membership.may(Membership.Role.MODERATOR),
+    }
+    return render(request, "review/desk/_annotated.html", context)
+
+
+def _refused(
+    request: ProjectRequest,
+    item: QueueItem,
+    sent: Selection,
+    errors: dict[str, str],
+    *,
+    status: int,
+) -> HttpResponse:
+    if request.htmx:
+        context = {"errors": errors, "item": item}
+        response = render(request, "review/desk/_refused.html", context, status=status)
+        return reswap(retarget(response, "#pop-errors"), "innerHTML")
+    typed = Selection(**{**vars(sent), "errors": errors})
+    return desk_page(request, item, selection=typed, status=status)

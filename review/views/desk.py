@@ -1,0 +1,257 @@
+"""The reviewer's desk: one item to decide on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import HttpResponseClientRedirect
+
+from feedback.models import Membership
+from review import desk, queues, triage
+from review.http import ProjectRequest, project_view
+from review.models import QueueItem, Review
+from review.views.selecting import selection, whole
+
+CONFIDENCES = [(0.25, "Unsure"), (0.5, "Fairly sure"), (0.75, "Sure"), (1.0, "Certain")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What was typed into the form of a decision, as it was sent."""
+
+    verdict: str = ""
+    severity: str = ""
+    confidence: str = ""
+    comment: str = ""
+    correction: str = ""
+    reasons: list[str] = field(default_factory=list)
+    routes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, sent: QueryDict) -> Decision:
+        """Read a posted form; what is missing stays empty."""
+        return cls(
+            verdict=sent.get("verdict", ""),
+            severity=sent.get("severity", ""),
+            confidence=sent.get("confidence", ""),
+            comment=sent.get("comment", ""),
+            correction=sent.get("correction", ""),
+            reasons=sent.getlist("reasons"),
+            routes=sent.getlist("routes"),
+        )
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything is given beside the row of the verdict."""
+        return bool(self.reasons or self.comment or self.correction or self.confidence)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@project_view(Membership.Role.VIEWER)
+def item(request: ProjectRequest, item: int) -> HttpResponse:
+    """Every member: the desk. Experts and above may claim, comment and decide on it.
+
+    ?select=start,end or ?words= opens the form of a comment on these words without a script.
+    """
+    return desk_page(request, _item(request, item))
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def item_claim(request: ProjectRequest, item: int) -> HttpResponseBase:
+    """Experts and above: take the item, or take it again; what was typed is kept."""
+    found = _item(request, item)
+    typed = Decision.read(request.POST)
+    try:
+        queues.claim(item=found, by=request.user, now=timezone.now())
+    except queues.HeldError as error:
+        holder = error.claim.reviewer
+        who = holder.get_username() if holder else "Somebody else"
+        return _decide(request, found, typed, problem=f"{who} is reviewing this.", status=409)
+    except queues.DoneError as error:
+        return _decide(request, found, typed, problem=str(error), status=409)
+    if request.htmx or typed != Decision():
+        return _decide(request, found, typed)
+    return redirect("item", request.project.slug, found.pk)
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def item_renew(request: ProjectRequest, item: int) -> HttpResponseBase:
+    """Experts and above: start the lease anew; 409 when it was handed on."""
+    found = _item(request, item)
+    try:
+        queues.renew(item=found, by=request.user, fence=_fence(request), now=timezone.now())
+    except queues.LeaseLostError:
+        return _lease(request, found, status=409)
+    return _lease(request, found)
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def item_release(request: ProjectRequest, item: int) -> HttpResponseBase:
+    """Experts and above: give the item back, and go to its queue."""
+    found = _item(request, item)
+    try:
+        queues.release(item=found, by=request.user, fence=_fence(request), now=timezone.now())
+    except queues.LeaseLostError:
+        messages.warning(request, "You no longer held this item.")
+    else:
+        messages.info(request, "Released. Somebody else can take it.")
+    return redirect("queue", request.project.slug, found.queue.slug)
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def item_skip(request: ProjectRequest, item: int) -> HttpResponseBase:
+    """Experts and above: pass the item over, and go to the next."""
+    found = _item(request, item)
+    reason = request.POST.get("reason", "")
+    try:
+        queues.skip(item=found, by=request.user, reason=reason, now=timezone.now())
+    except queues.QueueError as error:
+        return desk_page(request, found, skip_error=error.message, skip_reason=reason, status=422)
+    return _go_on(request, found)
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def item_submit(request: ProjectRequest, item: int) -> HttpResponseBase:
+    """Experts and above: store the decision, and go to the next item of the queue."""
+    found = _item(request, item)
+    typed = Decision.read(request.POST)
+    try:
+        triage.submit_review(
+            item=found,
+            by=request.user,
+            fence=_fence(request),
+            version=whole(request.POST.get("version", "")) or None,
+            verdict=typed.verdict,
+            severity=typed.severity,
+            confidence=_share(typed.confidence),
+            comment=typed.comment,
+            correction=typed.correction,
+            reasons=typed.reasons,
+            routes=typed.routes,
+            now=timezone.now(),
+        )
+    except triage.VerdictError as error:
+        return _decide(request, found, typed, errors={error.path: error.message}, status=422)
+    except triage.LeaseLostError:
+        return _decide(
+            request,
+            found,
+            typed,
+            problem="Your lease ran out and the item went on. Nothing was stored.",
+            status=409,
+        )
+    except triage.AlreadyReviewedError:
+        messages.info(request, "You have reviewed this item already.")
+    return _go_on(request, found)
+
+
+def _item(request: ProjectRequest, pk: int) -> QueueItem:
+    items = QueueItem.objects.filter(queue__project=request.project)
+    return get_object_or_404(
+        items.select_related("queue", "theme", "output", "output__session"), pk=pk
+    )
+
+
+def desk_page(
+    request: ProjectRequest,
+    item: QueueItem,
+    typed: Decision | None = None,
+    *,
+    status: int = 200,
+    **more: object,
+) -> HttpResponse:
+    """Render the whole desk, with what was typed so far."""
+    opened = desk.open_desk(item=item, by=request.user, now=timezone.now())
+    context = {
+        "desk": opened,
+        "sheet": opened.sheet,
+        "selection": selection(request.GET, opened.sheet.rendered.canonical),
+        **_form(request, opened.hold, item, typed),
+        "reasons": opened.reasons,
+        **more,
+    }
+    return render(request, "review/desk/page.html", context, status=status)
+
+
+def _decide(
+    request: ProjectRequest,
+    item: QueueItem,
+    typed: Decision,
+    *,
+    problem: str = "",
+    errors: dict[str, str] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The form of the decision alone for htmx, else the page around it."""
+    more = {"problem": problem, "errors": errors or {}}
+    if not request.htmx:
+        return desk_page(request, item, typed, status=status, **more)
+    now = timezone.now()
+    held = desk.hold(item=item, by=request.user, now=now)
+    context = {
+        **_form(request, held, item, typed),
+        "reasons": desk.reasons(output=item.output),
+        **more,
+    }
+    return render(request, "review/desk/_decide.html", context, status=status)
+
+
+def _lease(request: ProjectRequest, item: QueueItem, *, status: int = 200) -> HttpResponse:
+    held = desk.hold(item=item, by=request.user, now=timezone.now())
+    context = _form(request, held, item, None)
+    return render(request, "review/desk/_lease.html", context, status=status)
+
+
+def _form(
+    request: ProjectRequest, hold: desk.Hold, item: QueueItem, typed: Decision | None
+) -> dict[str, object]:
+    until = hold.claim.lease_until if hold.claim else None
+    return {
+        "item": item,
+        "hold": hold,
+        "seconds_left": round((until - timezone.now()).total_seconds()) if until else None,
+        "typed": typed or Decision(),
+        "may_review": request.membership.may(Membership.Role.EXPERT),
+        "may_moderate": request.membership.may(Membership.Role.MODERATOR),
+        "verdicts": Review.Verdict,
+        "severities": Review.Severity,
+        "routes": Review.Route,
+        "confidences": CONFIDENCES,
+    }
+
+
+def _go_on(request: ProjectRequest, item: QueueItem) -> HttpResponseBase:
+    """Claim the next item of the queue and go there, or to the queue when none is left."""
+    held = queues.claim_next(queue=item.queue, by=request.user, now=timezone.now())
+    if held is None:
+        messages.info(request, "Nothing is left for you in this queue.")
+        response = redirect("queue", request.project.slug, item.queue.slug)
+    else:
+        response = redirect("item", request.project.slug, held.item_id)
+    return HttpResponseClientRedirect(response.url) if request.htmx else response
+
+
+def _fence(request: ProjectRequest) -> int:
+    return whole(request.POST.get("fence", ""))
+
+
+def _share(text: str) -> float | None:
+    """A number, or nothing when nothing was given; no number at all fails the range check."""
+    if not text.strip():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0

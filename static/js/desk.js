@@ -1,0 +1,63 @@
+// The reviewer's desk, and the page of one answer.
+import * as keys from "./keys.js";
+import * as decision from "./desk/decision.js";
+import * as lease from "./desk/lease.js";
+import * as margin from "./desk/margin.js";
+import * as popover from "./desk/popover.js";
+import { announce } from "./toast.js";
+
+margin.watch();
+popover.watch();
+decision.watch();
+lease.watch();
+
+/**
+ * Act on a single key.
+ * @param {string} key
+ * @returns {boolean} whether it meant something here
+ */
+function act(key) {
+  if (key === "J" || key === "K") margin.step(key === "J" ? 1 : -1);
+  else if (/^[1-8]$/.test(key)) popover.isOpen() ? popover.choose(key) : decision.reason(key);
+  else if (key === "C") popover.isOpen() ? popover.focusComment() : decision.focusComment();
+  else if (key === "E" && popover.isOpen()) popover.suggest();
+  else if (["Y", "F", "X"].includes(key)) return decision.verdict(key);
+  else return false;
+  return true;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && !event.isComposing) {
+    event.preventDefault();
+    if (popover.isOpen()) popover.send();
+    else if (decision.isThere()) decision.send();
+    return;
+  }
+  if (event.key === "Escape" && popover.isOpen()) {
+    event.preventDefault();
+    popover.close();
+    return;
+  }
+  const key = keys.single(event);
+  if (key !== null && act(key)) event.preventDefault();
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  const answer = document.getElementById("answer");
+  const written = answer?.dataset.written;
+  if (answer && written) {
+    delete answer.dataset.written;
+    popover.clear();
+    getSelection()?.removeAllRanges();
+    margin.activate(written);
+    document.getElementById(written)?.focus({ preventScroll: true });
+    announce("Comment added");
+  }
+  margin.lay();
+  decision.refresh();
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  const { elt } = /** @type {CustomEvent<{elt: Element}>} */ (event).detail;
+  if (elt.id === "lease" || elt.id === "decide") lease.read();
+});
