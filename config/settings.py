@@ -77,15 +77,17 @@ def database_from_url(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
-    query = dict(parse_qsl(parts.query))
+    query: dict[str, object] = dict(parse_qsl(parts.query))
+    host = query.pop("host", parts.hostname or "")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": query.pop("host", parts.hostname or ""),
+        "HOST": host,
         "PORT": str(parts.port or ""),
-        "OPTIONS": query,
+        # What feedback.statements runs is prepared from its fifth run on.
+        "OPTIONS": {"prepare_threshold": 5, **query},
         "ATOMIC_REQUESTS": False,
     }
 
@@ -152,7 +154,9 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
         "object-src": [NONE],
-    }
+    },
+    # Replies of the API are JSON; its documentation is a page.
+    "EXCLUDE_URL_PREFIXES": ["/api/v1/ingest", "/api/v1/collect", "/api/v1/context"],
 }
 
 CELERY_BROKER_URL = REDIS_URL

@@ -11,6 +11,7 @@ from django.utils import timezone
 from ninja.errors import AuthenticationError, AuthorizationError
 from ninja.security import HttpBearer
 
+from feedback import statements
 from feedback.models import ApiKey, Project, User
 
 LAST_USED_EVERY = timedelta(minutes=1)
@@ -57,11 +58,10 @@ _FIND = (
 
 def _find(prefix: str, now: datetime) -> ApiKey | None:
     """The live key with this prefix, its project loaded."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [prefix[:8], now])
-        row = cursor.fetchone()
-    if row is None:
+    rows = statements.run(_FIND, [prefix[:8], now])
+    if not rows:
         return None
+    [row] = rows
     key = ApiKey.from_db(connection.alias, _KEY_FIELDS, row[: len(_KEY_FIELDS)])
     key.project = Project.from_db(connection.alias, _PROJECT_FIELDS, row[len(_KEY_FIELDS) :])
     return key

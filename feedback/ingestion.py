@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import OperationalError, transaction
@@ -31,7 +32,10 @@ from feedback.payloads import (
     printable,
     read,
 )
+from feedback.waiting import let_wait
 from feedback.wire import Fault, Unreadable
+
+T = TypeVar("T")
 
 # What a refused request leaves behind is capped, so that a flood cannot fill the disk.
 MAX_REJECTED_KEPT = 10_000
@@ -61,7 +65,12 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The report as the API replies it."""
-        return asdict(self)
+        return {
+            "accepted": self.accepted,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "rejected": [asdict(rejection) for rejection in self.rejected],
+        }
 
 
 def ingest(
@@ -78,14 +87,9 @@ def ingest(
     name nor change a row that came another way. Raises nothing for a faulty record: it is in the
     report, and among the project's rejected records.
     """
-    for attempts_left in reversed(range(DEADLOCK_ATTEMPTS)):
-        try:
-            report, incoming = _store(project, records, now, collected_for)
-            break
-        except OperationalError as error:
-            sqlstate = getattr(error.__cause__, "sqlstate", None)
-            if sqlstate != DEADLOCK_DETECTED or attempts_left == 0:
-                raise
+    report, incoming = _again_on_deadlock(
+        lambda: _store(project, records, now, collected_for),
+    )
     _join_after(project, incoming, now)
     return report
 
@@ -97,6 +101,7 @@ def _store(
     incoming, refused = _read(records, collected_for)
     for batch in _without_repeats(incoming):
         storing.store(project=project, batch=batch, now=now)
+        let_wait(project, [one for one in batch if one.waits_for and not one.faults], now)
     report = _tell(incoming, refused)
     _keep_rejected(project, refused, now)
     return report, incoming
@@ -277,6 +282,16 @@ def _text_field(raw: object, name: str) -> str | None:
     return printable(value) if isinstance(value, str) else None
 
 
+def _again_on_deadlock(work: Callable[[], T]) -> T:
+    for _ in range(DEADLOCK_ATTEMPTS - 1):
+        try:
+            return work()
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK_DETECTED:
+                raise
+    return work()
+
+
 def _join_after(project: Project, incoming: list[Incoming[Record]], now: datetime) -> None:
     refs = {
         (str(item.record.type), item.external_id)
@@ -291,27 +306,31 @@ def _join_after(project: Project, incoming: list[Incoming[Record]], now: datetim
 def _join(project: Project, refs: set[tuple[str, str]], now: datetime) -> None:
     """Store what waits for these sessions and outputs, and what waits for that in turn."""
     while refs and WaitingRecord.objects.waits(project=project, refs=refs):
-        refs = _join_once(project, refs, now)
+        refs = _again_on_deadlock(partial(_join_once, project, refs, now))
 
 
 @transaction.atomic
 def _join_once(project: Project, refs: set[tuple[str, str]], now: datetime) -> set[tuple[str, str]]:
+    # Waited for, not skipped: who holds them may have looked just before our half was there.
     rows = list(
         WaitingRecord.objects.waiting_for(project=project, refs=refs)
-        .select_for_update(skip_locked=True)
+        .select_for_update()
         .order_by("pk")
     )
-    if not rows:
-        return set()
     stored: list[Incoming[Record]] = []
     for row in rows:
         for one in row.records:
-            item = _incoming(0, read(one["record"]), one["record"], one["collected_for"])
+            item = _incoming(row.pk, read(one["record"]), one["record"], one["collected_for"])
             item.received_at = datetime.fromisoformat(one["received_at"])
             stored.append(item)
-    WaitingRecord.objects.filter(pk__in=[row.pk for row in rows]).delete()
     for batch in _without_repeats(stored):
         storing.store(project=project, batch=batch, now=now)
+    waits = {item.index: item.waits_for for item in stored if item.waits_for and not item.faults}
+    for row in rows:
+        if row.pk in waits:
+            row.waits_for_type, row.waits_for_id = waits[row.pk]
+            row.save(update_fields=["waits_for_type", "waits_for_id"])
+    WaitingRecord.objects.filter(pk__in=[row.pk for row in rows if row.pk not in waits]).delete()
     refused: list[Refused] = [(one.index, one.raw, one.faults) for one in stored if one.faults]
     _keep_rejected(project, refused, now)
     return {

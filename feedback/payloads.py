@@ -13,7 +13,8 @@ from feedback.wire import Fault
 
 # RFC 3339 section 5.6: a date, a time and an offset; a space may stand for the T.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# In the syntax of pydantic's own engine, which is what makes it fast.
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\x{2028}\x{2029}]*$"
 
 
 def _time(value: object) -> datetime:
@@ -27,16 +28,10 @@ def _time(value: object) -> datetime:
         raise PydanticCustomError("time", "There is no such time.") from None
 
 
-def _printable(value: object) -> object:
-    if isinstance(value, str) and _CONTROL.search(value):
-        raise PydanticCustomError("printable", "Holds a control character.")
-    return value
-
-
 Time = Annotated[datetime, BeforeValidator(_time)]
-Id = Annotated[str, BeforeValidator(_printable), Field(min_length=1, max_length=200)]
-Name = Annotated[str, BeforeValidator(_printable), Field(max_length=200)]
-TagName = Annotated[str, BeforeValidator(_printable), Field(min_length=1, max_length=60)]
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Name = Annotated[str, Field(max_length=200, pattern=_PRINTABLE)]
+TagName = Annotated[str, Field(min_length=1, max_length=60, pattern=_PRINTABLE)]
 Text = Annotated[str, Field(max_length=2_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -209,6 +204,8 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _message(fault: ErrorDetails) -> str:
     if fault["type"] == "extra_forbidden":
         return "There is no such field; whatever else you have goes into metadata."
+    if fault["type"] == "string_pattern_mismatch":
+        return "Holds a control character."
     if fault["type"] == "missing":
         return "This field is required."
     return f"{fault['msg'].rstrip('.')}."

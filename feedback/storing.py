@@ -10,11 +10,12 @@ from feedback.payloads import FeedbackRecord, OutputRecord, Record, SessionRecor
 from feedback.store_feedback import store_feedback
 from feedback.store_outputs import store_outputs
 from feedback.store_sessions import store_sessions
-from feedback.waiting import let_wait
 
 
 def store(*, project: Project, batch: list[Incoming[Record]], now: datetime) -> None:
     """Store records of which no two have one key; set each one's outcome, faults or waits_for.
+
+    What waits is not kept here: see waiting.let_wait.
 
     Expects a transaction. Sessions go first, then outputs, then what is about them, each in the
     order of their keys, so that concurrent batches cannot lock each other out.
@@ -23,4 +24,3 @@ def store(*, project: Project, batch: list[Incoming[Record]], now: datetime) -> 
     store_sessions(project, of(batch, SessionRecord), now)
     store_outputs(project, of(batch, OutputRecord), now)
     store_feedback(project, of(batch, FeedbackRecord), of(batch, SignalRecord), now)
-    let_wait(project, [item for item in batch if item.waits_for and not item.faults], now)

@@ -11,6 +11,7 @@ import orjson
 from django.db import connection
 from django.db.models import Field, Model
 
+from feedback import statements
 from feedback.incoming import Incoming, Outcome
 from feedback.models import Project
 from feedback.payloads import Record
@@ -114,10 +115,9 @@ def _insert(
 ) -> list[str]:
     """Insert rows whose key is free, all in one statement; return the keys inserted."""
     statement = _insert_statement(model, tuple(rows[0]), (*(only or {}), key))
-    with connection.cursor() as cursor:
-        # One JSON document travels and is taken apart faster than an array a column.
-        cursor.execute(statement, [project.pk, now, orjson.dumps(rows).decode()])
-        return [row[0] for row in cursor.fetchall()]
+    # One JSON document travels and is taken apart faster than an array a column.
+    inserted = statements.run(statement, [project.pk, now, orjson.dumps(rows).decode()])
+    return [row[0] for row in inserted]
 
 
 @cache

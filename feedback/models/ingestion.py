@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db import connections, models
+from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from feedback import statements
 from feedback.models.output import Output
 from feedback.models.project import Project
 from feedback.models.session import Session
@@ -36,13 +37,12 @@ class WaitingRecordQuerySet(models.QuerySet["WaitingRecord"]):
     def waits(self, *, project: Project, refs: Iterable[tuple[str, str]]) -> bool:
         """Whether a record waits for one of these pairs. Asked after every request, so terse."""
         kinds, ids = zip(*refs, strict=True)
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                "SELECT EXISTS (SELECT FROM feedback_waitingrecord WHERE project_id = %s AND "
-                "(waits_for_type, waits_for_id) IN (SELECT * FROM unnest(%s::text[], %s::text[])))",
-                [project.pk, list(kinds), list(ids)],
-            )
-            return bool(cursor.fetchone()[0])
+        [[found]] = statements.run(
+            "SELECT EXISTS (SELECT FROM feedback_waitingrecord WHERE project_id = %s AND "
+            "(waits_for_type, waits_for_id) IN (SELECT * FROM unnest(%s::text[], %s::text[])))",
+            [project.pk, list(kinds), list(ids)],
+        )
+        return bool(found)
 
     def ready(self) -> WaitingRecordQuerySet:
         """Records whose counterpart is there."""
