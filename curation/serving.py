@@ -20,7 +20,7 @@ DEFAULT_K = 4
 DEFAULT_TOKEN_BUDGET = 1500
 # Below this cosine similarity two questions of one product are as good as unrelated: a bad
 # example is worse than none. An instruction may hold for any question.
-FLOORS = {EntryKind.EXAMPLE.value: 0.2, EntryKind.CLARIFICATION.value: 0.2}
+FLOORS = {EntryKind.EXAMPLE.value: 0.3, EntryKind.CLARIFICATION.value: 0.3}
 # An embedding model reads a few hundred words, but would split all that it is given.
 LONGEST_QUESTION = 8_000
 
