@@ -6,7 +6,7 @@ import uuid
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from pgvector.django import HalfVectorField
 
 from feedback.models import Feedback, Output, Project, User
@@ -41,6 +41,10 @@ class ContextLibrary(models.Model):
         return self.name
 
 
+# What an entry says, and to whom: the columns that a draft and a published entry share.
+ENTRY_CONTENT = ("kind", "query", "answer", "why", "roles", "environments", "for_models")
+
+
 class EntryKind(models.TextChoices):
     INSTRUCTION = "instruction", "Instruction"
     EXAMPLE = "example", "Example"
@@ -56,9 +60,38 @@ class ContextEntryQuerySet(models.QuerySet["ContextEntry"]):
         """Entries whose query lacks a vector of that model."""
         return self.filter(Q(embedded_with__lt=model) | Q(embedded_with__gt=model))
 
+    def compared_to(self, version: LibraryVersion | None) -> ContextEntryQuerySet:
+        """Entries of the draft or of the version, each with its `state`, one of ContextEntry.State.
+
+        Without a version every entry of the draft is new.
+        """
+        published = PublishedEntry.objects.filter(version=version, entry=OuterRef("pk"))
+        unchanged = published.filter(**{name: OuterRef(name) for name in ENTRY_CONTENT})
+        states = ContextEntry.State
+        return (
+            self.annotate(is_published=Exists(published))
+            .filter(Q(removed_at=None) | Q(is_published=True))
+            .annotate(
+                state=Case(
+                    When(removed_at__isnull=False, then=Value(states.REMOVED)),
+                    When(is_published=False, then=Value(states.ADDED)),
+                    When(Exists(unchanged), then=Value(states.UNCHANGED)),
+                    default=Value(states.CHANGED),
+                )
+            )
+        )
+
 
 class ContextEntry(models.Model):
     """One draft entry of a library, with its way back to the review, output and feedback."""
+
+    class State(models.TextChoices):
+        """What the next version does to an entry."""
+
+        ADDED = "added", "added"
+        CHANGED = "changed", "changed"
+        REMOVED = "removed", "removed"
+        UNCHANGED = "unchanged", "unchanged"
 
     library = models.ForeignKey(ContextLibrary, models.CASCADE, related_name="entries")
     kind = models.CharField(max_length=13, choices=EntryKind.choices, default=EntryKind.EXAMPLE)
