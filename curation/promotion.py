@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q
 
 from curation.formats import Row, chat_prompt, faults
 from curation.models import ContextEntry, ContextLibrary, EntryKind, Example, TrainingSet
 from feedback.models import Feedback, Output, Project, User
 from review.models import Event, Review
+from review.models.review import ReviewQuerySet
 
 
 class PromotionError(Exception):
@@ -76,16 +78,8 @@ def promote_to_training_set(
     when the review settles nothing or no trainer could read the example, AlreadyPromotedError
     when the set has it.
     """
-    chosen = settled_answer(review=review, into=training_set.project)
+    row = training_row(review=review, into=training_set.project)
     output = review.output
-    original = reviewed_text(review)
-    row = Row(
-        prompt=chat_prompt(system=output.system, messages=output.messages, query=output.query),
-        chosen=chosen,
-        rejected=original if original.strip() != chosen.strip() else "",
-    )
-    if found := faults(row):
-        raise PromotionError(" ".join(found))
     with _once("curation_example_review_once", f"“{training_set}” has this answer already."):
         example = Example.objects.create(
             training_set=training_set,
@@ -132,11 +126,35 @@ def settled_answer(*, review: Review, into: Project) -> str:
     return text
 
 
+def training_row(*, review: Review, into: Project) -> Row:
+    """Return what a training set would hold of a review; raises PromotionError."""
+    chosen = settled_answer(review=review, into=into)
+    output = review.output
+    original = reviewed_text(review)
+    row = Row(
+        prompt=chat_prompt(system=output.system, messages=output.messages, query=output.query),
+        chosen=chosen,
+        rejected=original if original.strip() != chosen.strip() else "",
+    )
+    if found := faults(row):
+        raise PromotionError(" ".join(found))
+    return row
+
+
 def reviewed_text(review: Review) -> str:
     """Return the answer as the reviewer saw it, also when the output has a newer version."""
     if review.output_version == review.output.version:
         return review.output.text
     return review.output.former_versions.get(number=review.output_version).text
+
+
+def unpromoted(reviews: ReviewQuerySet) -> ReviewQuerySet:
+    """Those of the reviews that no library's draft and no training set holds."""
+    of_review = Q(review=OuterRef("pk"))
+    return reviews.filter(
+        ~Exists(ContextEntry.objects.kept().filter(of_review)),
+        ~Exists(Example.objects.kept().filter(of_review)),
+    )
 
 
 def said_about(output: Output) -> list[Feedback]:

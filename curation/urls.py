@@ -1,5 +1,39 @@
 """Pages of the curation package."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from curation.views import drafts, libraries, reviews, training_sets
+
+P = "p/<slug:project>"
+LIBRARY = f"{P}/libraries/<slug:library>"
+TRAINING_SET = f"{P}/training-sets/<slug:training_set>"
+
+urlpatterns: list[URLPattern] = [
+    path(f"{P}/reviews/", reviews.review_list, name="review_list"),
+    path(f"{P}/reviews/<int:review>/promote/", reviews.promote, name="promote"),
+    path(f"{P}/libraries/", libraries.library_list, name="library_list"),
+    path(f"{P}/new-library/", libraries.library_create, name="library_create"),
+    path(f"{LIBRARY}/", libraries.library, name="library"),
+    path(f"{LIBRARY}/try/", libraries.library_try, name="library_try"),
+    path(f"{LIBRARY}/versions/<int:number>/", libraries.library_version, name="library_version"),
+    path(f"{LIBRARY}/draft/", drafts.library_draft, name="library_draft"),
+    path(f"{LIBRARY}/publish/", drafts.library_publish, name="library_publish"),
+    path(f"{LIBRARY}/entries/<int:entry>/", drafts.entry_edit, name="entry_edit"),
+    path(f"{LIBRARY}/entries/<int:entry>/remove/", drafts.entry_remove, name="entry_remove"),
+    path(f"{P}/training-sets/", training_sets.training_set_list, name="training_set_list"),
+    path(f"{P}/new-training-set/", training_sets.training_set_create, name="training_set_create"),
+    path(f"{TRAINING_SET}/", training_sets.training_set, name="training_set"),
+    path(
+        f"{TRAINING_SET}/release/", training_sets.training_set_release, name="training_set_release"
+    ),
+    path(
+        f"{TRAINING_SET}/examples/<int:example>/remove/",
+        training_sets.example_remove,
+        name="example_remove",
+    ),
+    path(
+        f"{TRAINING_SET}/releases/<int:number>/<slug:split>.jsonl",
+        training_sets.release_file,
+        name="release_file",
+    ),
+]

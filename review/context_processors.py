@@ -73,18 +73,43 @@ PLACES = {
     ],
     "Close the loop": [
         Place(
+            url_name="review_list",
+            label="Reviewed",
+            icon="circle-check-big",
+            key="R",
+            pages=frozenset({"review_list", "promote"}),
+        ),
+        Place(
             url_name="library_list",
             label="Context libraries",
             icon="library",
             key="L",
-            pages=frozenset({"library_list", "library", "promote"}),
+            pages=frozenset(
+                {
+                    "library_list",
+                    "library_create",
+                    "library",
+                    "library_try",
+                    "library_version",
+                    "library_draft",
+                    "library_publish",
+                    "entry_edit",
+                }
+            ),
         ),
         Place(
             url_name="training_set_list",
             label="Training sets",
             icon="database",
             key="D",
-            pages=frozenset({"training_set_list", "training_set"}),
+            pages=frozenset(
+                {
+                    "training_set_list",
+                    "training_set_create",
+                    "training_set",
+                    "training_set_release",
+                }
+            ),
         ),
     ],
     "Collect": [

@@ -1,0 +1,198 @@
+"""The context libraries, the page of one, and its versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from curation import context_libraries, drafts, serving, tokens
+from curation.forms import NameForm, TryForm
+from curation.models import ContextEntry, ContextLibrary, EntryKind, LibraryVersion
+from curation.models.context import ContextEntryQuerySet
+from feedback.embedding import get_encoder
+from feedback.models import Membership
+from feedback.paging import CursorError, page
+from review.http import ProjectRequest, project_view
+
+PAGE_SIZE = 50
+VERSIONS_SHOWN = 20
+
+
+@require_safe
+@project_view(Membership.Role.VIEWER)
+def library_list(request: ProjectRequest) -> HttpResponse:
+    """Every member: the project's libraries with what is drafted and what is live."""
+    live = LibraryVersion.objects.filter(library=OuterRef("pk")).order_by("-number")
+    libraries = request.project.context_libraries.annotate(
+        num_entries=Count("entries", filter=Q(entries__removed_at=None)),
+        live_number=Subquery(live.values("number")[:1]),
+        live_since=Subquery(live.values("published_at")[:1]),
+    ).order_by("name", "pk")
+    return render(request, "curation/libraries/list.html", {"libraries": libraries, **may(request)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@project_view(Membership.Role.CURATOR)
+def library_create(request: ProjectRequest) -> HttpResponseBase:
+    """Curators: the form of a new library, and its making."""
+    form = NameForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            library = context_libraries.create_library(
+                project=request.project, **form.cleaned_data, by=request.user, now=timezone.now()
+            )
+        except context_libraries.LibraryError as error:
+            form.add_error("name", str(error))
+        else:
+            messages.success(request, "Library created. Promote reviews into it.")
+            return redirect("library", request.project.slug, library.slug)
+    return render(
+        request,
+        "curation/libraries/create.html",
+        {"form": form},
+        status=422 if form.errors else 200,
+    )
+
+
+@require_safe
+@project_view(Membership.Role.VIEWER)
+def library(request: ProjectRequest, library: str) -> HttpResponse:
+    """Every member: the draft's entries, one of them in full, the versions, and a trial."""
+    shown = find_library(request, library)
+    return render(request, "curation/libraries/page.html", _page(request, shown, TryForm()))
+
+
+@require_POST
+@vary_on_headers("HX-Request")
+@project_view(Membership.Role.VIEWER)
+def library_try(request: ProjectRequest, library: str) -> HttpResponse:
+    """Every member: what a question would get, from the draft or live. Nothing is recorded."""
+    shown = find_library(request, library)
+    form = TryForm(request.POST)
+    tried: serving.Prompt | None = None
+    if form.is_valid():
+        given = form.cleaned_data
+        options: dict[str, Any] = {
+            "messages": [{"role": "user", "content": given["question"]}],
+            "encoder": get_encoder(),
+            "audience": serving.Audience(role=given["role"]),
+            "k": given["k"],
+            "token_budget": given["token_budget"],
+        }
+        live = serving.live_version(shown)
+        if given["of"] == "draft":
+            tried = serving.preview_draft(library=shown, **options)
+        elif live is None:
+            form.add_error("of", "Nothing is published yet. Try the draft.")
+        else:
+            try:
+                tried = serving.preview_version(version=live, **options)
+            except serving.NothingPublishedError as error:
+                form.add_error("of", str(error))
+    status = 200 if tried else 422
+    context: dict[str, object] = {"library": shown, "tried": tried, "form": form}
+    if request.htmx:
+        return render(request, "curation/libraries/_try.html", context, status=status)
+    context |= _page(request, shown, form)
+    return render(request, "curation/libraries/page.html", context, status=status)
+
+
+@require_safe
+@project_view(Membership.Role.VIEWER)
+def library_version(request: ProjectRequest, library: str, number: int) -> HttpResponse:
+    """Every member: what a version serves, as it was published."""
+    shown = find_library(request, library)
+    version = get_object_or_404(shown.versions.select_related("published_by"), number=number)
+    try:
+        entries = page(
+            version.entries.defer("vector"),
+            order=["position"],
+            size=PAGE_SIZE,
+            cursor=request.GET.get("cursor", ""),
+        )
+    except CursorError as error:
+        raise BadRequest(str(error)) from error
+    context = {"library": shown, "version": version, "entries": entries}
+    return render(request, "curation/libraries/version.html", context)
+
+
+def find_library(request: ProjectRequest, slug: str) -> ContextLibrary:
+    """Return the project's library of that slug, or raise Http404."""
+    return get_object_or_404(request.project.context_libraries, slug=slug)
+
+
+def may(request: ProjectRequest) -> dict[str, bool]:
+    """What templates offer; the views check it themselves."""
+    return {"may_curate": request.membership.may(Membership.Role.CURATOR)}
+
+
+def with_sources(entries: ContextEntryQuerySet) -> ContextEntryQuerySet:
+    """Entries with the people, session and output that they come from."""
+    return entries.select_related(
+        "created_by", "output__session", "review__reviewer"
+    ).prefetch_related("feedback__reasons")
+
+
+def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> dict[str, object]:
+    live = serving.live_version(library)
+    entries = library.entries.compared_to(live).defer("vector")
+    kinds = dict(
+        entries.filter(removed_at=None).values_list("kind").annotate(Count("pk")).order_by()
+    )
+    kind = request.GET.get("kind", "")
+    words = request.GET.get("words", "").replace("\x00", "").strip()[:200]
+    listed = entries.filter(kind=kind) if kind in EntryKind.values else entries
+    if words:
+        listed = listed.filter(Q(query__icontains=words) | Q(answer__icontains=words))
+    try:
+        found = page(listed, order=["-id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
+    except CursorError as error:
+        raise BadRequest(str(error)) from error
+    entry = _chosen(request, entries, found.rows)
+    return {
+        "library": library,
+        "live": live,
+        "counts": drafts.count(library=library, version=live),
+        "next_number": live.number + 1 if live else 1,
+        "kinds": [(value, label, kinds.get(value, 0)) for value, label in EntryKind.choices],
+        "kind": kind,
+        "words": words,
+        "entries": found,
+        "entry": entry,
+        "comparison": drafts.compare(entries=[entry], version=live)[0] if entry else None,
+        "num_tokens": tokens.count(entry.answer) if entry else 0,
+        "history": entry.published.select_related("version")
+        .defer("vector")
+        .order_by("-version__number")[:VERSIONS_SHOWN]
+        if entry
+        else [],
+        "versions": _versions(library),
+        "form": form,
+        **may(request),
+    }
+
+
+def _chosen(
+    request: ProjectRequest, entries: ContextEntryQuerySet, rows: list[ContextEntry]
+) -> ContextEntry | None:
+    """The entry that ?entry= names; else the first of the list."""
+    asked = request.GET.get("entry", "")
+    if asked.isascii() and asked.isdecimal() and len(asked) < 19:
+        return get_object_or_404(with_sources(entries), pk=int(asked))
+    return with_sources(entries).filter(pk=rows[0].pk).first() if rows else None
+
+
+def _versions(library: ContextLibrary) -> QuerySet[LibraryVersion]:
+    return (
+        library.versions.select_related("published_by")
+        .annotate(num_entries=Count("entries"))
+        .order_by("-number")[:VERSIONS_SHOWN]
+    )

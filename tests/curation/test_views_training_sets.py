@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from curation import promotion, training_sets
+from curation.models import Example, TrainingSet
+from feedback.models import Project, User
+from tests.factories import (
+    NOW,
+    make_feedback,
+    make_output,
+    make_project,
+    make_review,
+    make_training_set,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def curator(project: Project) -> User:
+    return make_user(project, role="curator")
+
+
+@pytest.fixture
+def viewer(project: Project) -> User:
+    return make_user(project, role="viewer")
+
+
+@pytest.fixture
+def training_set(project: Project) -> TrainingSet:
+    return make_training_set(project, slug="answers")
+
+
+@pytest.fixture
+def address(training_set: TrainingSet) -> str:
+    return f"/p/{training_set.project.slug}/training-sets/answers/"
+
+
+def add(training_set: TrainingSet, by: User, correction: str = "", **fields: Any) -> Example:
+    output = make_output(training_set.project, **fields)
+    make_feedback(output, comment="Wrong")
+    verdict = "fix" if correction else "accept"
+    review = make_review(output, by, verdict=verdict, correction=correction)
+    return promotion.promote_to_training_set(
+        review=review, training_set=training_set, by=by, now=NOW
+    )
+
+
+def release(training_set: TrainingSet, by: User) -> None:
+    training_sets.release(training_set=training_set, by=by, now=NOW)
+
+
+class TestTrainingSetList:
+    def test_shows_examples_and_the_last_release(
+        self, client: Client, training_set: TrainingSet, curator: User, viewer: User
+    ) -> None:
+        add(training_set, curator)
+        release(training_set, curator)
+        make_training_set(make_project(), name="Of another project")
+        client.force_login(viewer)
+        response = client.get(f"/p/{training_set.project.slug}/training-sets/")
+        [shown] = response.context["training_sets"]
+        assert (shown.num_examples, shown.last_number, shown.last_released_at) == (1, 1, NOW)
+
+    def test_costs_the_same_for_many(
+        self,
+        client: Client,
+        project: Project,
+        curator: User,
+        viewer: User,
+        django_assert_max_num_queries: Any,
+    ) -> None:
+        for _ in range(10):
+            add(make_training_set(project), curator)
+        client.force_login(viewer)
+        with django_assert_max_num_queries(7):
+            client.get(f"/p/{project.slug}/training-sets/")
+
+
+class TestTrainingSetCreate:
+    def test_makes_one(self, client: Client, project: Project, curator: User) -> None:
+        client.force_login(curator)
+        create = f"/p/{project.slug}/new-training-set/"
+        assert client.get(create).status_code == 200
+        response = client.post(create, {"name": "Answers"})
+        assert response["Location"] == f"/p/{project.slug}/training-sets/answers/"
+
+    @pytest.mark.parametrize("name", ["", "Answers", "—", "x" * 121])
+    def test_says_what_is_wrong_with_a_name(
+        self, client: Client, training_set: TrainingSet, curator: User, name: str
+    ) -> None:
+        client.force_login(curator)
+        create = f"/p/{training_set.project.slug}/new-training-set/"
+        response = client.post(create, {"name": name})
+        assert response.status_code == 422
+        assert response.context["form"].errors["name"]
+
+
+class TestTrainingSet:
+    def test_shows_an_example_with_its_way_back(
+        self, client: Client, training_set: TrainingSet, curator: User, viewer: User, address: str
+    ) -> None:
+        example = add(training_set, curator, "<i>good</i>", text="<i>bad</i>", external_id="o/1")
+        client.force_login(viewer)
+        response = client.get(f"{address}?example={example.pk}&format=openai-dpo")
+        page = response.content.decode()
+        assert "&lt;i&gt;good&lt;/i&gt;" in page
+        assert "&lt;i&gt;bad&lt;/i&gt;" in page
+        assert f"/p/{training_set.project.slug}/outputs/o/1" in page
+        line = json.loads(response.context["line"])
+        assert line["preferred_output"][0]["content"] == "<i>good</i>"
+        assert "Remove" not in page
+        assert "Download r" not in page
+
+    def test_says_when_a_format_leaves_an_example_out(
+        self, client: Client, training_set: TrainingSet, curator: User, viewer: User, address: str
+    ) -> None:
+        add(training_set, curator)
+        client.force_login(viewer)
+        page = client.get(address, {"format": "openai-dpo"}).content.decode()
+        assert "Left out of this format" in page
+        assert client.get(address, {"format": "nonsense"}).context["format"] == "openai-sft"
+
+    def test_offers_files_that_have_rows(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        add(training_set, curator)
+        release(training_set, curator)
+        client.force_login(curator)
+        page = client.get(address).content.decode()
+        assert "releases/1/train.jsonl?format=openai-sft" in page
+        assert "openai-dpo" not in page.split("<aside")[1]
+        assert "validation.jsonl" not in page
+
+    def test_pages_by_keys_and_costs_the_same_for_many(
+        self,
+        client: Client,
+        training_set: TrainingSet,
+        curator: User,
+        address: str,
+        django_assert_max_num_queries: Any,
+    ) -> None:
+        for number in range(30):
+            add(training_set, curator, "good", text=f"bad {number}")
+        for number in range(3):
+            add(training_set, curator, text=f"fine {number}")
+            release(training_set, curator)
+        client.force_login(curator)
+        with django_assert_max_num_queries(14):
+            first = client.get(address)
+        second = client.get(address, {"cursor": first.context["examples"].next_cursor})
+        assert [len(one.context["examples"].rows) for one in (first, second)] == [25, 8]
+        assert client.get(address, {"cursor": "x"}).status_code == 400
+
+    def test_finds_only_its_own_examples(
+        self, client: Client, training_set: TrainingSet, curator: User, viewer: User, address: str
+    ) -> None:
+        other = add(make_training_set(training_set.project), curator)
+        client.force_login(viewer)
+        assert client.get(address, {"example": other.pk}).status_code == 404
+        assert client.get(address, {"example": "x"}).status_code == 200
+
+
+class TestTrainingSetRelease:
+    def test_releases_and_says_why_not(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        client.force_login(curator)
+        response = client.post(f"{address}release/")
+        assert response.status_code == 409
+        assert "no examples" in response.content.decode()
+        add(training_set, curator)
+        assert client.post(f"{address}release/")["Location"] == address
+        assert training_set.releases.get().released_by == curator
+        response = client.post(f"{address}release/")
+        assert response.status_code == 409
+        assert "Nothing has changed since release 1" in response.content.decode()
+
+    def test_is_for_curators(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        add(training_set, curator)
+        client.force_login(make_user(training_set.project, role="moderator"))
+        assert client.post(f"{address}release/").status_code == 403
+        assert client.get(f"{address}release/").status_code == 405
+
+
+class TestExampleRemove:
+    def test_takes_it_out_of_the_next_release(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        example = add(training_set, curator)
+        other = add(make_training_set(training_set.project), curator)
+        client.force_login(curator)
+        assert client.post(f"{address}examples/{other.pk}/remove/").status_code == 404
+        assert client.post(f"{address}examples/{example.pk}/remove/")["Location"] == address
+        assert not training_set.examples.kept().exists()
+        client.force_login(make_user(training_set.project, role="moderator"))
+        assert client.post(f"{address}examples/{example.pk}/remove/").status_code == 403
+
+
+class TestReleaseFile:
+    def test_downloads_a_split(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        add(training_set, curator, "good", text="bad")
+        release(training_set, curator)
+        client.force_login(curator)
+        file = f"{address}releases/1/train.jsonl"
+        response = client.get(file)
+        assert response["Content-Disposition"].startswith("attachment")
+        [line] = response.getvalue().splitlines()
+        assert json.loads(line)["messages"][-1]["content"] == "good"
+        [line] = client.get(file, {"format": "openai-dpo"}).getvalue().splitlines()
+        assert json.loads(line)["non_preferred_output"][0]["content"] == "bad"
+        assert client.get(file, {"format": "csv"}).status_code == 400
+        for missing in ("2/train", "1/test", f"{10**30}/train"):
+            assert client.get(f"{address}releases/{missing}.jsonl").status_code == 404
+
+    def test_is_for_curators_of_the_project(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        add(training_set, curator)
+        release(training_set, curator)
+        file = f"{address}releases/1/train.jsonl"
+        client.force_login(make_user(training_set.project, role="moderator"))
+        assert client.get(file).status_code == 403
+        client.force_login(make_user(make_project(), role="admin"))
+        assert client.get(file).status_code == 404
+        assert client.post(file).status_code == 405
