@@ -23,6 +23,7 @@ from feedback.payloads import Id, Name, Text
 router = Router()
 
 Format = Literal["openai-sft", "openai-dpo"]
+ERRORS = frozenset({401, 403, 404, 409, 422})
 
 
 class ChatMessage(BaseModel):
@@ -35,21 +36,39 @@ class ChatMessage(BaseModel):
 
 
 class ContextRequest(BaseModel):
-    """What is about to be asked, and how much context it may get."""
+    """What is about to be asked, as `query` or as `messages`, and how much context it may get."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     library: Annotated[Id, Field(description="Slug of the library.")]
-    query: Text | None = None
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1_000)] | None = None
-    session: Id | None = None
-    k: Annotated[int, Field(ge=1, le=50, description="At most so many entries; 4.")] | None = None
-    token_budget: (
-        Annotated[int, Field(ge=1, le=1_000_000, description="For what is added; 1500.")] | None
-    ) = None
-    role: Name | None = None
-    environment: Name | None = None
-    model: Name | None = None
+    query: Annotated[Text | None, Field(description="The question, when it is all there is.")] = (
+        None
+    )
+    messages: Annotated[
+        list[ChatMessage] | None,
+        Field(
+            min_length=1,
+            max_length=1_000,
+            description="The whole conversation; the last user message is the question.",
+        ),
+    ] = None
+    session: Annotated[Id | None, Field(description="Your id of the session.")] = None
+    k: Annotated[int | None, Field(ge=1, le=50, description="At most so many entries.")] = (
+        serving.DEFAULT_K
+    )
+    token_budget: Annotated[
+        int | None, Field(ge=1, le=1_000_000, description="What the entries may add.")
+    ] = serving.DEFAULT_TOKEN_BUDGET
+    role: Annotated[Name | None, Field(description="The user's role.")] = None
+    environment: Annotated[Name | None, Field(description="Such as production.")] = None
+    model: Annotated[Name | None, Field(description="The model that will answer.")] = None
+
+
+class Problem(BaseModel):
+    """What is wrong with a request; `errors` name its fields by their paths."""
+
+    message: str
+    errors: list[dict[str, str]] | None = None
 
 
 class EntrySource(BaseModel):
@@ -62,7 +81,10 @@ class EntrySource(BaseModel):
 
 
 class ServedEntry(BaseModel):
-    """An entry in the messages; `score` is its cosine similarity to the question."""
+    """An entry in the messages; `score` is its cosine similarity to the question.
+
+    `why` is a note for people: it is not in the messages.
+    """
 
     id: int
     kind: str
@@ -75,25 +97,36 @@ class ServedEntry(BaseModel):
 
 
 class ContextReply(BaseModel):
-    """Ready chat messages. Send `exposure` back in the output's `context.exposure`."""
+    """Chat messages that are ready to be sent to the model."""
 
     library: str
-    version: int
-    entries: list[ServedEntry]
-    messages: list[Message]
+    version: Annotated[int, Field(description="Number of the live version.")]
+    entries: Annotated[
+        list[ServedEntry], Field(description="In the order in which they stand in the messages.")
+    ]
+    messages: Annotated[
+        list[Message], Field(description="The entries, then your messages unchanged.")
+    ]
     tokens: Annotated[int, Field(description="Estimate of what the entries add.")]
-    held_out: bool
-    exposure: UUID
+    held_out: Annotated[
+        bool, Field(description="Whether entries were withheld on purpose, to compare.")
+    ]
+    exposure: Annotated[
+        UUID, Field(description="Send it back in `context.exposure` of the output.")
+    ]
 
 
 @router.post(
     "/context",
     auth=ApiKeyAuth(ApiKey.Scope.CONTEXT),
-    response=ContextReply,
+    response={200: ContextReply, ERRORS: Problem},
     summary="Fetch context for a prompt",
 )
 def context(request: HttpRequest, payload: ContextRequest) -> ContextReply:
-    """Return the entries of a library's live version that help with a question, as messages."""
+    """Return the entries of a library's live version that help with a question, as messages.
+
+    404 for a library that is not there, 409 for one without a version to serve.
+    """
     project = request.auth.project  # type: ignore[attr-defined]
     try:
         served = serving.serve_context(
@@ -171,7 +204,10 @@ def _invalid(field: str, message: str) -> ValidationError:
                 "description": "One example a line.",
                 "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
             },
+            401: {"description": "No API key, or an unknown one."},
+            403: {"description": "The API key lacks the scope “export”."},
             404: {"description": "There is no such release or split."},
+            422: {"description": "The format or another parameter is unknown."},
         }
     },
 )
