@@ -33,8 +33,8 @@ export function lay() {
   const list = margin();
   if (!area || !list) return;
   const all = notes();
-  list.classList.toggle("margin--dense", all.length > MOST_OPEN);
   const isBeside = getComputedStyle(list).position === "relative";
+  list.classList.toggle("margin--dense", isBeside && all.length > MOST_OPEN);
   if (!isBeside || all.length === 0) {
     for (const note of all) note.style.top = "";
     list.style.minHeight = "";
@@ -117,6 +117,7 @@ function light(id) {
  */
 export function activate(id) {
   active = id;
+  for (const note of notes()) note.classList.toggle("is-active", note.id === id);
   light(id);
   lay();
 }
