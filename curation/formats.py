@@ -50,12 +50,14 @@ def chat_prompt(
 def openai_sft(row: Row) -> Json | None:
     """Return the line of OpenAI's chat format: the prompt and the answer to learn.
 
-    Earlier assistant turns get weight 0: nobody reviewed them, so nobody shall learn them.
+    Earlier assistant turns get weight 0: nobody reviewed them, so nobody shall learn them. The
+    answer's weight of 1 is the default and left out, so that all messages of an ordinary file have
+    the same keys, which is what data set loaders make columns of.
     """
     turns: list[Json] = [
         {**turn, "weight": 0} if turn["role"] == "assistant" else dict(turn) for turn in row.prompt
     ]
-    return {"messages": [*turns, {"role": "assistant", "content": row.chosen, "weight": 1}]}
+    return {"messages": [*turns, {"role": "assistant", "content": row.chosen}]}
 
 
 def openai_dpo(row: Row) -> Json | None:

@@ -45,7 +45,7 @@ class TestOpenaiSft:
         )
         assert line(openai_sft(row)) == (
             '{"messages":[{"role":"system","content":"s"},{"role":"user","content":"q"},'
-            '{"role":"assistant","content":"a","weight":1}]}\n'
+            '{"role":"assistant","content":"a"}]}\n'
         )
 
     def test_does_not_teach_earlier_answers_that_nobody_reviewed(self) -> None:
@@ -53,7 +53,7 @@ class TestOpenaiSft:
         written = openai_sft(Row(prompt=[USER, earlier, USER], chosen="a", rejected=""))
         assert written is not None
         messages = json.loads(line(written))["messages"]
-        assert [turn.get("weight") for turn in messages] == [None, 0, None, 1]
+        assert [turn.get("weight") for turn in messages] == [None, 0, None, None]
 
 
 class TestOpenaiDpo:

@@ -272,7 +272,7 @@ class TestLines:
             "messages": [
                 {"role": "system", "content": "Be brief."},
                 {"role": "user", "content": hostile},
-                {"role": "assistant", "content": "a\u0085b", "weight": 1},
+                {"role": "assistant", "content": "a\u0085b"},
             ]
         }
 
