@@ -446,6 +446,17 @@ class TestSmallScreens:
             assert over <= 0
         expect(page.get_by_role("button", name="Submit and next")).to_be_in_viewport()
 
+    def test_the_comment_on_a_selection_is_a_sheet_at_the_bottom(self, page_for: Pages) -> None:
+        item, expert = make_desk()
+        page = page_for(expert, width=390, height=844)
+        page.goto(url(item))
+        drag(page, "an album")
+        expect(popover(page)).to_be_in_viewport(ratio=1)
+        popover(page).get_by_text("Incomplete").click()
+        popover(page).get_by_role("button", name="Comment").click()
+        expect(popover(page)).to_be_hidden()
+        assert Annotation.objects.get().exact == "an album"
+
 
 class TestWithoutAScript:
     def test_words_are_chosen_commented_and_the_decision_sent(self, page_for: Pages) -> None:

@@ -3,6 +3,7 @@ import { isField } from "../keys.js";
 import { place, selected } from "./places.js";
 
 const EDGE = 12;
+const TOUCH_MS = 300;
 /** @type {Range | null} */
 let words = null;
 
@@ -145,6 +146,15 @@ export function watch() {
     // The browser has not yet cleared an old selection when the button is let go.
     setTimeout(open);
   });
+  // The handles of a touch screen move the selection without a pointer that is let go here.
+  if (matchMedia("(pointer: coarse)").matches) {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let pending;
+    document.addEventListener("selectionchange", () => {
+      clearTimeout(pending);
+      pending = setTimeout(open, TOUCH_MS);
+    });
+  }
   document.addEventListener("keyup", (event) => {
     if (!isField(event.target) && (event.shiftKey || event.key === "Shift")) open();
   });
