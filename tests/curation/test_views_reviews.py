@@ -116,6 +116,26 @@ class TestReviewList:
         assert f"{address}{promotable.pk}/promote/" in page
         assert f"{address}{hopeless.pk}/promote/" not in page
 
+    def test_says_what_the_reviewer_meant_it_for_until_it_is_there(
+        self, client: Client, project: Project, address: str, curator: User
+    ) -> None:
+        review = make(project, curator, "a", verdict="accept", routes=["library", "training"])
+        client.force_login(curator)
+        page = client.get(address).content.decode()
+        assert "meant for a library" in page
+        assert "meant for a training set" in page
+        promotion.promote_to_library(
+            review=review,
+            library=make_library(project),
+            kind="example",
+            why="",
+            by=curator,
+            now=NOW,
+        )
+        page = client.get(address).content.decode()
+        assert "meant for a library" not in page
+        assert "meant for a training set" in page
+
     def test_is_empty_with_a_next_step(self, client: Client, address: str, curator: User) -> None:
         client.force_login(curator)
         assert "Nothing reviewed yet" in client.get(address).content.decode()

@@ -1,0 +1,145 @@
+"""From a review to what products fetch, as a curator goes through it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from curation.models import ContextLibrary, Exposure, TrainingSet
+from feedback.models import Project, User
+from review.models import Review
+from tests.browser.conftest import Pages
+from tests.factories import (
+    make_entry,
+    make_feedback,
+    make_library,
+    make_output,
+    make_project,
+    make_review,
+    make_training_set,
+    make_user,
+)
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<img src=x onerror=document.title='owned'>"
+
+
+@pytest.fixture
+def project(transactional_db: None) -> Project:
+    return make_project(name="Almanac")
+
+
+@pytest.fixture
+def curator(project: Project) -> User:
+    return make_user(project)
+
+
+@pytest.fixture
+def review(project: Project, curator: User) -> Review:
+    output = make_output(
+        project, query=f"When did Bloom come out? {HOSTILE}", text=f"In 2015. {HOSTILE}"
+    )
+    make_feedback(output, comment=HOSTILE)
+    return make_review(output, curator, correction=f"On 31 August 2018. {HOSTILE}")
+
+
+def promote(page: Page, project: Project) -> None:
+    page.goto(f"/p/{project.slug}/reviews/")
+    page.get_by_role("link", name="Promote: ").click()
+    expect(page.get_by_role("heading", name="What will be kept")).to_be_visible()
+
+
+class TestLibrary:
+    def test_goes_from_a_review_to_a_version_and_a_trial(
+        self, page_for: Pages, project: Project, curator: User, review: Review
+    ) -> None:
+        library = make_library(project, name="Facts", slug="facts")
+        page = page_for(curator)
+        promote(page, project)
+        page.get_by_text("Clarification").click()
+        page.get_by_role("button", name="Add to the draft").click()
+        page.get_by_role("link", name="Facts").click()
+        page.get_by_role("link", name="Edit").click()
+        page.get_by_label("Text").fill("Bloom came out on 31 August 2018.")
+        page.get_by_role("button", name="Save entry").click()
+        page.get_by_role("link", name="Compare and publish").click()
+        page.get_by_role("button", name="Publish v1").click()
+        expect(page.get_by_text("Version 1 is live.")).to_be_visible()
+        assert library.versions.get().entries.get().kind == "clarification"
+
+        page.get_by_label("Question").fill("When was Bloom released?")
+        page.get_by_label("Of").select_option("live")
+        page.get_by_role("button", name="Retrieve").click()
+        tried = page.get_by_role("region", name="Try it")
+        expect(tried.get_by_text("Answer: Bloom came out on 31 August 2018.")).to_be_visible()
+        expect(page.get_by_label("Question")).to_have_value("When was Bloom released?")
+        page.get_by_label("Question").fill("")
+        page.get_by_role("button", name="Retrieve").click()
+        expect(tried.get_by_text("This field is required.")).to_be_visible()
+        assert not Exposure.objects.exists()
+        assert page.title() != "owned"
+
+    def test_works_without_javascript(
+        self, page_for: Pages, project: Project, curator: User
+    ) -> None:
+        make_entry(make_library(project, slug="facts"))
+        page = page_for(curator, java_script_enabled=False)
+        page.goto(f"/p/{project.slug}/libraries/facts/")
+        page.get_by_label("Question").fill("When did Bloom come out?")
+        page.get_by_role("button", name="Retrieve").click()
+        expect(page.get_by_text("tokens added")).to_be_visible()
+        page.get_by_role("button", name="Remove").click()
+        expect(page.get_by_text("No entries yet")).to_be_visible()
+
+
+class TestTrainingSet:
+    def test_goes_from_a_review_to_a_file(
+        self, page_for: Pages, project: Project, curator: User, review: Review
+    ) -> None:
+        make_training_set(project, name="Answers", slug="answers")
+        page = page_for(curator)
+        promote(page, project)
+        page.get_by_role("button", name="Add example").click()
+        page.get_by_role("link", name="Answers").click()
+        page.get_by_role("button", name="Release").click()
+        with page.expect_download() as downloading:
+            page.get_by_role("link", name="OpenAI DPO, train").click()
+        download = downloading.value
+        assert download.suggested_filename.endswith("-openai-dpo.jsonl")
+        [line] = Path(download.path()).read_text().splitlines()
+        assert json.loads(line)["preferred_output"][0]["content"] == review.correction
+        assert TrainingSet.objects.get().releases.get().released_by == curator
+        assert page.title() != "owned"
+
+
+class TestPages:
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_fit_their_window(
+        self, page_for: Pages, project: Project, curator: User, review: Review, theme: str
+    ) -> None:
+        word = "w" * 400
+        library: ContextLibrary = make_library(project, slug="facts", name="x" * 120)
+        make_entry(library, query=f"{word}?", answer=word, roles=["r" * 60], why=word)
+        make_training_set(project, slug="answers")
+        page = page_for(curator, theme=theme)
+        base = f"/p/{project.slug}"
+        for path in (
+            "reviews/",
+            f"reviews/{review.pk}/promote/",
+            "libraries/",
+            "libraries/facts/",
+            "libraries/facts/draft/",
+            f"libraries/facts/entries/{library.entries.get().pk}/",
+            "training-sets/",
+            "training-sets/answers/",
+            "new-training-set/",
+        ):
+            page.goto(f"{base}/{path}")
+            for width in (1440, 1000, 390):
+                page.set_viewport_size({"width": width, "height": 900})
+                over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert over <= 0, f"{path} at {width}"
