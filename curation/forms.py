@@ -123,7 +123,6 @@ class TryForm(forms.Form):
 class LibraryPromotionForm(forms.Form):
     """Where in which library a review goes, and why."""
 
-    library = forms.ChoiceField(label="Library")
     kind = forms.ChoiceField(label="As", choices=EntryKind.choices, widget=forms.RadioSelect)
     why = Prose(
         label="Why",
@@ -137,14 +136,16 @@ class LibraryPromotionForm(forms.Form):
         self, data: QueryDict | None, *, libraries: Iterable[ContextLibrary], kind: str
     ) -> None:
         super().__init__(data, prefix="library", initial={"kind": kind})
-        self.fields["library"].choices = [(one.slug, one.name) for one in libraries]  # type: ignore[attr-defined]
+        self.fields["library"] = forms.ChoiceField(
+            label="Library", choices=[(one.slug, one.name) for one in libraries]
+        )
 
 
 class TrainingPromotionForm(forms.Form):
     """Which training set a review goes into."""
 
-    training_set = forms.ChoiceField(label="Training set")
-
     def __init__(self, data: QueryDict | None, *, training_sets: Iterable[TrainingSet]) -> None:
         super().__init__(data, prefix="training")
-        self.fields["training_set"].choices = [(one.slug, one.name) for one in training_sets]  # type: ignore[attr-defined]
+        self.fields["training_set"] = forms.ChoiceField(
+            label="Training set", choices=[(one.slug, one.name) for one in training_sets]
+        )
