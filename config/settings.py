@@ -182,7 +182,7 @@ CELERY_BEAT_SCHEDULE = {
     "embed": {"task": "feedback.tasks.embed", "schedule": 15.0},
     "join-waiting": {"task": "feedback.tasks.join_waiting", "schedule": 30.0},
     "feed-queues": {"task": "review.tasks.feed_queues", "schedule": 30.0},
-    "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 300.0},
+    "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},
 }
 
 # The directory of a sentence-transformers model, or its name on a hub; empty: the packaged model.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from celery import shared_task
-from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from structlog import get_logger
@@ -22,12 +21,12 @@ _last_rung = [-RING_EVERY]
 
 @shared_task
 def embed() -> None:
-    """Embed what lacks vectors, until nothing does."""
-    encoder = get_encoder()
-    try:
-        while num_rows := embed_pending(encoder=encoder):
-            log.info("embedded", num_rows=num_rows)
-    except SoftTimeLimitExceeded:
+    """Embed some of what lacks vectors, and come back for the rest.
+
+    A batch at a time, so that a worker asked to stop need not finish a long list.
+    """
+    if num_rows := embed_pending(encoder=get_encoder()):
+        log.info("embedded", num_rows=num_rows)
         embed.delay()
 
 
