@@ -156,7 +156,7 @@ def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> di
         found = page(listed, order=["-id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
     except CursorError as error:
         raise BadRequest(str(error)) from error
-    entry = _chosen(request, entries, found.rows)
+    entry = _chosen(request, library, entries, found.rows)
     return {
         "library": library,
         "live": live,
@@ -181,12 +181,19 @@ def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> di
 
 
 def _chosen(
-    request: ProjectRequest, entries: ContextEntryQuerySet, rows: list[ContextEntry]
+    request: ProjectRequest,
+    library: ContextLibrary,
+    entries: ContextEntryQuerySet,
+    rows: list[ContextEntry],
 ) -> ContextEntry | None:
     """The entry that ?entry= names; else the first of the list."""
     asked = request.GET.get("entry", "")
     if asked.isascii() and asked.isdecimal() and len(asked) < 19:
-        return get_object_or_404(with_sources(entries), pk=int(asked))
+        # A former version leads to entries that are neither in the draft nor live any more.
+        former = library.entries.defer("vector")
+        return with_sources(entries).filter(pk=asked).first() or get_object_or_404(
+            with_sources(former), pk=asked
+        )
     return with_sources(entries).filter(pk=rows[0].pk).first() if rows else None
 
 

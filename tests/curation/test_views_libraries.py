@@ -297,8 +297,14 @@ class TestLibraryVersion:
         page = client.get(f"{address}versions/1/").content.decode()
         assert "As published." in page
         assert "As drafted." not in page
-        assert library.versions.get().content_hash in page
+        version = library.versions.get()
+        assert version.content_hash in page
         assert "First." in page
-        for missing in ("2", str(10**30)):
+        library.entries.update(removed_at=NOW)
+        make_entry(library, created_by=curator)
+        publish(library, curator, encoder)
+        former = client.get(address, {"entry": version.entries.get().entry_id})
+        assert "As drafted." in former.content.decode()
+        for missing in ("3", str(10**30)):
             assert client.get(f"{address}versions/{missing}/").status_code == 404
         assert client.get(f"{address}versions/1/", {"cursor": "x"}).status_code == 400
