@@ -226,14 +226,18 @@ def _screened(record: object, *, is_suspicious: bool) -> object:
     return Unreadable(faults, record) if faults else record
 
 
-def _is_too_deep(value: object, depth: int = 1) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return False
-    return depth > MAX_DEPTH or any(
-        _is_too_deep(part, depth + 1) for part in value if isinstance(part, (dict, list))
-    )
+def _is_too_deep(value: object) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH):
+        within: list[dict[str, object] | list[object]] = []
+        for part in level:
+            for child in part.values() if isinstance(part, dict) else part:
+                if isinstance(child, (dict, list)):
+                    within.append(child)  # noqa: PERF401  (a comprehension here takes longer)
+        if not within:
+            return False
+        level = within
+    return True
 
 
 def _faults(value: object, path: str, depth: int = 1) -> Iterator[Fault]:

@@ -50,10 +50,13 @@ def run() -> tuple[str, bool]:
             connection.execute(TABLE)
         with Web("tests.bench.bare") as web:
             bare = single_speed(web, "/bare", singles("b"), "")
+        with Web("tests.bench.bare", BARE_WITHOUT_MIDDLEWARE="1") as web:
+            barest = single_speed(web, "/bare", singles("d"), "")
         committed = commit_speed(urls.database, singles("c"))
     of_copy, of_bare = batched / copied, alone / bare
     print(f"{BATCH} a request: {batched:,.0f} rows/s; COPY + INSERT … ON CONFLICT {copied:,.0f}/s")
-    print(f"one a request, {CLIENTS} clients: {alone:,.0f}/s; bare view {bare:,.0f}/s;")
+    print(f"one a request, {CLIENTS} clients: {alone:,.0f}/s; bare view {bare:,.0f}/s,")
+    print(f"  without Django's middleware {barest:,.0f}/s,")
     print(f"  bare commits on {CLIENTS} connections {committed:,.0f}/s")
     print(f"killed and started again while sending: {survived}")
     figure = (

@@ -46,7 +46,8 @@ def manage(*command: str) -> None:
 class Web:
     """The web server, with the same settings as `make run`, on a free port."""
 
-    def __init__(self, application: str = "config.wsgi") -> None:
+    def __init__(self, application: str = "config.wsgi", **environment: str) -> None:
+        self._environment = environment
         self.port = embedded.free_port()
         self._command = [
             *[sys.executable, "-m", "gunicorn", application, f"--bind={HOST}:{self.port}"],
@@ -65,7 +66,11 @@ class Web:
         self.end(signal.SIGTERM)
 
     def start(self) -> None:
-        environment = {**os.environ, "DATABASE_POOL_SIZE": str(WEB_THREADS), "LOG_LEVEL": "WARNING"}
+        environment = {
+            **os.environ,
+            "DATABASE_POOL_SIZE": str(WEB_THREADS),
+            "LOG_LEVEL": "WARNING",
+        } | self._environment
         self._process = subprocess.Popen(
             self._command, env=environment, cwd=ROOT, start_new_session=True
         )

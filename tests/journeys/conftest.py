@@ -88,7 +88,7 @@ def start(directory: Path, *, port: int | None = None) -> Postil:
     """Start it and wait until it serves. Raises RuntimeError with its output when it does not."""
     directory.mkdir(exist_ok=True)
     port = port or free_port()
-    with (directory / "output").open("a") as output:
+    with (directory / "output").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "config.up", f"--port={port}", f"--data={directory}"],
             cwd=ROOT,
