@@ -78,6 +78,7 @@ def get_encoder() -> Encoder:
 def embed_pending(*, encoder: Encoder, limit: int = BATCH_ROWS) -> int:
     """Embed up to `limit` outputs and as many feedback rows that lack vectors; return how many.
 
+    The newest come first, so that a bulk import does not hold up what users say meanwhile.
     Nothing is locked while the model works. A row whose text changed meanwhile keeps waiting; a
     text that already has its vector is not encoded again.
     """
@@ -96,7 +97,7 @@ def _embed(
     rows = list(
         model.objects.unembedded(model=encoder.model_id)
         .only("id", "project_id", *names)
-        .order_by("embedded_with", "id")[:limit]
+        .order_by("embedded_with", "-id")[:limit]
     )
     read = {row.pk: [getattr(row, name) for name in names] for row in rows}
     vectors = _vectors(encoder, [text for texts in read.values() for text in texts if text])

@@ -128,7 +128,7 @@ class Feedback(models.Model):
             models.Index(fields=["session", "at", "id"], name="feedback_in_session"),
             models.Index(fields=["project", "-at", "-id"], name="feedback_by_time"),
             models.Index(
-                fields=["embedded_with", "id"],
+                fields=["embedded_with", "-id"],
                 condition=~Q(comment="", correction=""),
                 name="feedback_embedded_with",
             ),

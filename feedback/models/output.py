@@ -70,7 +70,7 @@ class Output(models.Model):
         indexes = [
             models.Index(fields=["project", "-at", "-id"], name="output_by_time"),
             models.Index(fields=["session", "at", "id"], name="output_in_session"),
-            models.Index(fields=["embedded_with", "id"], name="output_embedded_with"),
+            models.Index(fields=["embedded_with", "-id"], name="output_embedded_with"),
         ]
 
     def __str__(self) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, sleep
 from typing import Any, Protocol
 
@@ -20,58 +16,19 @@ from pytest_django.live_server_helper import LiveServer
 from feedback import tokens
 from feedback.models import Feedback, Output, Project
 from tests.browser.conftest import Pages
+from tests.browser.host import DOWN, Host, serving
 from tests.factories import make_output, make_project
 
 pytestmark = pytest.mark.browser
 
-# Nobody listens on this port.
-DOWN = "http://127.0.0.1:9"
 ANSWER = "Bloom came out on 31 August 2018. \N{ROCKET}"
 LABELS = '{"down": "Schlecht", "reasons": {"incomplete": "Unvollständig"}}'
 
 
-@dataclass
-class Host:
-    """A product's web server: its pages by path, under a policy that allows what it must."""
-
-    postil: str
-    pages: dict[str, tuple[str, str]] = field(default_factory=dict)
-    origin: str = ""
-
-    def serve(self, handler: BaseHTTPRequestHandler) -> None:
-        media, text = self.pages.get(handler.path, ("text/html", ""))
-        handler.send_response(200 if text else 404)
-        handler.send_header("Content-Type", f"{media}; charset=utf-8")
-        handler.send_header(
-            "Content-Security-Policy",
-            f"default-src 'none'; script-src 'self' {self.postil}; "
-            f"connect-src {self.postil} {DOWN}; "
-            "require-trusted-types-for 'script'; trusted-types 'none'; base-uri 'none'",
-        )
-        handler.end_headers()
-        handler.wfile.write(text.encode())
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, host: Host, *args: Any) -> None:
-        self.host = host
-        super().__init__(*args)
-
-    def do_GET(self) -> None:
-        self.host.serve(self)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def host(live_server: LiveServer) -> Iterator[Host]:
-    host = Host(postil=live_server.url)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, host)) as server:
-        host.origin = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(live_server.url) as host:
         yield host
-        server.shutdown()
 
 
 @pytest.fixture
