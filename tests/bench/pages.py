@@ -124,8 +124,8 @@ def _seed() -> tuple[Project, User]:
     copies = -(-NUM_OUTPUTS // Output.objects.count())
     copied = [record for n in range(1, copies) for record in _copy(originals, n)]
     timed(f"{copies} copies", lambda: store(copied))
-    timed("embedded", embed)
-    _spread_themes()
+    timed("their vectors", _spread_vectors)
+    timed("their themes", _spread_themes)
     for name, saved in (("negative", {"score": "negative"}), ("everything", {})):
         queues.create_queue(project=project, name=name, filter=saved, by=user, now=timezone.now())
     timed("queues filled", lambda: queues.feed_all(now=timezone.now()))
@@ -154,9 +154,44 @@ def _copy(records: list[Record], number: int) -> list[Record]:
     ]
 
 
-def _spread_themes() -> None:
-    """Give each copy of a piece of feedback its original's theme."""
+def _spread_vectors() -> None:
+    """Give each copy of a text its original's vector."""
     from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE known AS SELECT DISTINCT ON (text_sha256) text_sha256, vector, model"
+            " FROM feedback_embedding; CREATE UNIQUE INDEX ON known (text_sha256); ANALYZE known"
+        )
+        for table, target, columns in (
+            ("feedback_output", "output_id", {"query": "query", "answer": "text"}),
+            (
+                "feedback_feedback",
+                "feedback_id",
+                {"comment": "comment", "correction": "correction"},
+            ),
+        ):
+            for part, column in columns.items():
+                cursor.execute(
+                    f"INSERT INTO feedback_embedding (project_id, {target}, part, model,"
+                    " text_sha256, vector, created_at)"
+                    " SELECT copy.project_id, copy.id, %s, known.model, known.text_sha256,"
+                    f" known.vector, now() FROM {table} copy JOIN known ON known.text_sha256 ="
+                    f" encode(sha256(convert_to(copy.{column}, 'UTF8')), 'hex')"
+                    f" WHERE copy.embedded_with = '' AND copy.{column} <> ''",
+                    [part],
+                )
+            cursor.execute(
+                f"UPDATE {table} SET embedded_with = (SELECT model FROM known LIMIT 1)"
+                " WHERE embedded_with = ''"
+            )
+
+
+def _spread_themes() -> None:
+    """Give the newest copies their original's theme, as many as a run groups."""
+    from django.db import connection
+
+    from review.themes import MOST_FEEDBACK
 
     with connection.cursor() as cursor:
         cursor.execute(
@@ -167,7 +202,8 @@ def _spread_themes() -> None:
             "JOIN feedback_feedback copy ON copy.id <> original.id "
             "AND regexp_replace(copy.external_id, '^[0-9]+-', '') = "
             "regexp_replace(original.external_id, '^[0-9]+-', '') "
-            "ON CONFLICT DO NOTHING"
+            "ORDER BY copy.at DESC, copy.id DESC LIMIT %s ON CONFLICT DO NOTHING",
+            [MOST_FEEDBACK],
         )
         cursor.execute(
             "UPDATE review_theme SET size = counted.size FROM (SELECT theme_id, count(*) AS size "

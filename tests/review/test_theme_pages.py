@@ -99,7 +99,7 @@ class TestThemeList:
         for number in range(6):
             make_theme(project, number=number)
         client = as_role(project, "viewer")
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(10):
             client.get(reverse("theme_list", args=[project.slug]))
 
     def test_says_so_when_there_are_none(self, project: Project) -> None:
