@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -52,9 +52,10 @@ class Origins:
 
 
 def summaries(*, themes: Sequence[Theme]) -> list[Summary]:
-    """What a list says of each theme, in order: four queries for any number of themes."""
-    weeks = _per_week(themes)
-    reasons = reasons_of(themes=themes)
+    """What a list says of each theme, in order: two queries for any number of themes."""
+    weeks = {week for theme in themes for week in theme.per_week}
+    mondays = _mondays(max(map(date.fromisoformat, weeks), default=None))
+    reasons = Reason.objects.in_bulk({pk for theme in themes for pk, _ in theme.reason_counts})
     num_open = dict(
         QueueItem.objects.open()
         .filter(theme__in=themes)
@@ -64,27 +65,25 @@ def summaries(*, themes: Sequence[Theme]) -> list[Summary]:
     return [
         Summary(
             theme=theme,
-            per_week=weeks[theme.pk],
-            reasons=reasons.get(theme.pk, []),
+            per_week=[theme.per_week.get(monday.isoformat(), 0) for monday in mondays],
+            reasons=[(reasons[pk], number) for pk, number in theme.reason_counts if pk in reasons],
             num_open=num_open.get(theme.pk, 0),
         )
         for theme in themes
     ]
 
 
-def reasons_of(*, themes: Iterable[Theme]) -> dict[int, list[tuple[Reason, int]]]:
-    """How often each reason was given in each theme, the commonest first; two queries."""
-    counted = list(
-        FeedbackReason.objects.filter(feedback__theme_membership__theme__in=list(themes))
-        .values_list("feedback__theme_membership__theme", "reason")
+def reasons_of(*, theme: Theme) -> list[tuple[Reason, int]]:
+    """How often each reason was given in the theme, the commonest first."""
+    counted = (
+        FeedbackReason.objects.filter(feedback__theme_membership__theme=theme)
+        .values_list("reason")
         .annotate(number=Count("pk"))
         .order_by("-number", "reason")
     )
-    reasons = Reason.objects.in_bulk([reason for _, reason, _ in counted])
-    found: dict[int, list[tuple[Reason, int]]] = defaultdict(list)
-    for theme, reason, number in counted:
-        found[theme].append((reasons[reason], number))
-    return dict(found)
+    found = dict(counted)
+    reasons = Reason.objects.in_bulk(found)
+    return [(reasons[pk], number) for pk, number in found.items()]
 
 
 def weeks_of(*, theme: Theme) -> Weeks:
@@ -171,18 +170,3 @@ def _mondays(last: date | None) -> list[date]:
     if last is None:
         return []
     return [last - timedelta(weeks=back) for back in reversed(range(WEEKS))]
-
-
-def _per_week(themes: Sequence[Theme]) -> dict[int, list[int]]:
-    """Feedback of each theme in the last WEEKS weeks that any of them has some in."""
-    counted: dict[tuple[int, date], int] = {
-        (theme, week.date()): number
-        for theme, week, number in Feedback.objects.filter(theme_membership__theme__in=themes)
-        .annotate(week=TruncWeek("at"))
-        .values_list("theme_membership__theme", "week")
-        .annotate(Count("pk"))
-    }
-    mondays = _mondays(max((week for _, week in counted), default=None))
-    return {
-        theme.pk: [counted.get((theme.pk, monday), 0) for monday in mondays] for theme in themes
-    }

@@ -11,9 +11,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
-from django.db.models import F, Max, OuterRef, Q, Subquery
+from django.db.models import Count, F, Max, OuterRef, Q, Subquery
+from django.db.models.functions import TruncWeek
 
-from feedback.models import Embedding, FeedbackReason, Project, User
+from feedback.models import Embedding, Feedback, FeedbackReason, Project, User
 from review import clustering, naming
 from review.models import Event, QueueItem, Theme, ThemeMembership, ThemeRun
 
@@ -187,7 +188,26 @@ def _run(
     gone = set(themes) - {theme.pk for theme in kept.values()}
     Theme.objects.filter(pk__in=gone, size__gt=0).update(size=0, updated_at=now)
     _place(said, groups, vectors, middles, kept, run)
+    count(project=project)
     return run
+
+
+@transaction.atomic
+def count(*, project: Project) -> None:
+    """Write each theme's feedback per week and its reasons, which lists show."""
+    themes = {theme.pk: theme for theme in Theme.objects.current().filter(project=project)}
+    for theme in themes.values():
+        theme.per_week, theme.reason_counts = {}, []
+    said = Feedback.objects.filter(theme_membership__theme__in=themes)
+    weeks = said.annotate(week=TruncWeek("at")).values_list("theme_membership__theme", "week")
+    for pk, week, number in weeks.annotate(Count("pk")):
+        themes[pk].per_week[week.date().isoformat()] = number
+    given = FeedbackReason.objects.filter(feedback__in=said).values_list(
+        "feedback__theme_membership__theme", "reason"
+    )
+    for pk, reason, number in given.annotate(number=Count("pk")).order_by("-number", "reason"):
+        themes[pk].reason_counts.append([reason, number])
+    Theme.objects.bulk_update(themes.values(), ["per_week", "reason_counts"])
 
 
 def _load(said: Sequence[_Said]) -> Vectors:

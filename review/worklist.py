@@ -130,7 +130,13 @@ def rows(*, items: Iterable[QueueItem], now: datetime) -> list[Row]:
         given.order_by("feedback__output", "reason__position", "reason")
         .distinct("feedback__output", "reason__position", "reason")
         .select_related("reason", "feedback")
-        .only("reason__slug", "reason__name", "reason__position", "feedback__output")
+        .only(
+            "reason__slug",
+            "reason__name",
+            "reason__position",
+            "reason__definition",
+            "feedback__output",
+        )
     ):
         reasons[one.feedback.output_id or 0].append(one.reason)
     signals = _signals(outputs)

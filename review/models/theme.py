@@ -46,7 +46,11 @@ class ThemeQuerySet(models.QuerySet["Theme"]):
 
 
 class Theme(models.Model):
-    """A lasting group of similar feedback. It keeps its number and a name people gave it."""
+    """A lasting group of similar feedback. It keeps its number and a name people gave it.
+
+    `per_week` has the number of its feedback by the week's Monday (YYYY-MM-DD), `reason_counts`
+    pairs of a reason's id and how often it was given, the commonest first; both as of the last run.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="themes")
     number = models.PositiveIntegerField()
@@ -56,6 +60,8 @@ class Theme(models.Model):
     size = models.PositiveIntegerField(default=0)
     model = models.CharField(max_length=200)
     centroid = HalfVectorField()
+    per_week = models.JSONField(default=dict, blank=True)
+    reason_counts = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 

@@ -97,7 +97,7 @@ def _page(
         "chart": charts.stacked(
             labels=[f"{monday:%-d %b}" for monday in weeks.mondays], series=weeks.counts
         ),
-        "reasons": theme_reports.reasons_of(themes=[shown]).get(shown.pk, []),
+        "reasons": theme_reports.reasons_of(theme=shown),
         "origins": theme_reports.origins_of(theme=shown),
         "queues": theme_reports.queues_of(theme=shown),
         "may_rename": request.membership.may(Membership.Role.MODERATOR),

@@ -126,6 +126,7 @@ def _seed() -> tuple[Project, User]:
     timed(f"{copies} copies", lambda: store(copied))
     timed("their vectors", _spread_vectors)
     timed("their themes", _spread_themes)
+    themes.count(project=project)
     for name, saved in (("negative", {"score": "negative"}), ("everything", {})):
         queues.create_queue(project=project, name=name, filter=saved, by=user, now=timezone.now())
     timed("queues filled", lambda: queues.feed_all(now=timezone.now()))

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -72,7 +73,11 @@ class Web:
             "LOG_LEVEL": "WARNING",
         } | self._environment
         self._process = subprocess.Popen(
-            self._command, env=environment, cwd=ROOT, start_new_session=True
+            self._command,
+            env=environment,
+            cwd=ROOT,
+            start_new_session=True,
+            preexec_fn=partial(embedded.die_with_parent, signal.SIGTERM),  # noqa: PLW1509
         )
         until = time.monotonic() + 60
         while not self._answers():

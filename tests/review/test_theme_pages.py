@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Feedback, Membership, Project, User
 from review.models import Theme, ThemeMembership, ThemeRun
+from review.themes import count
 from tests.factories import NOW, make_feedback, make_item, make_output, make_project, make_queue
 from tests.factories import make_user as make_person
 
@@ -76,6 +77,7 @@ class TestThemeList:
         large = make_theme(project, number=2, size=3)
         make_theme(project, number=3, size=0)
         make_theme(make_project())
+        count(project=project)
         answer = as_role(project, "viewer").get(reverse("theme_list", args=[project.slug]))
         found = [summary for summary, _ in answer.context["rows"]]
         assert [one.theme for one in found] == [large, small]
