@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from feedback.models import Membership, Project, User
+from feedback.models import Membership, Project, Reason, User
 from review import queues
 from review.models import Claim, Queue, Theme
 from tests.factories import (
@@ -232,7 +232,7 @@ class TestQueue:
         theme = make_theme(project, 1)
         for number in range(30):
             output = make_output(project)
-            make_feedback(output, score=-1)
+            make_feedback(output, score=-1).reasons.set(Reason.objects.current())
             make_item(queue, output, theme=theme if number % 2 else None)
         with django_assert_max_num_queries(18):
             client.get(page(queue))
