@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -43,8 +44,20 @@ class TestUnpack:
             wire.unpack(body, encoding=encoding)
         assert caught.value.status == status
 
+    def test_many_members_take_little_time(self) -> None:
+        body = gzip.compress(b"") * 200_000
+        begun = process_time()
+        assert wire.unpack(body, encoding="gzip") == b""
+        assert process_time() - begun < 5
+
 
 class TestReadRecords:
+    def test_a_string_without_an_end_takes_little_time(self) -> None:
+        begun = process_time()
+        with pytest.raises(WireError, match="not JSON"):
+            wire.read_records(b'"\\' * 100_000)
+        assert process_time() - begun < 5
+
     @given(st.lists(JSON, max_size=5))
     def test_gives_back_what_json_says(self, records: list[object]) -> None:
         body = json.dumps({"records": records}).encode()
