@@ -46,6 +46,8 @@ def _after(model: type[Model], order: Sequence[str], values: list[Any]) -> Q:
     equal = Q()
     for name, value in zip(order, values, strict=True):
         column = name.removeprefix("-")
+        if value is None:
+            raise CursorError("This is no cursor that the list gave.")
         try:
             given = cast("Field[Any, Any]", model._meta.get_field(column)).to_python(value)
         except (ValidationError, TypeError) as error:

@@ -28,7 +28,9 @@ class TestPage:
         make_output(project)
         assert page(Output.objects.all(), order=ORDER, size=1).next_cursor is None
 
-    @pytest.mark.parametrize("cursor", ["x", "W10", "WzEsMl0", "e30", "\x00", "WyJ4IiwieCJd", "é"])
+    @pytest.mark.parametrize(
+        "cursor", ["x", "W10", "WzEsMl0", "e30", "\x00", "WyJ4IiwieCJd", "W251bGwsMV0", "é"]
+    )
     @pytest.mark.django_db
     def test_refuses_a_cursor_it_did_not_give(self, cursor: str) -> None:
         with pytest.raises(CursorError):
