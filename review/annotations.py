@@ -113,12 +113,13 @@ def remove(*, annotation: Annotation, by: User, now: datetime) -> None:
 
 
 def _reason(project_id: int, slug: str) -> Reason:
-    known = Reason.objects.current().filter(taxonomy__project=project_id)
-    found = known.filter(slug=slug).first()
-    if found is None:
-        names = ", ".join(known.values_list("slug", flat=True))
-        raise AnnotationError("reason", f"Give one of {names}.")
-    return found
+    known = {
+        reason.slug: reason
+        for reason in Reason.objects.current().filter(taxonomy__project=project_id)
+    }
+    if slug not in known:
+        raise AnnotationError("reason", f"Give one of {', '.join(known)}.")
+    return known[slug]
 
 
 def _text(path: str, text: str) -> str:

@@ -83,6 +83,7 @@ class TestAnnotate:
             ({"comment": "x" * 20_001}, "comment"),
             ({"comment": "a\x00"}, "comment"),
             ({"reason": "no-such-reason"}, "reason"),
+            ({"reason": "unsafe\x00"}, "reason"),
             ({"replacement": "Bloom tour"}, "replacement"),
         ],
     )
