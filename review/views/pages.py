@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseRedirect,
+)
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
@@ -35,7 +40,8 @@ def theme_switch(request: HttpRequest) -> HttpResponse:
         back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     ):
         back = "/"
-    response = redirect(back)
+    # Not redirect(), which takes a word for the name of a page.
+    response = HttpResponseRedirect(back)
     for name, value in chosen.items():
         response.set_cookie(
             name, value, max_age=YEAR, samesite="Lax", secure=request.is_secure(), httponly=True

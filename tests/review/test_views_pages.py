@@ -61,6 +61,10 @@ class TestThemeSwitch:
         response = client_of().post("/appearance/", {"theme": "dark", "next": back})
         assert response.headers["Location"] == "/"
 
+    def test_takes_no_word_for_the_name_of_a_page(self, db: None) -> None:
+        response = client_of().post("/appearance/", {"theme": "dark", "next": "nowhere"})
+        assert response.headers["Location"] == "nowhere"
+
     def test_is_only_written(self, db: None) -> None:
         assert client_of().get(reverse(theme_switch)).status_code == 405
 
