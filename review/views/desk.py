@@ -203,6 +203,8 @@ def _decide(
     context = {
         **_form(request, held, item, typed),
         "reasons": desk.reasons(output=item.output),
+        # The answer beside the form is still the one that was decided on.
+        "version": whole(request.POST.get("version", "")),
         **more,
     }
     return render(request, "review/desk/_decide.html", context, status=status)

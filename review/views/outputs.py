@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.core.exceptions import BadRequest
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
@@ -24,7 +24,7 @@ TURNS_PER_PAGE = 20
 @project_view(Membership.Role.VIEWER)
 def session(request: ProjectRequest, session: str) -> HttpResponse:
     """Every member: a session's questions and answers with what its user did and said."""
-    found = get_object_or_404(Session, project=request.project, external_id=session)
+    found = get_object_or_404(Session, project=request.project, external_id=_external_id(session))
     try:
         shown = page(
             Output.objects.filter(session=found).select_related("session"),
@@ -52,7 +52,9 @@ def session(request: ProjectRequest, session: str) -> HttpResponse:
 def output(request: ProjectRequest, output: str) -> HttpResponse:
     """Every member: one answer with its marks, feedback and reviews."""
     found = get_object_or_404(
-        Output.objects.select_related("session"), project=request.project, external_id=output
+        Output.objects.select_related("session"),
+        project=request.project,
+        external_id=_external_id(output),
     )
     items = QueueItem.objects.filter(output=found).select_related("queue", "theme")
     listed = list(items.order_by("pk"))
@@ -67,3 +69,10 @@ def output(request: ProjectRequest, output: str) -> HttpResponse:
         "may_moderate": request.membership.may(Membership.Role.MODERATOR),
     }
     return render(request, "review/outputs/page.html", context)
+
+
+def _external_id(text: str) -> str:
+    """The id. PostgreSQL takes no NUL, so nothing has an id with one."""
+    if "\x00" in text:
+        raise Http404
+    return text

@@ -129,6 +129,14 @@ class TestItem:
         assert "<script>alert" not in page.content.decode()
         assert "<img src=x" not in page.content.decode()
 
+    def test_shows_the_beginning_of_a_time_that_is_none(
+        self, expert: User, item: QueueItem
+    ) -> None:
+        make_feedback(item.output, is_implicit=True, name="dwell", value="x" * 5_000)
+        page = signed_in(expert).get(url("item", item)).content.decode()
+        assert "xxx… s" in page
+        assert "x" * 20 not in page
+
     def test_marks_feedback_and_comments_with_a_card_for_each(
         self, expert: User, item: QueueItem
     ) -> None:
@@ -379,6 +387,17 @@ class TestItemSubmit:
         assert "Kept words." in page.content.decode()
         assert not Review.objects.exists()
 
+    @pytest.mark.parametrize(("headers", "shown"), [({}, 2), (HTMX, 1)])
+    def test_the_form_stays_about_the_answer_beside_it(
+        self, expert: User, item: QueueItem, headers: dict[str, str], shown: int
+    ) -> None:
+        fence = claimed(item, expert)
+        Output.objects.update(version=2)
+        page = decide(
+            signed_in(expert), item, fence=fence, verdict="fix", version="1", headers=headers
+        )
+        assert f'name="version" value="{shown}"' in page.content.decode().split("decide-form")[1]
+
     @pytest.mark.parametrize("headers", [{}, HTMX])
     def test_a_lost_lease_keeps_what_was_typed(
         self, project: Project, expert: User, item: QueueItem, headers: dict[str, str]
@@ -500,6 +519,7 @@ class TestOutput:
         theirs = make_output(make_project())
         mine = reverse("output", args=[project.slug, theirs.external_id])
         assert signed_in(make_user(project)).get(mine).status_code == 404
+        assert signed_in(make_user(project)).get(f"{at}%00").status_code == 404
         assert signed_in(make_user(project)).post(at).status_code == 405
 
 
@@ -530,4 +550,5 @@ class TestSession:
         theirs = make_session(make_project())
         mine = reverse("session", args=[project.slug, theirs.external_id])
         assert signed_in(make_user(project)).get(mine).status_code == 404
+        assert signed_in(make_user(project)).get(f"{at}%00").status_code == 404
         assert signed_in(make_user(project)).post(at).status_code == 405
