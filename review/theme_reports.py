@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncWeek
@@ -51,10 +51,10 @@ class Origins:
     num_sessions: int
 
 
-def summaries(*, themes: Sequence[Theme]) -> list[Summary]:
+def summaries(*, themes: Sequence[Theme], now: datetime) -> list[Summary]:
     """What a list says of each theme, in order: two queries for any number of themes."""
     weeks = {week for theme in themes for week in theme.per_week}
-    mondays = _mondays(max(map(date.fromisoformat, weeks), default=None))
+    mondays = _mondays(map(date.fromisoformat, weeks), now)
     reasons = Reason.objects.in_bulk({pk for theme in themes for pk, _ in theme.reason_counts})
     num_open = dict(
         QueueItem.objects.open()
@@ -86,7 +86,7 @@ def reasons_of(*, theme: Theme) -> list[tuple[Reason, int]]:
     return [(reasons[pk], number) for pk, number in found.items()]
 
 
-def weeks_of(*, theme: Theme) -> Weeks:
+def weeks_of(*, theme: Theme, now: datetime) -> Weeks:
     """The theme's feedback in the last WEEKS weeks that have some, by model version."""
     counted: dict[tuple[str, date], int] = {
         (version or "unknown", week.date()): number
@@ -95,7 +95,7 @@ def weeks_of(*, theme: Theme) -> Weeks:
         .values_list("output__model_version", "week")
         .annotate(Count("pk"))
     }
-    mondays = _mondays(max((week for _, week in counted), default=None))
+    mondays = _mondays((week for _, week in counted), now)
     in_time = {key: number for key, number in counted.items() if key[1] in mondays}
     first_seen: dict[str, date] = {}
     for version, week in counted:
@@ -166,7 +166,9 @@ def members(theme: Theme) -> QuerySet[ThemeMembership]:
     )
 
 
-def _mondays(last: date | None) -> list[date]:
-    if last is None:
+def _mondays(weeks: Iterable[date], now: datetime) -> list[date]:
+    """The last WEEKS weeks up to the newest that is not to come: senders may give any time."""
+    last = max((week for week in weeks if week <= now.date()), default=None)
+    if last is None or last < date.min + timedelta(weeks=WEEKS):
         return []
     return [last - timedelta(weeks=back) for back in reversed(range(WEEKS))]

@@ -32,7 +32,7 @@ QUESTION = 240
 @project_view(Membership.Role.VIEWER)
 def review_list(request: ProjectRequest) -> HttpResponse:
     """Every member: reviewed outputs, newest first; ?verdict= and ?promoted=no narrow."""
-    reviews = Review.objects.authoritative().filter(project=request.project)
+    reviews = Review.objects.authoritative().revealed().filter(project=request.project)
     verdict = request.GET.get("verdict", "")
     if verdict in Review.Verdict.values:
         reviews = reviews.filter(verdict=verdict)

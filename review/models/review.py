@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from feedback.models import Output, Project, Reason, User
 from review.models.queue import QueueItem
@@ -18,6 +18,13 @@ class ReviewQuerySet(models.QuerySet["Review"]):
     def authoritative(self) -> ReviewQuerySet:
         """The one decision per output that counts."""
         return self.filter(is_authoritative=True)
+
+    def revealed(self) -> ReviewQuerySet:
+        """Reviews of outputs that nobody is still to judge without knowing them."""
+        blind = QueueItem.objects.open().filter(
+            output=OuterRef("output"), queue__reviewers_per_item__gt=1
+        )
+        return self.filter(~Exists(blind))
 
 
 class Review(models.Model):

@@ -37,7 +37,7 @@ def theme_list(request: ProjectRequest) -> HttpResponse:
     context = {
         "rows": [
             (summary, charts.spark(summary.per_week))
-            for summary in theme_reports.summaries(themes=found.rows)
+            for summary in theme_reports.summaries(themes=found.rows, now=timezone.now())
         ],
         "more": changed(request.GET, cursor=found.next_cursor) if found.next_cursor else "",
         "run": ThemeRun.objects.filter(project=request.project).order_by("-started_at").first(),
@@ -85,7 +85,7 @@ def _page(
         )
     except CursorError as cursor_error:
         raise BadRequest(str(cursor_error)) from cursor_error
-    weeks = theme_reports.weeks_of(theme=shown)
+    weeks = theme_reports.weeks_of(theme=shown, now=timezone.now())
     context = {
         "theme": shown,
         "name": name or shown.name,

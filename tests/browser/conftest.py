@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from pytest_django.live_server_helper import LiveServer
 
 from feedback.models import User
-from tests.browser import chromium
-
-# The synchronous API of playwright runs an event loop in the tests' own thread.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 # Answers that belong to the contract with htmx; Chromium logs each as an error.
 EXPECTED_STATUSES = ("status of 409", "status of 422")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = chromium.find()
-    if path is None:
-        pytest.fail("No Chromium: run `python -m tests.browser.chromium`.")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
-        yield running
-        running.close()
 
 
 @dataclass

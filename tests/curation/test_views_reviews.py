@@ -8,13 +8,15 @@ from django.test import Client
 from curation import promotion
 from curation.models import ContextEntry, Example
 from feedback.models import Project, Reason, User
-from review.models import Review
+from review.models import QueueItem, Review
 from tests.factories import (
     NOW,
     make_feedback,
+    make_item,
     make_library,
     make_output,
     make_project,
+    make_queue,
     make_review,
     make_training_set,
     make_user,
@@ -55,6 +57,16 @@ class TestReviewList:
         page = response.content.decode()
         assert "&lt;b&gt;new&lt;/b&gt;" in page
         assert "Promote:" not in page
+
+    def test_hides_what_another_is_still_to_judge_blindly(
+        self, client: Client, project: Project, address: str, curator: User
+    ) -> None:
+        review = make(project, curator, "blind")
+        item = make_item(make_queue(project, reviewers_per_item=2), review.output)
+        client.force_login(curator)
+        assert questions(client.get(address)) == []
+        QueueItem.objects.filter(pk=item.pk).update(status="done", closed_at=NOW)
+        assert questions(client.get(address)) == ["blind"]
 
     def test_narrows_by_verdict_and_to_what_is_not_promoted(
         self, client: Client, project: Project, address: str, curator: User

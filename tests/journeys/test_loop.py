@@ -10,12 +10,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import browser
 from tests.browser.host import Host, serving
 from tests.browser.selecting import drag, popover
 from tests.journeys.conftest import ROOT, Postil, eventually
-
-__all__ = ["browser"]
 
 COMMENT = "Nothing about where the tour began."
 BETTER = "It opened in Dublin on 1 May, and closed in Reykjavik."

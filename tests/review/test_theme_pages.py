@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -83,6 +83,22 @@ class TestThemeList:
         assert [one.theme for one in found] == [large, small]
         assert found[0].per_week[-3:] == [1, 1, 1]
         assert [(reason.slug, number) for reason, number in found[0].reasons] == [("incomplete", 3)]
+
+    def test_a_time_to_come_moves_no_chart(self, project: Project) -> None:
+        theme = make_theme(project, size=3)
+        late = theme.memberships.first()
+        assert late is not None
+        for year in (9999, 1):
+            Feedback.objects.filter(pk=late.feedback_id).update(
+                at=datetime(year, 12, 31, tzinfo=UTC)
+            )
+            count(project=project)
+            client = as_role(project, "viewer")
+            answer = client.get(reverse("theme_list", args=[project.slug]))
+            [(summary, _)] = answer.context["rows"]
+            assert sum(summary.per_week) == 2
+            shown = client.get(reverse("theme", args=[project.slug, theme.number]))
+            assert sum(map(sum, shown.context["weeks"].counts)) == 2
 
     def test_goes_on_by_cursor(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("review.views.themes.PAGE_SIZE", 1)
