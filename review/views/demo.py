@@ -37,11 +37,6 @@ def demo(request: ProjectRequest) -> HttpResponse:
     return render(request, "review/demo/page.html", context)
 
 
-def _number(text: str) -> int:
-    """How many turns are asked for; one when that is no number."""
-    return max(1, int(text)) if text.isdecimal() and len(text) < 4 else 1
-
-
 def _with_former(outputs: list[Output]) -> list[tuple[Output, Output | None]]:
     return list(zip(outputs, [None, *outputs], strict=False))
 
