@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from pytest_django.live_server_helper import LiveServer
@@ -79,4 +81,23 @@ def page_for(browser: Browser, live_server: LiveServer) -> Iterator[Pages]:
     yield pages
     for context in pages.contexts:
         context.close()
+    _wait_until_quiet()
     assert pages.complaints == []
+
+
+def _wait_until_quiet() -> None:
+    """Wait until the server is through with what pages sent as they closed.
+
+    The database is emptied next, and would get into the way of a request that still writes.
+    """
+    quiet = 0
+    until = monotonic() + 10
+    while quiet < 3 and monotonic() < until:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid() AND state <> 'idle'"
+            )
+            [busy] = cursor.fetchone() or [0]
+        quiet = 0 if busy else quiet + 1
+        sleep(0.05)
