@@ -82,6 +82,8 @@ def annotate(
         reason=given,
         comment=comment,
         replacement=replacement,
+        edit_start=None if replacement is None else source_start,
+        edit_end=None if replacement is None else source_end,
         start=place.start,
         end=place.end,
         source_start=source_start,
@@ -92,6 +94,7 @@ def annotate(
         text_sha256=hashlib.sha256(locked.text.encode()).hexdigest(),
         renderer_version=RENDERER_VERSION,
         created_at=now,
+        changed_at=now,
     )
     _log(annotation, "annotated", by, now)
     return annotation
@@ -132,6 +135,7 @@ def _text(path: str, text: str) -> str:
 def _log(annotation: Annotation, verb: str, by: User, now: datetime) -> None:
     Event.objects.create(
         project_id=annotation.project_id,
+        output_id=annotation.output_id,
         actor=by,
         verb=verb,
         target_type="annotation",

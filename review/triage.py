@@ -91,6 +91,7 @@ def submit_review(
     _finish(place, now)
     Event.objects.create(
         project_id=output.project_id,
+        output=output,
         actor=by,
         verb="reviewed",
         target_type="review",

@@ -1,13 +1,18 @@
-from review.models.annotation import Annotation
+from review.models.annotation import Anchor, Annotation, Comment, Evidence, Mention
 from review.models.event import Event
 from review.models.queue import Claim, Queue, QueueItem, Skip
-from review.models.review import Review, ReviewReason
+from review.models.review import Draft, Review, ReviewReason
 from review.models.theme import Theme, ThemeMembership, ThemeRun
 
 __all__ = [
+    "Anchor",
     "Annotation",
     "Claim",
+    "Comment",
+    "Draft",
     "Event",
+    "Evidence",
+    "Mention",
     "Queue",
     "QueueItem",
     "Review",

@@ -28,7 +28,13 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
 
 class Review(models.Model):
-    """One reviewer's decision on one version of one output."""
+    """One reviewer's decision on one version of one output.
+
+    `correction` is the answer with the accepted suggestions applied, empty when there are none;
+    `edit_distance` how many code points differ (Levenshtein). `edits` has one object for each of
+    those suggestions: `annotation`, `start` and `end` in the answer as sent, `exact`,
+    `replacement`, and the slug of its `reason` or null.
+    """
 
     class Verdict(models.TextChoices):
         ACCEPT = "accept", "Good"
@@ -58,6 +64,8 @@ class Review(models.Model):
     confidence = models.FloatField(null=True, blank=True)
     comment = models.TextField(blank=True)
     correction = models.TextField(blank=True)
+    edit_distance = models.PositiveIntegerField(null=True, blank=True)
+    edits = models.JSONField(default=list, blank=True)
     routes = ArrayField(
         models.CharField(max_length=10, choices=Route.choices), default=list, blank=True
     )
@@ -113,3 +121,28 @@ class ReviewReason(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reason_id} in {self.review_id}"
+
+
+class Draft(models.Model):
+    """What a reviewer has entered on an item and not yet submitted.
+
+    `revision` grows with every save: a save that names an older one comes from another tab.
+    `fields` are the form's, by name; `output_version` the version of the answer beside it.
+    """
+
+    item = models.ForeignKey(QueueItem, models.CASCADE, related_name="drafts")
+    reviewer = models.ForeignKey(User, models.CASCADE, related_name="drafts")
+    output_version = models.PositiveIntegerField()
+    revision = models.PositiveIntegerField(default=1)
+    fields = models.JSONField(default=dict, blank=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item", "reviewer"], name="%(app_label)s_%(class)s_one_each"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of {self.reviewer_id} on {self.item_id}"
