@@ -6,7 +6,7 @@ Positions are Unicode code points, half open, as in the W3C Web Annotation Data 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -41,12 +41,19 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is painted over a span. `category` is the position of its reason, 0 for none."""
+    """What is painted over a span. `category` is the position of its reason, 0 for none.
+
+    Of a suggestion `cut` is the part of the span that it takes out, maybe an empty one, and
+    `insertion` the text that it puts in there.
+    """
 
     id: str
     start: int
     end: int
     category: int = 0
+    is_resolved: bool = False
+    cut: tuple[int, int] | None = None
+    insertion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,42 +122,24 @@ def snap(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def segments(marks: Iterable[Mark]) -> list[Segment]:
-    """Cut the text at every start and end; each piece lists the marks over it.
+def segments(marks: Iterable[Mark], *, cuts: Iterable[int] = ()) -> list[Segment]:
+    """Cut the text at every start and end, and at `cuts`; each piece lists the marks over it.
 
     The shortest mark lies on top, of equal ones the last given: it is the one easiest to miss.
     """
     numbered = list(enumerate(marks))
-    cuts = sorted({mark.start for _, mark in numbered} | {mark.end for _, mark in numbered})
+    places = {*cuts, *(mark.start for _, mark in numbered), *(mark.end for _, mark in numbered)}
     starting: dict[int, list[tuple[int, Mark]]] = {}
     for number, mark in numbered:
         starting.setdefault(mark.start, []).append((number, mark))
     found: list[Segment] = []
     running: list[tuple[int, Mark]] = []
-    for cut, following in pairwise(cuts):
+    for cut, following in pairwise(sorted(places)):
         running = [pair for pair in running if pair[1].end > cut] + starting.get(cut, [])
         running.sort(key=lambda pair: (pair[1].end - pair[1].start, -pair[0]))
         if running:
             found.append(Segment(cut, following, tuple(mark for _, mark in running)))
     return found
-
-
-def within(found: Sequence[Segment], start: int, end: int) -> Iterator[Segment]:
-    """Cover a span without gaps by the segments over it; between them lie unmarked ones."""
-    at = start
-    for segment in found:
-        if segment.end <= at:
-            continue
-        if segment.start >= end:
-            break
-        if segment.start > at:
-            yield Segment(at, segment.start, ())
-            at = segment.start
-        stop = min(segment.end, end)
-        yield Segment(at, stop, segment.marks)
-        at = stop
-    if at < end:
-        yield Segment(at, end, ())
 
 
 def _before(text: str, start: int) -> str:

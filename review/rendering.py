@@ -11,12 +11,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 
 import nh3
 
-from review.anchoring import Mark, Segment, segments, within
-from review.html_pieces import Piece, Run, Tag, pieces_of
+from review.anchoring import Mark
+from review.html_pieces import Piece, Run, pieces_of
+from review.painting import paint
 
 __all__ = ["RENDERER_VERSION", "Rendered", "render"]
 
@@ -27,14 +27,19 @@ _BLOCKS = ["p", "h3", "h4", "h5", "h6", "th", "td", "code", "span"]
 _CLEANER = nh3.Cleaner(
     tags={
         *_BLOCKS,
-        *("a", "blockquote", "br", "del", "em", "hr", "li", "mark", "ol", "pre", "strong"),
+        *("a", "blockquote", "br", "del", "em", "hr", "ins", "li", "mark", "ol", "pre", "strong"),
         *("table", "tbody", "thead", "tr", "ul"),
     },
     attributes={
         **{tag: {"data-start"} for tag in _BLOCKS},
         "a": {"href", "title", "target"},
         "ol": {"start"},
-        "mark": {"class", "data-a", "data-cat", "data-cat2", "data-n", "tabindex"},
+        "ins": {"data-no-text", "data-a"},
+        "mark": {
+            *("class", "data-a", "data-cat", "data-cat2", "data-cat3", "data-more", "data-n"),
+            *("data-first", "data-last", "tabindex", "aria-details"),
+        },
+        "span": {"data-start", "role", "aria-details"},
     },
     url_schemes={"http", "https", "mailto"},
     url_relative="deny",
@@ -66,28 +71,22 @@ class Rendered:
     def painted(self, marks: Iterable[Mark]) -> str:
         """Return the sanitised HTML with flat `<mark>` elements over the marks' text.
 
-        A mark's ids are in `data-a`; `data-cat` is the category of the topmost, `data-cat2` the
-        next other one; `data-n` is there where a mark begins. Separators are never marked.
+        See `painting.paint` for what their attributes say.
         """
-        found = segments(marks)
-        begun: set[str] = set()
-        out: list[str] = []
-        over: tuple[Mark, ...] = ()
-        for piece in self.pieces:
-            if isinstance(piece, Tag) or piece.is_separator:
-                out.append("</mark>" * bool(over))
-                over = ()
-                out.append(piece.html if isinstance(piece, Tag) else piece.text)
-                continue
-            for part in within(found, piece.start, piece.end):
-                if part.marks != over:
-                    out.append("</mark>" * bool(over))
-                    over = part.marks
-                    out.append(_mark(part, begun))
-                text = piece.text[part.start - piece.start : part.end - piece.start]
-                out.append(escape(text, quote=False))
-        out.append("</mark>" * bool(over))
-        return _CLEANER.clean("".join(out))
+        return _CLEANER.clean("".join(paint(self.pieces, marks).parts))
+
+    def painted_blocks(self, marks: Iterable[Mark], *, start: int, end: int) -> dict[int, str]:
+        """The inner HTML of the leaf blocks that a span touches, by their `data-start`.
+
+        Put into the elements with these starts it makes the page that `painted` would.
+        """
+        painting = paint(self.pieces, marks)
+        starts = sorted(painting.blocks)
+        first = max(bisect_right(starts, start) - 1, 0)
+        return {
+            at: _phrases("".join(painting.parts[painting.blocks[at]]))
+            for at in starts[first : max(bisect_left(starts, end), first + 1)]
+        }
 
     def marked_text(self, start: int, end: int) -> str:
         """The text that a mark over this span is painted on: without separators."""
@@ -147,21 +146,6 @@ def render(text: str) -> Rendered:
     return Rendered("".join(piece.text for piece in pieces if isinstance(piece, Run)), pieces)
 
 
-def _mark(segment: Segment, begun: set[str]) -> str:
-    if not segment.marks:
-        return ""
-    ids = [mark.id for mark in segment.marks]
-    categories = list(dict.fromkeys(mark.category for mark in segment.marks if mark.category))
-    begins = [mark for mark in segment.marks if mark.id not in begun]
-    begun.update(ids)
-    attributes = {
-        "data-a": " ".join(ids),
-        "data-cat": categories[0] if categories else None,
-        "data-cat2": categories[1] if len(categories) > 1 else None,
-        "data-n": begins[0].category if begins else None,
-        "tabindex": 0 if begins else None,
-    }
-    written = "".join(
-        f' {name}="{escape(str(value))}"' for name, value in attributes.items() if value is not None
-    )
-    return f'<mark class="hl"{written}>'
+def _phrases(html: str) -> str:
+    """Sanitise the inside of a block; in one, since a leading byte order mark would be lost."""
+    return _CLEANER.clean(f"<p>{html}</p>").removeprefix("<p>").removesuffix("</p>")

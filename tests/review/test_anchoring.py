@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from review.anchoring import (
     select,
     snap,
     verify,
-    within,
 )
 from review.rendering import Rendered, render
 from tests.review.test_rendering import Page
@@ -138,14 +138,14 @@ class TestSegments:
         marks = [
             Mark(str(number), start, start + size) for number, (start, size) in enumerate(spans)
         ]
-        covered = list(within(segments(marks), 0, 60))
-        assert [piece.start for piece in covered] == [0, *(piece.end for piece in covered[:-1])]
-        assert covered[-1].end == 60
-        for piece in covered:
-            for at in range(piece.start, piece.end):
-                assert {mark.id for mark in piece.marks} == {
-                    mark.id for mark in marks if mark.start <= at < mark.end
-                }
+        found = segments(marks, cuts=[7])
+        assert all(one.end <= other.start for one, other in pairwise(found))
+        assert not any(piece.start < 7 < piece.end for piece in found)
+        for at in range(60):
+            over = [piece.marks for piece in found if piece.start <= at < piece.end]
+            assert {mark.id for marks in over for mark in marks} == {
+                mark.id for mark in marks if mark.start <= at < mark.end
+            }
 
 
 class TestSpansOfTheDemo:

@@ -85,13 +85,31 @@ class TestReasons:
         assert contrast(text, tint) >= 4.5
 
     def test_marked_words_can_be_read(self, theme: str, digit: str) -> None:
-        ink = tokens()["ink"][THEMES[theme]]
+        """H1. Words under several reasons lie on the tint of the topmost."""
         for tone in ("cat-tint", "cat-deep"):
-            assert contrast(ink, reason_tone(tone, theme, *reasons()[digit])) >= 4.5
+            ground = reason_tone(tone, theme, *reasons()[digit])
+            for text in ("ink", "accent", "ink-2"):
+                assert contrast(tokens()[text][THEMES[theme]], ground) >= 4.5, (tone, text)
 
     def test_an_underline_can_be_seen(self, theme: str, digit: str) -> None:
         mark = reason_tone("cat-mark", theme, *reasons()[digit])
         assert contrast(mark, tokens()["surface"][THEMES[theme]]) >= 3
+
+    @pytest.mark.parametrize("place", ["2", "3"])
+    def test_a_further_underline_has_the_colour_of_its_reason(
+        self, theme: str, digit: str, place: str
+    ) -> None:
+        hue, chroma = reasons()[digit]
+        rule = rf'\[data-cat{place}="{digit}"\] \{{ --h{place}: (\d+); --ch{place}: ([.\d]+);'
+        found = re.search(rule, CSS)
+        assert found
+        assert (float(found[1]), float(found[2])) == (hue, chroma)
+        first = re.search(r"--cat-mark: (.*);", CSS)
+        further = re.search(rf"--cat{place}-mark: (.*);", CSS)
+        assert first
+        assert further
+        plain = re.sub(rf"\((--c?h){place}\)", r"(\1)", further[1])
+        assert plain == first[1], f"tested in the {theme} theme as the first underline"
 
 
 def test_each_reason_has_an_underline_of_its_own() -> None:

@@ -77,6 +77,7 @@ class Page(HTMLParser):
         self.starts: list[tuple[str, int, int]] = []
         self.marked: dict[str, str] = {}
         self.ids: list[str] = []
+        self.inserted = ""
         self.feed(html)
         self.close()
 
@@ -101,6 +102,9 @@ class Page(HTMLParser):
             self.ids = []
 
     def handle_data(self, data: str) -> None:
+        if "ins" in self.open:
+            self.inserted += data
+            return
         self.text += data
         for mark in self.ids:
             self.marked[mark] = self.marked.get(mark, "") + data
