@@ -10,12 +10,16 @@ from functools import cached_property
 from django.utils.safestring import SafeString
 
 from feedback.models import Feedback, Output, Reason
-from review.anchoring import AnchorError, Mark, Selector, verify
+from review.anchoring import Mark
 from review.models import Annotation
-from review.rendering import RENDERER_VERSION, Rendered, render
+from review.places import places_of, places_of_feedback
+from review.reanchoring import Place
+from review.rendering import Rendered, render
 
 # Cards beside one answer; the newest are shown.
 MOST_CARDS = 200
+# Of a note on the whole answer.
+_WHOLE = Place("exact", None, None, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,9 @@ class Card:
     """A note beside an answer: an annotation, or explicit feedback.
 
     `start` and `end` are its place in the canonical text, None for a note on the whole answer,
-    and for one whose words are not there any more; then `lost` says why.
+    and for one whose words are not there any more. `quote` has the words that were marked;
+    `anchor` is what became of them in the current version: exact, changed, moved or detached.
+    Others than exact ones are only a guess until they are confirmed.
     """
 
     id: str
@@ -32,7 +38,9 @@ class Card:
     start: int | None = None
     end: int | None = None
     quote: str = ""
-    lost: str = ""
+    anchor: str = "exact"
+    is_confirmed: bool = False
+    version: int | None = None
     annotation: Annotation | None = None
     feedback: Feedback | None = None
 
@@ -40,6 +48,21 @@ class Card:
     def category(self) -> int:
         """The position of the first reason, 0 for none."""
         return self.reasons[0].position if self.reasons else 0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its words are nowhere in the current version."""
+        return self.anchor == "detached"
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether a person has yet to say that these are the words."""
+        return self.anchor != "exact" and not self.is_confirmed
+
+    @property
+    def is_painted(self) -> bool:
+        """Whether its words are marked in the text; moved ones are once they are confirmed."""
+        return self.start is not None and not (self.anchor == "moved" and self.is_guess)
 
     @property
     def comment(self) -> str:
@@ -65,7 +88,7 @@ class Sheet:
             self.rendered.painted(
                 Mark(card.id, card.start, card.end, card.category)
                 for card in self.cards
-                if card.start is not None and card.end is not None
+                if card.is_painted and card.start is not None and card.end is not None
             )
         )
 
@@ -89,11 +112,14 @@ def sheet(*, output: Output) -> Sheet:
     )
     said = list(feedback[: MOST_CARDS + 1])
     written = list(annotations[: MOST_CARDS + 1])
-    cards = [
-        *(_of_feedback(one, output, rendered) for one in said[:MOST_CARDS]),
-        *(_of_annotation(one, output, rendered) for one in written[:MOST_CARDS]),
-    ]
     left_out = (len(said) > MOST_CARDS) + (len(written) > MOST_CARDS)
+    said, written = said[:MOST_CARDS], written[:MOST_CARDS]
+    spans = places_of_feedback(output, said, rendered)
+    places = places_of(output, written, rendered)
+    cards = [
+        *(_of_feedback(one, spans.get(one.pk)) for one in said),
+        *(_of_annotation(one, places[one.pk]) for one in written),
+    ]
     return Sheet(output=output, rendered=rendered, cards=_in_order(cards), num_left_out=left_out)
 
 
@@ -101,59 +127,36 @@ def _in_order(cards: Iterable[Card]) -> list[Card]:
     """By place, then notes on the whole answer, then what has lost its place; oldest first."""
 
     def order(card: Card) -> tuple[bool, bool, int, datetime]:
-        return bool(card.lost), card.start is None, card.start or 0, card.at
+        return card.is_lost, card.start is None, card.start or 0, card.at
 
     return sorted(cards, key=order)
 
 
-def _of_feedback(feedback: Feedback, output: Output, rendered: Rendered) -> Card:
-    reasons = sorted(feedback.reasons.all(), key=lambda reason: reason.position)
-    place: tuple[int, int] | None = None
-    lost = ""
-    if feedback.span_start is not None and feedback.span_end is not None:
-        if feedback.output_version == output.version:
-            place = rendered.source_to_canonical(feedback.span_start, feedback.span_end)
-            lost = "" if place else "On no words."
-        else:
-            lost = f"On version {feedback.output_version} of the answer."
+def _of_feedback(feedback: Feedback, placed: tuple[Place, str] | None) -> Card:
+    place, words = placed or (_WHOLE, "")
     return Card(
         id=f"f{feedback.pk}",
         at=feedback.at,
-        reasons=reasons,
+        reasons=sorted(feedback.reasons.all(), key=lambda reason: reason.position),
         feedback=feedback,
-        lost=lost,
-        start=place[0] if place else None,
-        end=place[1] if place else None,
-        quote=rendered.canonical[slice(*place)] if place else "",
+        version=feedback.output_version,
+        quote=words,
+        start=place.start,
+        end=place.end,
+        anchor=place.state,
     )
 
 
-def _of_annotation(annotation: Annotation, output: Output, rendered: Rendered) -> Card:
-    reasons = [annotation.reason] if annotation.reason else []
-    lost = ""
-    if annotation.output_version != output.version:
-        lost = f"On version {annotation.output_version} of the answer."
-    elif annotation.renderer_version != RENDERER_VERSION:
-        lost = "Made when answers were shown in another way."
-    else:
-        selector = Selector(
-            start=annotation.start,
-            end=annotation.end,
-            exact=annotation.exact,
-            prefix=annotation.prefix,
-            suffix=annotation.suffix,
-        )
-        try:
-            verify(rendered.canonical, selector)
-        except AnchorError:
-            lost = "These words are not in the answer any more."
+def _of_annotation(annotation: Annotation, place: Place) -> Card:
     return Card(
         id=f"a{annotation.pk}",
         at=annotation.created_at,
-        reasons=reasons,
+        reasons=[annotation.reason] if annotation.reason else [],
         annotation=annotation,
+        version=annotation.output_version,
         quote=annotation.exact,
-        lost=lost,
-        start=None if lost else annotation.start,
-        end=None if lost else annotation.end,
+        start=place.start,
+        end=place.end,
+        anchor=place.state,
+        is_confirmed=place.is_confirmed,
     )

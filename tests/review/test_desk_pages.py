@@ -163,7 +163,7 @@ class TestItem:
         assert f'id="f{said.pk}"' in page
         assert f'id="a{written.pk}"' in page
         assert "data-a=" not in page
-        assert page.count("On version 1 of the answer.") == 2
+        assert page.count("The words of version 1 are gone.") == 2
 
     def test_asks_the_database_as_often_for_much_as_for_little(
         self,
