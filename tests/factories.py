@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from curation.models import ContextEntry, ContextLibrary, TrainingSet
 from feedback.authentication import create_key
-from feedback.models import ApiKey, Feedback, Membership, Output, Project, Session, User
+from feedback.models import (
+    ApiKey,
+    Feedback,
+    Membership,
+    Output,
+    Project,
+    Reason,
+    Session,
+    User,
+)
 from feedback.taxonomy import seed_reasons
-from review.models import Claim, Queue, QueueItem, Review, Theme
+from review.anchoring import select
+from review.models import Annotation, Claim, Queue, QueueItem, Review, Theme
+from review.rendering import RENDERER_VERSION, render
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -91,6 +103,43 @@ def make_review(output: Output, reviewer: User, **fields: Any) -> Review:
     fields.setdefault("created_at", NOW + timedelta(hours=1))
     fields.setdefault("output_version", output.version)
     return Review.objects.create(project=output.project, output=output, reviewer=reviewer, **fields)
+
+
+def make_annotation(output: Output, author: User, words: str, **fields: Any) -> Annotation:
+    """An annotation of these words of the current answer, the first time they occur.
+
+    `reason` may be a slug. A replacement is for exactly these words.
+    """
+    text = fields.pop("text", output.text)
+    rendered = render(text)
+    start = rendered.canonical.index(words)
+    place = select(rendered.canonical, start=start, end=start + len(words), exact=words)
+    source_start, source_end = rendered.canonical_to_source(place.start, place.end)
+    if isinstance(reason := fields.get("reason"), str):
+        fields["reason"] = Reason.objects.current().get(
+            taxonomy__project=output.project_id, slug=reason
+        )
+    if fields.get("replacement") is not None:
+        fields = {"edit_start": source_start, "edit_end": source_end} | fields
+    elif "reason" not in fields:
+        fields.setdefault("comment", "Which one?")
+    fields.setdefault("created_at", NOW)
+    fields.setdefault("changed_at", fields["created_at"])
+    return Annotation.objects.create(
+        project=output.project,
+        output=output,
+        author=author,
+        start=place.start,
+        end=place.end,
+        source_start=source_start,
+        source_end=source_end,
+        exact=place.exact,
+        prefix=place.prefix,
+        suffix=place.suffix,
+        text_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        renderer_version=RENDERER_VERSION,
+        **({"output_version": output.version} | fields),
+    )
 
 
 def make_library(project: Project, **fields: Any) -> ContextLibrary:

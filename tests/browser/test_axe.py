@@ -1,0 +1,156 @@
+"""axe-core walks every page and every state of the desk: nothing serious or critical."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from curation import context_libraries
+from feedback.embedding import Encoder
+from feedback.models import Project
+from review.demo import SLUG
+from tests.browser.axe import findings, settle
+from tests.browser.conftest import Pages
+from tests.browser.states import STATES
+from tests.factories import (
+    NOW,
+    make_entry,
+    make_library,
+    make_output,
+    make_project,
+    make_review,
+    make_session,
+    make_training_set,
+    make_user,
+)
+from tests.scenes import Scene, make_scene
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+EXPECTED = ("404", "403", "500", "429")
+
+
+def in_both_themes(page: Page) -> list[str]:
+    """All findings in the theme the page has, then those of contrast in the other."""
+    found = findings(page)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    settle(page)
+    return found + findings(page, "color-contrast", "link-in-text-block")
+
+
+class TestFindings:
+    def test_name_what_is_wrong(self, page_for: Pages) -> None:
+        page = page_for(make_user())
+        page.goto("/")
+        page.evaluate("document.body.append(document.createElement('button'))")
+        [found] = findings(page)
+        assert found.startswith("button-name (critical)")
+
+
+class TestDesk:
+    """R6."""
+
+    @pytest.mark.parametrize("name", STATES)
+    def test_has_no_grave_finding_in_this_state(self, page_for: Pages, name: str) -> None:
+        scene = make_scene()
+        page = page_for(scene.expert, theme="light", expected=EXPECTED)
+        STATES[name](page, scene)
+        assert in_both_themes(page) == []
+
+    @pytest.mark.parametrize("name", STATES)
+    def test_has_none_on_a_phone_either(self, page_for: Pages, name: str) -> None:
+        scene = make_scene()
+        page = page_for(scene.expert, width=390, height=844, theme="light", expected=EXPECTED)
+        STATES[name](page, scene)
+        assert in_both_themes(page) == []
+
+
+def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
+    """The address of every other page, with something on it."""
+    project = scene.project
+    review = make_review(make_output(project), scene.expert, correction="Better.")
+    library = make_library(project)
+    entry = make_entry(library, created_by=scene.expert)
+    context_libraries.publish(library=library, encoder=encoder, by=scene.expert, now=NOW, note="")
+    training_set = make_training_set(project)
+    assert scene.item.theme
+
+    def address(name: str, *parts: object) -> str:
+        return reverse(name, args=[project.slug, *parts])
+
+    return {
+        "home": "/",
+        "patterns": reverse("patterns"),
+        "queues": address("queue_list"),
+        "new queue": address("queue_create"),
+        "queue": address("queue", scene.item.queue.slug),
+        "queue, flat": address("queue", scene.item.queue.slug) + "?group=flat",
+        "search": address("search") + "?q=physiotherapy",
+        "themes": address("theme_list"),
+        "theme": address("theme", scene.item.theme.number),
+        "ingestion": address("ingestion"),
+        "session": address("session", scene.output.session.external_id),
+        "output": address("output", scene.output.external_id),
+        "reviews": address("review_list"),
+        "promote": address("promote", review.pk),
+        "libraries": address("library_list"),
+        "library": address("library", library.slug),
+        "new library": address("library_create"),
+        "draft": address("library_draft", library.slug),
+        "entry": address("entry_edit", library.slug, entry.pk),
+        "version": address("library_version", library.slug, 1),
+        "training sets": address("training_set_list"),
+        "training set": address("training_set", training_set.slug),
+        "new training set": address("training_set_create"),
+        "nothing there": "/nothing-here/",
+    }
+
+
+class TestPages:
+    @pytest.mark.parametrize("width", [1440, 390])
+    def test_have_no_grave_finding(self, page_for: Pages, encoder: Encoder, width: int) -> None:
+        scene = make_scene()
+        found = {}
+        admin = make_user(scene.project, "admin")
+        page = page_for(admin, width=width, theme="light", expected=EXPECTED)
+        for name, address in pages(scene, encoder).items():
+            page.goto(address)
+            found[name] = in_both_themes(page)
+        assert {name: lines for name, lines in found.items() if lines} == {}
+
+    def test_have_none_when_there_is_nothing_to_show(self, page_for: Pages) -> None:
+        project = make_project()
+        page = page_for(make_user(project), theme="light")
+        found = {}
+        names = ("queue_list", "theme_list", "library_list", "training_set_list", "review_list")
+        for name in (*names, "search", "ingestion"):
+            page.goto(reverse(name, args=[project.slug]))
+            found[name] = in_both_themes(page)
+        assert {name: lines for name, lines in found.items() if lines} == {}
+
+    def test_of_strangers_have_none(self, page_for: Pages) -> None:
+        page = page_for(theme="light")
+        page.goto(reverse("login"))
+        page.get_by_label("User name").fill("nobody")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert in_both_themes(page) == []
+
+    def test_of_the_demo_have_none(self, page_for: Pages) -> None:
+        cache.clear()
+        project = make_project(SLUG)
+        _talk(project)
+        page = page_for(make_user(project), theme="light")
+        page.goto(reverse("demo"))
+        assert in_both_themes(page) == []
+
+
+def _talk(project: Project) -> None:
+    session = make_session(project)
+    for number in range(2):
+        make_output(project, session, at=NOW + timedelta(minutes=number))
