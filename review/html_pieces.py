@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
@@ -15,6 +16,8 @@ from review.markdown_source import MarkdownError, parse
 LONGEST = 200_000
 
 _LINK = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
+# GitHub's task lists (https://github.github.com/gfm/#task-list-items-extension-).
+_TASK = re.compile(r"\[([ xX])\](?=\s)")
 _TAGS = {"s": "del"}
 
 
@@ -79,6 +82,8 @@ class _Writer:
         self.source_at = 0
         self.has_block = False
         self.links: list[bool] = []
+        # Whether the next block is the first of a list's item.
+        self.is_item = False
 
     def write(self) -> list[Piece]:
         try:
@@ -101,8 +106,9 @@ class _Writer:
     def block(self, token: Token) -> None:
         if token.type == "inline":
             at = token.meta["at"]
-            self.inline(token.children or [], token.content, at)
-        elif token.type in {"fence", "code_block"}:
+            self.inline(self.task(token.children or [], at), token.content, at)
+            self.is_item = False
+        elif token.type in {"fence", "code_block", "tex"}:
             content = token.content.removesuffix("\n")
             self.code(content, token.meta["at"][: len(content)])
         elif token.type == "hr":
@@ -112,8 +118,23 @@ class _Writer:
         else:
             self.tag(f"</{_name(token)}>")
 
+    def task(self, children: list[Token], at: list[int]) -> list[Token]:
+        """Write the box of a task at the start of a list's item; return what follows it."""
+        first = children[0] if children else None
+        box = _TASK.match(first.content) if first and first.type == "text" else None
+        if first is None or box is None or not self.is_item:
+            return children
+        self.whole("\u2610" if box[1] == " " else "\u2611", at[0], at[2] + 1)
+        rest = copy(first)
+        rest.content = first.content[3:]
+        rest.meta = {**first.meta, "at": first.meta["at"] + 3}
+        return [rest, *children[1:]]
+
     def opening(self, token: Token) -> None:
         name = _name(token)
+        self.is_item = token.type == "list_item_open" or (
+            self.is_item and token.type == "paragraph_open"
+        )
         if token.type in {"paragraph_open", "heading_open"}:
             self.separate("\n")
         if token.type in {"paragraph_open", "heading_open", "th_open", "td_open"}:

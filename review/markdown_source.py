@@ -7,18 +7,38 @@ off: always a prefix of a line, and white space.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import MD_TRIM_CHARS, mdTrim
 from markdown_it.parser_inline import ParserInline
+from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
 # Blocks nested deeper are dropped by the parser, so such a text is not parsed at all.
 DEEPEST = 60
+# Depths of all lines together. Each level of blocks reads its lines anew, so the work grows with
+# them: this much takes about a second.
+MOST_NESTED = 40_000
+
+# What a line begins with when it is in quotes or in an item of a list.
+_NESTED = re.compile(r"(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t])))+", re.MULTILINE)
+# TeX between its delimiters. A dollar is one only next to other than white space, and not before a
+# digit, so that prices are none (https://pandoc.org/MANUAL.html#extension-tex_math_dollars);
+# brackets are escaped in other texts too, so there has to be something of TeX between them. The
+# lengths are bounded so that delimiters without end take no time.
+_TEX = re.compile(
+    r"\\\((?s:.){1,1000}?\\\)"
+    r"|\\\[(?=(?s:.){1,1000}?\\\])(?=[^\]]*[\\^_={}][^\]])(?s:.)+?\\\]"
+    r"|\$\$[^$]{1,1000}\$\$"
+    r"|\$(?=[^\s$])(?:[^$\n\\]|\\.){0,300}?(?<!\s)\$(?!\d)"
+)
+_MOST_TEX_LINES = 60
+_TEX_BLOCKS = {"$$": "$$", "\\[": "\\]"}
 
 
 class MarkdownError(ValueError):
@@ -64,11 +84,61 @@ class _Inline(ParserInline):
         return state.tokens
 
 
+def _tex(state: StateInline, silent: bool) -> bool:  # noqa: FBT001  (markdown-it's signature)
+    """Take TeX as it is: its backslashes and underscores are not Markdown's."""
+    if state.src[state.pos] not in "\\$":
+        return False
+    found = _TEX.match(state.src, state.pos, state.posMax)
+    if found is None:
+        return False
+    if not silent:
+        token = state.push("text", "", 0)
+        token.content = found.group()
+    state.pos = found.end()
+    return True
+
+
+def _tex_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:  # noqa: FBT001
+    """Take lines from one that begins with a delimiter of TeX to one that ends with its other."""
+    if state.is_code_block(first):
+        return False
+    line = _content(state, first)
+    end = _TEX_BLOCKS.get(line[:2])
+    if end is None:
+        return False
+    number = first
+    line = line[2:]
+    while not line.rstrip().endswith(end):
+        number += 1
+        if (
+            number - first > _MOST_TEX_LINES
+            or number >= last
+            or state.sCount[number] < state.blkIndent
+        ):
+            return False
+        line = _content(state, number)
+    if silent:
+        return True
+    state.line = number + 1
+    token = state.push("tex", "code", 0)
+    token.content = state.getLines(first, number + 1, state.blkIndent, keepLastLF=True)
+    token.map = [first, state.line]
+    return True
+
+
+def _content(state: StateBlock, line: int) -> str:
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+
+
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST})
     markdown.inline = _Inline()
     markdown.configure("commonmark", {"html": False, "maxNesting": DEEPEST})
     markdown.enable(["table", "strikethrough"])
+    markdown.inline.ruler.before("escape", "tex", _tex)
+    markdown.block.ruler.before(
+        "fence", "tex", _tex_block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
     # Joined texts would no longer know where each of them began.
     markdown.disable(["fragments_join", "text_join"])
     return markdown
@@ -78,14 +148,16 @@ _MARKDOWN = _markdown()
 
 
 def parse(text: str) -> list[Token]:
-    """Parse CommonMark with tables and strikethrough; raw HTML is text.
+    """Parse CommonMark with tables, strikethrough and TeX; raw HTML is text.
 
-    `text` has LF line ends only. Tokens with content ("inline", "fence", "code_block") carry
+    `text` has LF line ends only. Tokens with content ("inline", "fence", "code_block", "tex") carry
     `meta["at"]`, the position in `text` of each character of their content; the children of an
     "inline" token carry `meta["at"]`, where in that content they began.
 
-    Raises MarkdownError when blocks are nested deeper than DEEPEST.
+    Raises MarkdownError when blocks are nested deeper than DEEPEST, or many of them deeply.
     """
+    if sum(len(found.group()) for found in _NESTED.finditer(text)) > 2 * MOST_NESTED:
+        raise MarkdownError("Too many blocks are nested.")
     tokens = _MARKDOWN.parse(text)
     lines = _Lines(text)
     cells: Iterator[list[int]] = iter(())
@@ -102,7 +174,7 @@ def parse(text: str) -> list[Token]:
                 token.meta["at"] = lines.heading(_line(token), token.content, opener.markup)
             else:
                 token.meta["at"] = lines.block(_line(token), token.content)
-        elif token.type in {"fence", "code_block"}:
+        elif token.type in {"fence", "code_block", "tex"}:
             first = _line(token) + (token.type == "fence")
             token.meta["at"] = lines.block(first, token.content)
     return tokens

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import nh3
 
@@ -21,7 +21,9 @@ from review.painting import paint
 __all__ = ["RENDERER_VERSION", "Rendered", "render"]
 
 # Grows with every change that moves a character of some canonical text.
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
+# Code points; a process keeps the last few answers rendered, at most about 30 MB of them.
+LONGEST_KEPT = 40_000
 
 _BLOCKS = ["p", "h3", "h4", "h5", "h6", "th", "td", "code", "span"]
 _CLEANER = nh3.Cleaner(
@@ -137,11 +139,16 @@ class Rendered:
 
 
 def render(text: str) -> Rendered:
-    """Render an answer as it was sent: CommonMark with tables and strikethrough.
+    """Render an answer as it was sent: CommonMark with tables, strikethrough and task lists.
 
-    Raw HTML is shown as text, images as links with their description. Links lead to http, https
-    and mailto only. Texts that are very long or nested very deeply are shown as they are.
+    TeX keeps its source, delimiters and all. Raw HTML is shown as text, images as links with
+    their description. Links lead to http, https and mailto only. Texts that are very long or
+    nested very deeply are shown as they are.
     """
+    return _kept(text) if len(text) <= LONGEST_KEPT else _rendered(text)
+
+
+def _rendered(text: str) -> Rendered:
     pieces = tuple(pieces_of(text))
     return Rendered("".join(piece.text for piece in pieces if isinstance(piece, Run)), pieces)
 
@@ -149,3 +156,7 @@ def render(text: str) -> Rendered:
 def _phrases(html: str) -> str:
     """Sanitise the inside of a block; in one, since a leading byte order mark would be lost."""
     return _CLEANER.clean(f"<p>{html}</p>").removeprefix("<p>").removesuffix("</p>")
+
+
+# A page shows the same answers again and again, and a rendered answer is never changed.
+_kept = lru_cache(maxsize=64)(_rendered)

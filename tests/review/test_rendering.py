@@ -56,6 +56,7 @@ PARTS = [
         "\u00a0",
     ),
     *("\u00a0", "&lt;", "http://a.example"),
+    *("\\(", "\\)", "\\[", "\\]", "$", "$$", "$$\n", "\\[\n", "\\]\n", "[x] ", "[ ] "),
     *("\u2028", "\x0b", "\x0c", "\x85", "\x01", "\ufeff", "[ref]: http://c.example\n", "[ref]"),
 ]
 markdown = st.one_of(
@@ -212,6 +213,14 @@ class TestRender:
             ("one\n\n---\n\ntwo", "one\ntwo"),
             ("a\x00b", "a\ufffdb"),
             ("`` a`b `` and `  `", "a`b and   "),
+            (r"so \(x_1 * y_1 * z\) is", r"so \(x_1 * y_1 * z\) is"),
+            (r"so \[ x_1 * y_1 * z \] is", r"so \[ x_1 * y_1 * z \] is"),
+            ("$a_1 * b * c$, $$d * e * f$$", "$a_1 * b * c$, $$d * e * f$$"),
+            ("costs $5, not $10 *or* so", "costs $5, not $10 or so"),
+            (r"\[sic\] \(no end *of it*", "[sic] (no end of it"),
+            ("so\n\\[\n- b\n\n  + c\n\\]\nis", "so\n\\[\n- b\n\n  + c\n\\]\nis"),
+            ("> $$ a\n> b $$\n> c", "$$ a\nb $$\nc"),
+            ("- [ ] to do\n- [x] *done*\n- [y] so\n\n  [ ] so", "☐ to do\n☑ done\n[y] so\n[ ] so"),
         ],
     )
     def test_gives_the_text_that_is_read(self, source: str, canonical: str) -> None:
@@ -259,8 +268,13 @@ class TestRender:
             "&" * 5_000,
             "|" * 300 + "\n" + "|-" * 300 + "\n" + "a\n" * 300,
             "x" * 300_000,
+            "\\(" * 40_000,
+            "$a " * 40_000,
+            "$$ a\n" * 20_000,
+            ("> " * 58 + "deep word\n\n") * 1_600,
+            "".join("  " * (number % 28) + "- a\n" for number in range(6_000)),
         ],
-        ids=range(10),
+        ids=range(15),
     )
     def test_bombs_are_shown_whole_in_time(self, source: str) -> None:
         began = time.perf_counter()
