@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from django import forms
 
-from feedback.filters import FilterError, OutputFilter
+from feedback.filters import FilterError
 from feedback.models import Feedback, Project, Reason
+from review.filters import ReviewFilter
 
-FILTER_FIELDS = [field.name for field in fields(OutputFilter)]
+FILTER_FIELDS = [
+    "words",
+    "model",
+    "model_version",
+    "prompt_version",
+    "environment",
+    "role",
+    "tag",
+    "reason",
+    "signal",
+    "score",
+    "min_confidence",
+    "max_confidence",
+    "since",
+    "until",
+]
 SCORES = [("", "any"), ("negative", "down"), ("positive", "up")]
 
 
 class FilterForm(forms.Form):
-    """The fields of OutputFilter."""
+    """The commonest fields of a filter, each with one value; all can be written among the words."""
 
-    words = forms.CharField(label="Words", required=False)
+    words = forms.CharField(label="Words and filters", required=False, max_length=2_000)
     model = forms.CharField(label="Model", required=False)
     model_version = forms.CharField(label="Model version", required=False)
     prompt_version = forms.CharField(label="Prompt version", required=False)
@@ -52,12 +67,14 @@ class FilterForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Read the filter; its errors go to their fields."""
         cleaned = super().clean() or {}
-        given = {name: cleaned.get(name) for name in FILTER_FIELDS}
+        given = {name: cleaned.get(name) for name in FILTER_FIELDS if name != "words"}
+        self.typed = self.output_filter = ReviewFilter()
         try:
-            self.output_filter = OutputFilter.from_json(given)
+            self.typed = ReviewFilter.parse(cleaned.get("words") or "")
+            self.output_filter = self.typed.also(ReviewFilter.from_json(given))
         except FilterError as error:
-            self.output_filter = OutputFilter()
-            self.add_error(error.path, error.message)
+            path = error.path if error.path in self.fields else "words"
+            self.add_error(path, error.message if path == error.path else str(error))
         return cleaned
 
 

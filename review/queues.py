@@ -9,9 +9,10 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils.text import slugify
 
-from feedback.filters import FilterError, OutputFilter
+from feedback.filters import FilterError
 from feedback.models import Output, Project, User
 from review.evidence import evidence_on, themes_of
+from review.filters import ReviewFilter
 from review.models import Claim, Event, Queue, QueueItem, Review, Skip
 from review.models.queue import ClaimQuerySet
 from review.priority import parts, total
@@ -67,7 +68,7 @@ def create_queue(
     """Create a queue over the outputs that match the filter, and put the first ones into it.
 
     The slug follows from the name. Raises QueueError naming the field that is not valid; a
-    filter's field is named as OutputFilter names it.
+    filter's field is named as ReviewFilter names it.
     """
     name = _words("name", name, LONGEST_NAME, "Give the queue a name.")
     if not SHORTEST_LEASE <= lease_seconds <= LONGEST_LEASE:
@@ -77,7 +78,7 @@ def create_queue(
     if not 1 <= reviewers_per_item <= MOST_REVIEWERS:
         raise QueueError("reviewers_per_item", f"Give 1 to {MOST_REVIEWERS} reviewers per item.")
     try:
-        wanted = OutputFilter.from_json(filter)
+        wanted = ReviewFilter.from_json(filter)
     except FilterError as error:
         raise QueueError(error.path, error.message) from error
     # Two queues made at once must not choose one slug.
@@ -133,7 +134,7 @@ def _feed_rows(queue: Queue, *, after: int, limit: int, now: datetime) -> list[i
     """Feed up to `limit` outputs with a greater id; return their ids in order."""
     Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
     there = QueueItem.objects.filter(queue=queue, output=OuterRef("pk"))
-    wanted = OutputFilter.from_json(queue.filter).apply(
+    wanted = ReviewFilter.from_json(queue.filter).apply(
         Output.objects.filter(project=queue.project_id, pk__gt=after)
     )
     outputs = list(

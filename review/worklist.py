@@ -10,8 +10,8 @@ from datetime import datetime
 from django.db.models import Count, F, Max, Q, Window
 from django.db.models.functions import Left, RowNumber
 
-from feedback.filters import OutputFilter
 from feedback.models import Feedback, FeedbackReason, Output, Reason, User
+from review.filters import ReviewFilter
 from review.models import Claim, Queue, QueueItem, Theme
 from review.models.queue import QueueItemQuerySet
 
@@ -83,7 +83,7 @@ def counts(*, queues: Iterable[Queue], now: datetime) -> dict[int, Counts]:
 
 
 def open_items(
-    *, queue: Queue, narrowed: OutputFilter, theme: Theme | None = None, themeless: bool = False
+    *, queue: Queue, narrowed: ReviewFilter, theme: Theme | None = None, themeless: bool = False
 ) -> QueueItemQuerySet:
     """The queue's open items whose output matches; of one theme, or of none, when asked for."""
     items = queue.items.open()

@@ -5,6 +5,7 @@ from feedback.models.output import AnswerVersion, Output
 from feedback.models.project import ApiKey, Membership, Project, User
 from feedback.models.reason import Reason, Taxonomy
 from feedback.models.session import Session, SessionTag, Tag
+from feedback.models.words import FeedbackWords, OutputWords
 
 __all__ = [
     "AnswerVersion",
@@ -12,8 +13,10 @@ __all__ = [
     "Embedding",
     "Feedback",
     "FeedbackReason",
+    "FeedbackWords",
     "Membership",
     "Output",
+    "OutputWords",
     "Project",
     "Reason",
     "RecordType",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 
@@ -14,10 +14,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from feedback.filters import OutputFilter
 from feedback.models import Membership, Project, Reason
 from feedback.paging import CursorError, page
 from review import queues, worklist
+from review.filters import ReviewFilter
 from review.forms import FILTER_FIELDS, FilterForm, QueueForm
 from review.http import ProjectRequest, project_view
 from review.models import Queue, Theme
@@ -100,7 +100,7 @@ def queue(request: ProjectRequest, queue: str) -> HttpResponse:
     is_flat = request.GET.get("group") == "flat" or theme is not None or is_themeless
     listing = _flat(request, items, now) if is_flat else _grouped(request, items, now)
     first = next(iter(listing.rows), None)
-    used = tokens(form.output_filter, reasons=form.reasons, query=request.GET)
+    used = tokens(form.output_filter, reasons=form.reasons, query=request.GET, typed=form.typed)
     if theme or is_themeless:
         used.append(_theme_token(theme, request))
     context = {
@@ -108,7 +108,7 @@ def queue(request: ProjectRequest, queue: str) -> HttpResponse:
         "tabs": _tabs(request.project, now),
         "form": form,
         "filter_fields": [form[name] for name in FILTER_FIELDS if name != "words"],
-        "saved": tokens(OutputFilter.from_json(shown.filter), reasons=form.reasons),
+        "saved": tokens(ReviewFilter.from_json(shown.filter), reasons=form.reasons),
         "tokens": used,
         "listing": listing,
         "is_flat": is_flat,
@@ -155,7 +155,7 @@ def _tabs(project: Project, now: datetime) -> list[Tab]:
         Tab(
             queue=queue,
             counts=counts.get(queue.pk, worklist.Counts()),
-            tokens=tokens(OutputFilter.from_json(queue.filter), reasons=reasons),
+            tokens=tokens(ReviewFilter.from_json(queue.filter), reasons=reasons),
         )
         for queue in found
     ]
@@ -232,17 +232,10 @@ def _peek(request: ProjectRequest, queue: Queue, first: Row | None, now: datetim
     return next(iter(worklist.rows(items=items, now=now)), first)
 
 
-def _miss(queue: Queue, narrowed: OutputFilter, used: list[Token]) -> tuple[Token, int] | None:
+def _miss(queue: Queue, narrowed: ReviewFilter, used: list[Token]) -> tuple[Token, int] | None:
     """The first filter without which there would be items, and how many."""
     for token in used:
-        without = (
-            narrowed
-            if token.name == "theme"
-            else replace(narrowed, **{token.name: _BLANK[token.name]})
-        )
-        if number := worklist.open_items(queue=queue, narrowed=without).count():
+        rest = token.rest if isinstance(token.rest, ReviewFilter) else narrowed
+        if number := worklist.open_items(queue=queue, narrowed=rest).count():
             return token, number
     return None
-
-
-_BLANK = asdict(OutputFilter())
