@@ -99,7 +99,7 @@ class Sheet:
 
 
 def sheet(*, output: Output) -> Sheet:
-    """Render an output's answer and place what was said on it. Four queries."""
+    """Render an output's answer and place what was said on it. Five queries."""
     rendered = render(output.text)
     feedback = (
         Feedback.objects.explicit()
@@ -108,7 +108,10 @@ def sheet(*, output: Output) -> Sheet:
         .order_by("-id")
     )
     annotations = (
-        Annotation.objects.filter(output=output).select_related("author", "reason").order_by("-id")
+        Annotation.objects.filter(output=output)
+        .select_related("author", "reason")
+        .prefetch_related("evidence")
+        .order_by("-id")
     )
     said = list(feedback[: MOST_CARDS + 1])
     written = list(annotations[: MOST_CARDS + 1])

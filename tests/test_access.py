@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from curation.models import ContextEntry, ContextLibrary, Example, TrainingSet
 from feedback.models import Membership, Project
-from review.models import Annotation
+from review.models import Annotation, Evidence
 from tests.factories import (
     NOW,
     make_item,
@@ -111,12 +111,23 @@ def filled(project: Project) -> Filled:
         renderer_version=1,
         created_at=NOW,
     )
+    evidence = Evidence.objects.create(
+        annotation=annotation,
+        document=0,
+        start=0,
+        end=1,
+        exact="B",
+        text_sha256="0" * 64,
+        added_by=author,
+        created_at=NOW,
+    )
     return Filled(
         project,
         {
             "project": project.slug,
             "session": session.external_id,
             "output": output.external_id,
+            "answer": output.pk,
             "queue": queue.slug,
             "item": item.pk,
             "review": review.pk,
@@ -125,6 +136,7 @@ def filled(project: Project) -> Filled:
             "training_set": training_set.slug,
             "example": example.pk,
             "annotation": annotation.pk,
+            "evidence": evidence.pk,
             "number": make_theme(project).number,
             "release": 1,
             "split": "train",
