@@ -1,14 +1,16 @@
-"""Comments anchored to the words of an answer."""
+"""Comments anchored to the words of an answer: made, changed and removed."""
 
 from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 
 from feedback.models import Membership, Output, Reason, User
 from review.anchoring import select
+from review.mentions import mention
 from review.models import Annotation, Event
 from review.rendering import RENDERER_VERSION, render
 
@@ -33,7 +35,11 @@ class StaleVersionError(Exception):
 
 
 class NotYoursError(Exception):
-    """Only its author and moderators may remove an annotation."""
+    """Only its author may change a comment, only its author and moderators may remove it."""
+
+
+class ConflictError(Exception):
+    """Somebody was faster: the comment is not any more what it was when the reviewer saw it."""
 
 
 @transaction.atomic
@@ -49,26 +55,32 @@ def annotate(
     reason: str = "",
     comment: str = "",
     replacement: str | None = None,
+    request_key: UUID | None = None,
 ) -> Annotation:
     """Anchor a comment to words of the current version of an answer.
 
     `start` and `end` are code points of the canonical text, half open, and `exact` the words
     there; they are widened to whole graphemes and trimmed of white space. `reason` is a slug of
     the current taxonomy. A replacement of None proposes none, an empty one to delete the words.
+    Asked again with the `request_key` of an annotation of theirs, it returns that one.
 
     Raises StaleVersionError when `version` is not current, AnchorError when the words are not at
     that place, AnnotationError naming the field that cannot stand.
     """
     # A new version waits until this annotation is stored, or is seen here.
-    locked = Output.objects.select_for_update(no_key=True).get(pk=output.pk)
+    locked = lock(output.pk)
+    if request_key is not None:
+        known = Annotation.objects.filter(author=by, request_key=request_key, output=locked)
+        if found := known.first():
+            return found
     if locked.version != version:
         raise StaleVersionError(locked.version)
     rendered = render(locked.text)
     place = select(rendered.canonical, start=start, end=end, exact=exact)
     source_start, source_end = rendered.canonical_to_source(place.start, place.end)
-    comment = _text("comment", comment).strip()
+    comment = checked("comment", comment).strip()
     if replacement is not None:
-        replacement = _text("replacement", replacement)
+        replacement = checked("replacement", replacement)
         if replacement == place.exact:
             raise AnnotationError("replacement", "This equals the marked words.")
     given = _reason(locked.project_id, reason) if reason else None
@@ -93,26 +105,104 @@ def annotate(
         suffix=place.suffix,
         text_sha256=hashlib.sha256(locked.text.encode()).hexdigest(),
         renderer_version=RENDERER_VERSION,
+        request_key=request_key,
         created_at=now,
         changed_at=now,
     )
-    _log(annotation, "annotated", by, now)
+    mention(annotation=annotation, text=comment, now=now)
+    log(annotation, "annotated", by, now)
     return annotation
+
+
+@transaction.atomic
+def edit(*, annotation: Annotation, by: User, comment: str, now: datetime) -> None:
+    """Change the words of an annotation.
+
+    Raises NotYoursError for anybody but its author, AnnotationError when nothing would be left
+    of it, ConflictError when it was removed.
+    """
+    if annotation.author_id != by.pk:
+        raise NotYoursError("Only its author may change this.")
+    lock(annotation.output_id)
+    comment = checked("comment", comment).strip()
+    if not comment and annotation.reason_id is None and annotation.replacement is None:
+        raise AnnotationError("comment", "Write a comment, or remove it.")
+    there = Annotation.objects.filter(pk=annotation.pk, deleted_at=None)
+    if there.filter(comment=comment).exists():
+        return
+    if not there.update(comment=comment, edited_at=now, changed_at=now):
+        raise ConflictError("This comment was removed.")
+    mention(annotation=annotation, text=comment, now=now)
+    log(annotation, "edited", by, now)
 
 
 @transaction.atomic
 def remove(*, annotation: Annotation, by: User, now: datetime) -> None:
     """Remove an annotation; one that is gone already stays so.
 
+    One that was replied to keeps its place and its replies, without words, reason or replacement.
+
     Raises NotYoursError unless the person wrote it or is at least a moderator of its project.
     """
-    if annotation.author_id != by.pk:
-        membership = Membership.objects.filter(project=annotation.project_id, user=by).first()
-        if membership is None or not membership.may(Membership.Role.MODERATOR):
-            raise NotYoursError("Only its author and moderators may remove this.")
-    gone, _ = Annotation.objects.filter(pk=annotation.pk).delete()
+    check_may_remove(annotation, author_id=annotation.author_id, by=by)
+    lock(annotation.output_id)
+    there = Annotation.objects.filter(pk=annotation.pk, deleted_at=None)
+    if annotation.replies.filter(deleted_at=None).exists():
+        gone = there.update(
+            comment="",
+            reason=None,
+            replacement=None,
+            edit_start=None,
+            edit_end=None,
+            decision="",
+            decided_by=None,
+            decided_at=None,
+            deleted_at=now,
+            changed_at=now,
+        )
+        annotation.mentions.filter(reply=None).delete()
+    else:
+        gone, _ = there.delete()
     if gone:
-        _log(annotation, "removed", by, now)
+        # Where it stood, so that pages on which it is shown know what to paint anew.
+        place = {"start": annotation.start, "end": annotation.end}
+        log(annotation, "removed", by, now, **place, author=annotation.author_id)
+
+
+def check_may_remove(annotation: Annotation, *, author_id: int, by: User) -> None:
+    """Raise NotYoursError unless the person wrote it or is at least a moderator."""
+    if author_id == by.pk:
+        return
+    membership = Membership.objects.filter(project=annotation.project_id, user=by).first()
+    if membership is None or not membership.may(Membership.Role.MODERATOR):
+        raise NotYoursError("Only its author and moderators may remove this.")
+
+
+def lock(output: int) -> Output:
+    """Hold an output until the transaction ends, so that its events are stored in their order."""
+    return Output.objects.select_for_update(no_key=True).get(pk=output)
+
+
+def checked(path: str, text: str) -> str:
+    """A typed text with plain line ends; AnnotationError when it cannot be stored."""
+    if "\x00" in text or len(text) > LONGEST_TEXT:
+        raise AnnotationError(path, f"Give at most {LONGEST_TEXT:,} printable characters.")
+    # Browsers send a text field's line ends as CR LF.
+    return text.replace("\r\n", "\n")
+
+
+def log(annotation: Annotation, verb: str, by: User, now: datetime, **data: int) -> None:
+    """Store that somebody did something to an annotation. `data` holds no words."""
+    Event.objects.create(
+        project_id=annotation.project_id,
+        output_id=annotation.output_id,
+        actor=by,
+        verb=verb,
+        target_type="annotation",
+        target_id=annotation.pk,
+        data=data,
+        at=now,
+    )
 
 
 def _reason(project_id: int, slug: str) -> Reason:
@@ -123,23 +213,3 @@ def _reason(project_id: int, slug: str) -> Reason:
     if slug not in known:
         raise AnnotationError("reason", f"Give one of {', '.join(known)}.")
     return known[slug]
-
-
-def _text(path: str, text: str) -> str:
-    if "\x00" in text or len(text) > LONGEST_TEXT:
-        raise AnnotationError(path, f"Give at most {LONGEST_TEXT:,} printable characters.")
-    # Browsers send a text field's line ends as CR LF.
-    return text.replace("\r\n", "\n")
-
-
-def _log(annotation: Annotation, verb: str, by: User, now: datetime) -> None:
-    Event.objects.create(
-        project_id=annotation.project_id,
-        output_id=annotation.output_id,
-        actor=by,
-        verb=verb,
-        target_type="annotation",
-        target_id=annotation.pk,
-        data={"output": annotation.output_id},
-        at=now,
-    )

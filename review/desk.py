@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from django.db.models import Q
-
 from feedback.models import Output, Reason, User
 from review.models import Claim, QueueItem, Review
 from review.sheets import Sheet, sheet
@@ -53,7 +51,7 @@ def open_desk(*, item: QueueItem, by: User, now: datetime) -> Desk:
         item=item,
         hold=hold(item=item, by=by, now=now),
         trail=trail(output=output),
-        sheet=sheet(output=output),
+        sheet=sheet(output=output, to=by),
         reviews=visible_reviews(output=output, to=by),
         reasons=reasons(output=output),
         num_open=item.queue.items.open().count(),
@@ -89,10 +87,5 @@ def visible_reviews(*, output: Output, to: User) -> list[Review]:
 
     While several reviewers are to judge it independently, each sees only their own.
     """
-    blind = QueueItem.objects.open().filter(output=output, queue__reviewers_per_item__gt=1)
-    found = Review.objects.filter(output=output).select_related("reviewer")
-    if blind.exists():
-        reviewed = Q(pk__in=Review.objects.filter(item__in=blind, reviewer=to).values("item"))
-        if blind.exclude(reviewed).exists():
-            found = found.filter(reviewer=to)
+    found = Review.objects.filter(output=output).seen_by(to).select_related("reviewer")
     return list(found.prefetch_related("reasons").order_by("-created_at", "-id"))

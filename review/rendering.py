@@ -77,17 +77,24 @@ class Rendered:
         """
         return _CLEANER.clean("".join(paint(self.pieces, marks).parts))
 
-    def painted_blocks(self, marks: Iterable[Mark], *, start: int, end: int) -> dict[int, str]:
-        """The inner HTML of the leaf blocks that a span touches, by their `data-start`.
+    def painted_blocks(
+        self, marks: Iterable[Mark], spans: Iterable[tuple[int, int]]
+    ) -> dict[int, str]:
+        """The inner HTML of the leaf blocks that spans touch, by their `data-start`.
 
         Put into the elements with these starts it makes the page that `painted` would.
         """
+        wanted = list(spans)
+        if not wanted:
+            return {}
         painting = paint(self.pieces, marks)
         starts = sorted(painting.blocks)
-        first = max(bisect_right(starts, start) - 1, 0)
+        touched: set[int] = set()
+        for start, end in wanted:
+            first = max(bisect_right(starts, start) - 1, 0)
+            touched.update(starts[first : max(bisect_left(starts, end), first + 1)])
         return {
-            at: _phrases("".join(painting.parts[painting.blocks[at]]))
-            for at in starts[first : max(bisect_left(starts, end), first + 1)]
+            at: _phrases("".join(painting.parts[painting.blocks[at]])) for at in sorted(touched)
         }
 
     def marked_text(self, start: int, end: int) -> str:

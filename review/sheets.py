@@ -2,34 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from django.db.models import Max, Prefetch
 from django.utils.safestring import SafeString
 
-from feedback.models import Feedback, Output, Reason
+from feedback.models import Feedback, Output, Reason, User
 from review.anchoring import Mark
-from review.models import Annotation
+from review.models import Annotation, Comment, Event, QueueItem
+from review.models.annotation import AnnotationQuerySet
 from review.places import places_of, places_of_feedback
 from review.reanchoring import Place
 from review.rendering import Rendered, render
 
 # Cards beside one answer; the newest are shown.
 MOST_CARDS = 200
+# Code points of the marked words in a card's name.
+SHORT_QUOTE = 60
 # Of a note on the whole answer.
 _WHOLE = Place("exact", None, None, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What a page knows of an output: its version, the last event and feedback on it.
+
+    `is_blind` is whether others' comments were kept from it.
+    """
+
+    version: int
+    event: int
+    feedback: int
+    is_blind: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.version}-{self.event}-{self.feedback}-{int(self.is_blind)}"
+
+    @classmethod
+    def read(cls, text: str) -> Stamp | None:
+        """The stamp that a page sent back; None for what is none."""
+        parts = text.split("-")
+        if len(parts) != 4 or not all(
+            part.isascii() and part.isdecimal() and len(part) < 19 for part in parts
+        ):
+            return None
+        version, event, feedback, blind = map(int, parts)
+        return cls(version=version, event=event, feedback=feedback, is_blind=bool(blind))
+
+
+@dataclass(kw_only=True)
 class Card:
-    """A note beside an answer: an annotation, or explicit feedback.
+    """A note beside an answer: an annotation with its replies, or explicit feedback.
 
     `start` and `end` are its place in the canonical text, None for a note on the whole answer,
     and for one whose words are not there any more. `quote` has the words that were marked;
     `anchor` is what became of them in the current version: exact, changed, moved or detached.
-    Others than exact ones are only a guess until they are confirmed.
+    Others than exact ones are only a guess until they are confirmed. `number` counts the cards
+    from 1 in the order of the text.
     """
 
     id: str
@@ -43,11 +75,27 @@ class Card:
     version: int | None = None
     annotation: Annotation | None = None
     feedback: Feedback | None = None
+    replies: Sequence[Comment] = ()
+    number: int = 0
 
     @property
     def category(self) -> int:
         """The position of the first reason, 0 for none."""
         return self.reasons[0].position if self.reasons else 0
+
+    @property
+    def comment(self) -> str:
+        """What its author wrote."""
+        if self.annotation:
+            return self.annotation.comment
+        return self.feedback.comment if self.feedback else ""
+
+    @property
+    def state(self) -> str:
+        """One of open, resolved and deleted."""
+        if self.annotation and self.annotation.deleted_at:
+            return "deleted"
+        return "resolved" if self.annotation and self.annotation.resolved_at else "open"
 
     @property
     def is_lost(self) -> bool:
@@ -65,56 +113,105 @@ class Card:
         return self.start is not None and not (self.anchor == "moved" and self.is_guess)
 
     @property
-    def comment(self) -> str:
-        """What its author wrote."""
+    def author(self) -> str:
+        """Who said it."""
         if self.annotation:
-            return self.annotation.comment
-        return self.feedback.comment if self.feedback else ""
+            return self.annotation.author.get_username()
+        if self.feedback is None:
+            return ""
+        return self.feedback.author_external_id or self.feedback.get_annotator_kind_display()
+
+    @property
+    def name(self) -> str:
+        """What it is called when it is read out, after its number."""
+        short = self.quote if len(self.quote) <= SHORT_QUOTE else f"{self.quote[:SHORT_QUOTE]}…"
+        parts = [
+            *(reason.name for reason in self.reasons),
+            "suggestion" if self.annotation and self.annotation.is_suggestion else "",
+            self.state,
+            f"by {self.author}",
+            f"on “{' '.join(short.split())}”" if short else "on the whole answer",
+        ]
+        return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """The current version of an answer, rendered, with its cards in the order of the text."""
+    """A version of an answer, rendered, with its cards in the order of the text."""
 
     output: Output
+    version: int
     rendered: Rendered
     cards: Sequence[Card]
+    stamp: Stamp
     num_left_out: int = 0
 
     @cached_property
     def html(self) -> SafeString:
         """The sanitised HTML with the marks of the cards."""
-        return SafeString(
-            self.rendered.painted(
-                Mark(card.id, card.start, card.end, card.category)
-                for card in self.cards
-                if card.is_painted and card.start is not None and card.end is not None
-            )
-        )
+        return SafeString(self.rendered.painted(self.marks))
+
+    @property
+    def marks(self) -> list[Mark]:
+        """What is painted over the words of the cards."""
+        return [
+            Mark(card.id, card.start, card.end, card.category, card.state == "resolved")
+            for card in self.cards
+            if card.is_painted and card.start is not None and card.end is not None
+        ]
 
     @property
     def num_words(self) -> int:
         """Words of the answer, as white space tells them apart."""
         return len(self.rendered.canonical.split())
 
+    @property
+    def num_resolved(self) -> int:
+        """Cards of settled threads."""
+        return sum(card.state == "resolved" for card in self.cards)
 
-def sheet(*, output: Output) -> Sheet:
-    """Render an output's answer and place what was said on it. Five queries."""
+    @property
+    def num_detached(self) -> int:
+        """Cards whose words are not found in this version."""
+        return sum(card.is_lost for card in self.cards)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What happened on a sheet: blocks, cards with where to put them, ids of cards that went.
+
+    Blocks are the painted insides of leaf blocks by their start. The place of a card is empty
+    when it replaces itself, else htmx's words for putting it in. With `is_all` nothing is told
+    apart: the whole sheet has to be shown anew. With `is_outdated` the page shows another
+    version of the answer.
+    """
+
+    sheet: Sheet
+    is_all: bool = False
+    blocks: Mapping[int, SafeString] = field(default_factory=dict)
+    cards: Sequence[tuple[Card, str]] = ()
+    gone: Sequence[str] = ()
+    is_outdated: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.blocks or self.cards or self.gone or self.is_all or self.is_outdated)
+
+
+def sheet(*, output: Output, to: User) -> Sheet:
+    """Render an output's answer and place what the person may see of what was said on it.
+
+    A fixed number of queries, however much was said.
+    """
+    # Read first: what happens meanwhile is then told again, and not lost.
+    event = Event.objects.filter(output=output).aggregate(last=Max("id"))["last"] or 0
     rendered = render(output.text)
-    feedback = (
+    said = list(
         Feedback.objects.explicit()
         .filter(output=output)
         .prefetch_related("reasons")
-        .order_by("-id")
+        .order_by("-id")[: MOST_CARDS + 1]
     )
-    annotations = (
-        Annotation.objects.filter(output=output)
-        .select_related("author", "reason")
-        .prefetch_related("evidence")
-        .order_by("-id")
-    )
-    said = list(feedback[: MOST_CARDS + 1])
-    written = list(annotations[: MOST_CARDS + 1])
+    written = list(_annotations(output, to).order_by("-id")[: MOST_CARDS + 1])
     left_out = (len(said) > MOST_CARDS) + (len(written) > MOST_CARDS)
     said, written = said[:MOST_CARDS], written[:MOST_CARDS]
     spans = places_of_feedback(output, said, rendered)
@@ -123,16 +220,104 @@ def sheet(*, output: Output) -> Sheet:
         *(_of_feedback(one, spans.get(one.pk)) for one in said),
         *(_of_annotation(one, places[one.pk]) for one in written),
     ]
-    return Sheet(output=output, rendered=rendered, cards=_in_order(cards), num_left_out=left_out)
+    return Sheet(
+        output=output,
+        version=output.version,
+        rendered=rendered,
+        cards=_in_order(cards),
+        stamp=Stamp(
+            version=output.version,
+            event=event,
+            feedback=max((one.pk for one in said), default=0),
+            is_blind=QueueItem.objects.blind_to(to).filter(output=output).exists(),
+        ),
+        num_left_out=left_out,
+    )
+
+
+def changes(*, output: Output, to: User, since: Stamp, also: Iterable[str] = ()) -> Changes:
+    """Tell what a page that knows an output up to a stamp has to change; empty when nothing.
+
+    `also` names cards to bring in any case. On another version of the answer than the page's
+    only that is told, and these cards.
+    """
+    shown = sheet(output=output, to=to)
+    wanted = set(also)
+    if since.version != output.version:
+        found = [(card, "") for card in shown.cards if card.id in wanted]
+        return Changes(sheet=shown, cards=found, is_outdated=True)
+    if since.is_blind != shown.stamp.is_blind:
+        return Changes(sheet=shown, is_all=True)
+    happened = _happened(output, to, since, is_blind=shown.stamp.is_blind)
+    fresh = {card.id for card in shown.cards if card.feedback and card.feedback.pk > since.feedback}
+    cards: list[tuple[Card, str]] = []
+    spans = list(happened.left)
+    previous = ""
+    for card in shown.cards:
+        if card.id in happened.touched | fresh | wanted:
+            put = f"afterend:#{previous}" if previous else "afterbegin:#margin"
+            cards.append((card, put if card.id in happened.new | fresh else ""))
+            if card.start is not None and card.end is not None:
+                spans.append((card.start, card.end))
+        previous = card.id
+    return Changes(
+        sheet=shown,
+        blocks={
+            at: SafeString(html)
+            for at, html in shown.rendered.painted_blocks(shown.marks, spans).items()
+        },
+        cards=cards,
+        gone=sorted(happened.gone - {card.id for card in shown.cards}),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Happened:
+    """Ids of cards that were touched, of those that are new, of those that went; places left."""
+
+    touched: set[str]
+    new: set[str]
+    gone: set[str]
+    left: list[tuple[int, int]]
+
+
+def _happened(output: Output, to: User, since: Stamp, *, is_blind: bool) -> _Happened:
+    found = _Happened(touched=set(), new=set(), gone=set(), left=[])
+    events = Event.objects.filter(
+        output=output, id__gt=since.event, target_type="annotation"
+    ).order_by("id")
+    for verb, target, data in events.values_list("verb", "target_id", "data"):
+        card = f"a{target}"
+        found.touched.add(card)
+        if verb == "annotated":
+            found.new.add(card)
+        if "author" in data and is_blind and data["author"] != to.pk:
+            continue
+        if "start" in data:
+            found.left.append((data["start"], data["end"]))
+        if verb == "removed" and card not in found.new:
+            found.gone.add(card)
+    return found
+
+
+def _annotations(output: Output, to: User) -> AnnotationQuerySet:
+    replies = Comment.objects.seen_by(to).select_related("author").order_by("created_at", "id")
+    found = Annotation.objects.filter(output=output).seen_by(to)
+    return found.select_related("author", "reason", "resolved_by").prefetch_related(
+        Prefetch("replies", queryset=replies, to_attr="seen_replies"), "evidence"
+    )
 
 
 def _in_order(cards: Iterable[Card]) -> list[Card]:
     """By place, then notes on the whole answer, then what has lost its place; oldest first."""
 
-    def order(card: Card) -> tuple[bool, bool, int, datetime]:
-        return card.is_lost, card.start is None, card.start or 0, card.at
+    def order(card: Card) -> tuple[bool, bool, int, datetime, str]:
+        return card.is_lost, card.start is None, card.start or 0, card.at, card.id
 
-    return sorted(cards, key=order)
+    ordered = sorted(cards, key=order)
+    for number, card in enumerate(ordered, start=1):
+        card.number = number
+    return ordered
 
 
 def _of_feedback(feedback: Feedback, placed: tuple[Place, str] | None) -> Card:
@@ -156,6 +341,7 @@ def _of_annotation(annotation: Annotation, place: Place) -> Card:
         at=annotation.created_at,
         reasons=[annotation.reason] if annotation.reason else [],
         annotation=annotation,
+        replies=annotation.seen_replies,  # type: ignore[attr-defined]
         version=annotation.output_version,
         quote=annotation.exact,
         start=place.start,

@@ -7,12 +7,18 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from feedback.models import Output, Project, Reason, User
+from review.models.queue import QueueItem
 
 
 class AnnotationQuerySet(models.QuerySet["Annotation"]):
     def visible_to(self, user: User) -> AnnotationQuerySet:
         """Annotations of the projects the user is a member of."""
         return self.filter(project__memberships__user=user)
+
+    def seen_by(self, user: User) -> AnnotationQuerySet:
+        """The user's own, and others' on outputs that the user need not judge without them."""
+        blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("output"))
+        return self.filter(Q(author=user) | ~Exists(blind))
 
     def unanchored(self) -> AnnotationQuerySet:
         """Annotations made on a former version that have no place in the current one yet."""
@@ -172,6 +178,13 @@ class Anchor(models.Model):
         return f"{self.annotation_id} in version {self.output_version}: {self.state}"
 
 
+class CommentQuerySet(models.QuerySet["Comment"]):
+    def seen_by(self, user: User) -> CommentQuerySet:
+        """The user's own, and others' on outputs that the user need not judge without them."""
+        blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("annotation__output"))
+        return self.filter(Q(author=user) | ~Exists(blind))
+
+
 class Comment(models.Model):
     """A reply in an annotation's thread. A deleted one keeps its place, without words."""
 
@@ -182,6 +195,8 @@ class Comment(models.Model):
     created_at = models.DateTimeField()
     edited_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = CommentQuerySet.as_manager()
 
     class Meta:
         constraints = [

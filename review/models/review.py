@@ -15,6 +15,11 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """Reviews of the projects the user is a member of."""
         return self.filter(project__memberships__user=user)
 
+    def seen_by(self, user: User) -> ReviewQuerySet:
+        """The user's own, and others' of outputs that the user need not judge without them."""
+        blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("output"))
+        return self.filter(Q(reviewer=user) | ~Exists(blind))
+
     def authoritative(self) -> ReviewQuerySet:
         """The one decision per output that counts."""
         return self.filter(is_authoritative=True)

@@ -1,6 +1,8 @@
-"""Comments on the words of an answer."""
+"""Comments on the words of an answer, over HTTP."""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
@@ -10,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 from django_htmx.http import reswap, retarget
 
-from feedback.models import Membership, Output
+from feedback.models import Membership
 from review.anchoring import AnchorError
 from review.annotations import (
     AnnotationError,
@@ -21,8 +23,8 @@ from review.annotations import (
 )
 from review.http import ProjectRequest, project_view
 from review.models import Annotation, QueueItem
-from review.sheets import sheet
 from review.views.desk import desk_page
+from review.views.pieces import pieces
 from review.views.selecting import Selection, whole
 
 
@@ -55,6 +57,7 @@ def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
             reason=sent.reason,
             comment=sent.comment,
             replacement=sent.replacement if sent.suggests else None,
+            request_key=request_key(request),
             now=timezone.now(),
         )
     except (AnchorError, AnnotationError) as error:
@@ -62,7 +65,9 @@ def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
     except StaleVersionError as error:
         return _refused(request, found, sent, {"version": str(error)}, status=409)
     if request.htmx:
-        return _answer(request, found.output, written)
+        return pieces(
+            request, found.output, did="annotated", card=f"a{written.pk}", said="Comment added"
+        )
     url = reverse("item", args=[request.project.slug, found.pk])
     return redirect(f"{url}#a{written.pk}")
 
@@ -71,31 +76,26 @@ def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
 @project_view(Membership.Role.EXPERT)
 def annotation_delete(request: ProjectRequest, annotation: int) -> HttpResponseBase:
     """Authors and moderators: remove a comment."""
-    found = get_object_or_404(
-        Annotation.objects.filter(project=request.project).select_related("output"), pk=annotation
-    )
+    seen = Annotation.objects.filter(project=request.project).seen_by(request.user)
+    found = get_object_or_404(seen.select_related("output"), pk=annotation)
     try:
         remove(annotation=found, by=request.user, now=timezone.now())
     except NotYoursError as error:
         return HttpResponse(str(error), status=403, content_type="text/plain; charset=utf-8")
     if request.htmx:
-        return _answer(request, found.output)
+        return pieces(
+            request, found.output, did="removed", card=f"a{annotation}", said="Comment removed"
+        )
     messages.info(request, "Removed.")
     return redirect("output", request.project.slug, found.output.external_id)
 
 
-def _answer(
-    request: ProjectRequest, output: Output, written: Annotation | None = None
-) -> HttpResponse:
-    """The answer painted anew, with the margin beside it swapped out of band."""
-    context = {
-        "sheet": sheet(output=output),
-        "written": written,
-        "is_swap": True,
-        "may_review": True,
-        "may_moderate": request.membership.may(Membership.Role.MODERATOR),
-    }
-    return render(request, "review/desk/_annotated.html", context)
+def request_key(request: ProjectRequest) -> UUID | None:
+    """Which act the sent form is; None when it does not say."""
+    try:
+        return UUID(request.POST.get("request_key", ""))
+    except ValueError:
+        return None
 
 
 def _refused(

@@ -16,6 +16,7 @@ from feedback.models import Membership
 from review import desk, queues, triage
 from review.http import ProjectRequest, project_view
 from review.models import QueueItem, Review
+from review.views.pieces import card_context
 from review.views.selecting import selection, whole
 
 CONFIDENCES = [(0.25, "Unsure"), (0.5, "Fairly sure"), (0.75, "Sure"), (1.0, "Certain")]
@@ -180,6 +181,7 @@ def desk_page(
         "selection": selection(request.GET, opened.sheet.rendered.canonical),
         **_form(request, opened.hold, item, typed),
         "reasons": opened.reasons,
+        **card_context(request),
         **more,
     }
     return render(request, "review/desk/page.html", context, status=status)

@@ -16,6 +16,7 @@ from review.models import QueueItem
 from review.rendering import render as render_answer
 from review.sheets import sheet
 from review.trail import tag_names, trail, turns
+from review.views.pieces import card_context
 
 TURNS_PER_PAGE = 20
 
@@ -60,13 +61,12 @@ def output(request: ProjectRequest, output: str) -> HttpResponse:
     listed = list(items.order_by("pk"))
     context = {
         "output": found,
-        "sheet": sheet(output=found),
+        "sheet": sheet(output=found, to=request.user),
         "trail": trail(output=found),
         "items": listed,
         "theme": next((item.theme for item in listed if item.theme), None),
         "reviews": visible_reviews(output=found, to=request.user),
-        "may_review": request.membership.may(Membership.Role.EXPERT),
-        "may_moderate": request.membership.may(Membership.Role.MODERATOR),
+        **card_context(request),
     }
     return render(request, "review/outputs/page.html", context)
 

@@ -43,18 +43,21 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:afterSettle", () => {
-  const answer = document.getElementById("answer");
-  const written = answer?.dataset.written;
-  if (answer && written) {
-    delete answer.dataset.written;
-    popover.clear();
-    getSelection()?.removeAllRanges();
-    margin.activate(written);
-    document.getElementById(written)?.focus({ preventScroll: true });
-    announce("Comment added");
-  }
   margin.lay();
   decision.refresh();
+});
+
+// The server says what an act did, once its pieces are in place.
+document.addEventListener("did", (event) => {
+  const { did, card, said } = /** @type {CustomEvent<{did: string, card: string, said: string}>} */ (event).detail;
+  if (did === "annotated") {
+    popover.clear();
+    getSelection()?.removeAllRanges();
+    margin.activate(card);
+    document.getElementById(card)?.focus({ preventScroll: true });
+  }
+  margin.lay();
+  announce(said);
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {

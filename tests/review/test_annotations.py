@@ -63,7 +63,8 @@ class TestAnnotate:
         kept = put(output, author)
         event = Event.objects.get(target_type="annotation", target_id=kept.pk)
         assert (event.verb, event.actor, event.at) == ("annotated", author, NOW)
-        assert event.data == {"output": output.pk}
+        assert event.output == output
+        assert event.data == {}
 
     def test_an_empty_replacement_proposes_to_delete_the_words(self, output: Output) -> None:
         kept = put(output, make_user(output.project), comment="", replacement="")

@@ -434,14 +434,37 @@ def put(client: Client, item: QueueItem, **fields: Any) -> Any:
 
 
 class TestAnnotationCreate:
-    def test_a_fragment_brings_the_answer_painted_anew_and_the_margin(
+    def test_a_fragment_brings_the_blocks_that_changed_and_the_card(
         self, expert: User, item: QueueItem
     ) -> None:
-        page = put(signed_in(expert), item, headers=HTMX, reason="too-vague").content.decode()
-        written = Annotation.objects.get()
+        Output.objects.update(text="Bloom came out.\n\nOn 31 August 2018.")
+        client = signed_in(expert)
+        put(client, item, start=19, end=28, exact="31 August")
+        first = client.get(url("item", item)).content.decode()
+        since = first.split('name="since" value="')[1].split('"')[0]
+        page = put(client, item, headers=HTMX, reason="too-vague", since=since).content.decode()
+        written = Annotation.objects.latest("pk")
         assert f'<mark class="hl" data-a="a{written.pk}" data-cat="3"' in page
+        assert '<ol hx-swap-oob="afterbegin:#margin">' in page
+        assert page.count('class="note"') == 1
+        assert page.count("hx-swap-oob=\"innerHTML:#answer [data-start='0']\"") == 1
+        assert page.count("innerHTML:") == 1
+        assert "31 August" not in page
+
+    def test_a_page_that_does_not_say_what_it_knows_gets_everything(
+        self, expert: User, item: QueueItem
+    ) -> None:
+        page = put(signed_in(expert), item, headers=HTMX).content.decode()
+        assert 'id="answer"' in page
         assert 'id="margin"' in page
         assert "<html" not in page
+
+    def test_sent_twice_is_once(self, expert: User, item: QueueItem) -> None:
+        client = signed_in(expert)
+        key = "0b6b0a58-1f6b-4a2c-a1a0-3a2a8b0f5c11"
+        for _ in range(2):
+            assert put(client, item, headers=HTMX, request_key=key).status_code == 200
+        assert Annotation.objects.count() == 1
 
     def test_without_a_script_it_leads_back_to_the_comment(
         self, expert: User, item: QueueItem

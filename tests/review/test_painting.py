@@ -76,7 +76,7 @@ class TestMarks:
         for mark in marks:
             assert page.marked.get(mark.id, "") == rendered.marked_text(mark.start, mark.end)
         assert page.inserted == "<in>" * sum(1 for mark in marks if mark.cut)
-        for at, inner in rendered.painted_blocks(marks, start=marks[0].start, end=size).items():
+        for at, inner in rendered.painted_blocks(marks, [(marks[0].start, size)]).items():
             assert re.search(
                 rf'data-start="{at}"[^>]*>{re.escape(inner)}</', rendered.painted(marks)
             )

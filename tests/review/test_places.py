@@ -127,7 +127,7 @@ class TestSheet:
         kept, changed = put(output, "Pears"), put(output, "harvest begins in May")
         gone = put(output, "six weeks")
         become(output, EDITED.replace("six weeks", "long"))
-        cards = {card.id: card for card in sheet(output=output).cards}
+        cards = {card.id: card for card in sheet(output=output, to=make_user()).cards}
         assert cards[f"a{kept.pk}"].anchor == "exact"
         assert not cards[f"a{kept.pk}"].is_guess
         assert cards[f"a{changed.pk}"].is_guess
@@ -138,6 +138,6 @@ class TestSheet:
     def test_paints_what_moved_only_when_somebody_said_so(self, output: Output) -> None:
         moved = put(output, "apple harvest begins")
         become(output, MOVED)
-        shown = sheet(output=output)
+        shown = sheet(output=output, to=make_user())
         assert [card.is_painted for card in shown.cards] == [False]
         assert f"a{moved.pk}" not in shown.html
