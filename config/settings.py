@@ -180,6 +180,7 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 CELERY_TASK_ROUTES = {"feedback.tasks.embed": {"queue": "embeddings"}}
 CELERY_BEAT_SCHEDULE = {
     "embed": {"task": "feedback.tasks.embed", "schedule": 15.0},
+    "index-vectors": {"task": "feedback.tasks.index_vectors", "schedule": 600.0},
     "join-waiting": {"task": "feedback.tasks.join_waiting", "schedule": 30.0},
     "feed-queues": {"task": "review.tasks.feed_queues", "schedule": 30.0},
     "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},

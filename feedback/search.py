@@ -1,114 +1,288 @@
-"""Finds outputs and feedback by meaning."""
+"""Finds outputs and feedback by words and by meaning."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import orjson
-from django.db import connection
-from pgvector import HalfVector
 
 from feedback.embedding import Encoder
-from feedback.models import Feedback, Output, Project
+from feedback.filter_syntax import MAX_TOKENS, Word
+from feedback.filters import OutputFilter
+from feedback.fusion import fused
+from feedback.lexical import lexemes, ranked
+from feedback.models import Feedback, FeedbackWords, Output, OutputWords, Project
+from feedback.nearest import KINDS, Kind, nearest
+from feedback.scope import Scope
+from feedback.timeouts import time_limit
 
 MAX_LIMIT = 100
+# How many rows of each kind are ranked by words, and as many by meaning.
+DEPTH = 100
+# A statement of a search is given up after so long.
+TIME_LIMIT_MS = 5_000
 
-# The planner must not walk an approximate index here: a project's vectors are few beside all
-# projects', and such a walk returns too few of them. 100,000 vectors are compared in some 50 ms.
-_NEAREST = """
-WITH distances AS MATERIALIZED (
-    SELECT id, output_id, feedback_id, part, (vector <=> %(query)s::halfvec)::float8 AS distance
-    FROM feedback_embedding
-    WHERE project_id = %(project)s AND model = %(model)s
-), nearest AS (
-    SELECT DISTINCT ON (output_id, feedback_id) id, output_id, feedback_id, part, distance
-    FROM distances
-    ORDER BY output_id, feedback_id, distance, id
-)
-SELECT id, output_id, feedback_id, part, distance
-FROM nearest
-WHERE (distance, id) > (%(distance)s, %(id)s)
-ORDER BY distance, id
-LIMIT %(limit)s
-"""
+Mode = Literal["hybrid", "words", "meaning"]
+# What is listed: everything found, the best of each session, or one kind.
+Listing = Literal["all", "session", "output", "feedback"]
+LISTINGS: tuple[Listing, ...] = ("all", "session", "output", "feedback")
 
 
 class CursorError(ValueError):
     """The cursor is not one that a search gave."""
 
 
+@dataclass(frozen=True, order=True)
+class Key:
+    """Names an output or a feedback."""
+
+    kind: Kind
+    pk: int
+
+
 @dataclass(frozen=True)
 class Hit:
-    """One output or feedback, the part of it that is nearest, and its cosine similarity."""
+    """One output or feedback, and the part of it that was found.
+
+    `words` is the share of the question's weight whose words it has, `meaning` its cosine
+    similarity; None when it was not found that way. `part` is "" when words alone found it.
+    """
 
     target: Output | Feedback
     part: str
-    text: str
-    score: float
+    words: float | None
+    meaning: float | None
+
+    @property
+    def score(self) -> float:
+        """The cosine similarity, else the share of words."""
+        return round((self.words or 0) if self.meaning is None else self.meaning, 6)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What there is to read, by its part: the one that was found, or all there are."""
+        if isinstance(self.target, Output):
+            parts = {"query": self.target.query, "answer": self.target.text}
+        else:
+            parts = {"comment": self.target.comment, "correction": self.target.correction}
+        return {self.part: parts[self.part]} if self.part else parts
 
 
 @dataclass(frozen=True)
 class Page:
-    """Hits, the nearest first, and the cursor of the next page, if there is one."""
+    """Hits, the best first, and the cursor of the next page, if there is one.
+
+    `counts` says how many there are in each listing, `num_words` how many of all share a word
+    with the question, `num_meaning` how many are among the nearest.
+    """
 
     hits: list[Hit]
     next_cursor: str | None
+    counts: Mapping[Listing, int]
+    num_words: int
+    num_meaning: int
+
+
+@dataclass(frozen=True)
+class _Ranks:
+    """What was found, by its key: the shares of words, the nearest parts, the fused sums."""
+
+    words: dict[Key, float]
+    meaning: dict[Key, tuple[str, float]]
+    sums: dict[Key, float]
 
 
 def search(
-    *, project: Project, query: str, encoder: Encoder, limit: int = 20, cursor: str | None = None
+    *,
+    project: Project,
+    query: str,
+    encoder: Encoder,
+    wanted: OutputFilter | None = None,
+    mode: Mode = "hybrid",
+    listing: Listing = "all",
+    newest_first: bool = False,
+    limit: int = 20,
+    cursor: str | None = None,
 ) -> Page:
-    """Return the outputs and feedback of a project nearest in meaning to the query.
+    """Return what of a project shares words with the query, or is near in meaning, or both.
 
-    Each comes once, by the nearest of its parts. `limit` is 1 to MAX_LIMIT. Raises CursorError.
+    Looked at are outputs that match the filter, and the feedback on them. By words alone every
+    word of the query has to be there. Each thing comes once, by the nearest of its parts; the two
+    rankings are fused by reciprocal rank. `limit` is 1 to MAX_LIMIT. Raises CursorError, and
+    TooSlowError.
     """
-    after_distance, after_id = _read_cursor(cursor) if cursor else (-math.inf, 0)
-    [vector] = encoder.encode([query])
-    with connection.cursor() as rows:
-        rows.execute(
-            _NEAREST,
-            {
-                "query": HalfVector(vector).to_text(),
-                "project": project.pk,
-                "model": encoder.model_id,
-                "distance": after_distance,
-                "id": after_id,
-                "limit": limit + 1,
-            },
-        )
-        found = rows.fetchall()
-    outputs = Output.objects.select_related("session").in_bulk([row[1] for row in found if row[1]])
-    feedback = Feedback.objects.select_related("session", "output").in_bulk(
-        [row[2] for row in found if row[2]]
+    vector = None if mode == "words" else encoder.encode([query])[0]
+    return _search(
+        project=project,
+        query="" if mode == "meaning" else query,
+        vector=vector,
+        model=encoder.model_id,
+        wanted=_required(wanted or OutputFilter(), query if mode == "words" else ""),
+        listing=listing,
+        newest_first=newest_first,
+        limit=limit,
+        cursor=cursor,
     )
-    hits = [
-        _hit(outputs[output] if output else feedback[said], part, distance)
-        for _, output, said, part, distance in found[:limit]
-        if output in outputs or said in feedback
+
+
+def more_like(
+    *,
+    output: Output,
+    encoder: Encoder,
+    wanted: OutputFilter | None = None,
+    listing: Listing = "all",
+    newest_first: bool = False,
+    limit: int = 20,
+    cursor: str | None = None,
+) -> Page:
+    """Return what is nearest in meaning to an output's question and answer, less itself.
+
+    As `search` does otherwise.
+    """
+    vectors = list(
+        output.embeddings.filter(model=encoder.model_id).values_list("vector", flat=True)
+    ) or encoder.encode([output.query, output.text])
+    middle = [sum(numbers) for numbers in zip(*vectors, strict=True)]
+    length = math.sqrt(sum(number * number for number in middle)) or 1
+    return _search(
+        project=output.project,
+        query="",
+        vector=[number / length for number in middle],
+        model=encoder.model_id,
+        wanted=wanted or OutputFilter(),
+        listing=listing,
+        newest_first=newest_first,
+        limit=limit,
+        cursor=cursor,
+        but=Key("output", output.pk),
+    )
+
+
+def _required(wanted: OutputFilter, query: str) -> OutputFilter:
+    words = tuple(Word(word) for word in query.split()[:MAX_TOKENS])
+    return replace(wanted, words=(*wanted.words, *words))
+
+
+def _search(
+    *,
+    project: Project,
+    query: str,
+    vector: Sequence[float] | None,
+    model: str,
+    wanted: OutputFilter,
+    listing: Listing,
+    newest_first: bool,
+    limit: int,
+    cursor: str | None,
+    but: Key | None = None,
+) -> Page:
+    after = _read_cursor(cursor) if cursor else None
+    scope = Scope(project=project, wanted=wanted)
+    with time_limit(TIME_LIMIT_MS):
+        found = _rank(scope, query, vector, model, but)
+        lists = _lists(found.sums, newest_first=newest_first)
+        order = lists[listing]
+        rest = [one for one in order if after is None or _place(one) > _place(after)]
+        hits = _hits(found, [key for _, key in rest[:limit]])
+    keys = {key for _, key in lists["all"]}
+    return Page(
+        hits,
+        next_cursor=_write_cursor(rest[limit - 1]) if len(rest) > limit else None,
+        counts={name: len(one) for name, one in lists.items()},
+        num_words=len(keys & found.words.keys()),
+        num_meaning=len(keys & found.meaning.keys()),
+    )
+
+
+def _rank(
+    scope: Scope, query: str, vector: Sequence[float] | None, model: str, but: Key | None
+) -> _Ranks:
+    looked_for = lexemes(query) if query else None
+    words: dict[Key, float] = {}
+    meaning: dict[Key, tuple[str, float]] = {}
+    for kind in KINDS:
+        if looked_for:
+            table = OutputWords if kind == "output" else FeedbackWords
+            sharing = ranked(scope=scope, table=table, wanted=looked_for, limit=DEPTH)
+            words |= {Key(kind, pk): share for pk, share in sharing}
+        if vector is not None:
+            near = nearest(scope=scope, kind=kind, vector=vector, model=model, limit=DEPTH)
+            meaning |= {Key(kind, one.pk): (one.part, one.similarity) for one in near}
+    if but is not None:
+        meaning.pop(but, None)
+    sums = fused(
+        sorted(words, key=lambda key: -words[key]),
+        sorted(meaning, key=lambda key: -meaning[key][1]),
+    )
+    return _Ranks(words, meaning, sums)
+
+
+def _lists(sums: dict[Key, float], *, newest_first: bool) -> dict[Listing, list[tuple[float, Key]]]:
+    """What is still there, in order, each with the number that it is ordered by."""
+    facts: dict[Key, tuple[float, int]] = {}
+    outputs = Output.objects.filter(pk__in=[key.pk for key in sums if key.kind == "output"])
+    for pk, at, session in outputs.values_list("pk", "at", "session"):
+        facts[Key("output", pk)] = (at.timestamp(), session)
+    said = Feedback.objects.filter(pk__in=[key.pk for key in sums if key.kind == "feedback"])
+    for pk, at, session in said.values_list("pk", "at", "session"):
+        facts[Key("feedback", pk)] = (at.timestamp(), session)
+    everything = sorted(
+        ((facts[key][0] if newest_first else sums[key], key) for key in sums if key in facts),
+        key=_place,
+    )
+    first: dict[int, tuple[float, Key]] = {}
+    for one in everything:
+        first.setdefault(facts[one[1]][1], one)
+    return {
+        "all": everything,
+        "session": list(first.values()),
+        "output": [one for one in everything if one[1].kind == "output"],
+        "feedback": [one for one in everything if one[1].kind == "feedback"],
+    }
+
+
+def _place(one: tuple[float, Key]) -> tuple[float, str, int]:
+    value, key = one
+    return -value, key.kind, -key.pk
+
+
+def _hits(found: _Ranks, keys: Sequence[Key]) -> list[Hit]:
+    outputs = Output.objects.select_related("session").defer("documents", "messages", "metadata")
+    feedback = Feedback.objects.select_related("session", "output").prefetch_related("reasons")
+    rows: dict[Key, Output | Feedback] = {}
+    for row in outputs.filter(pk__in=[key.pk for key in keys if key.kind == "output"]):
+        rows[Key("output", row.pk)] = row
+    for said in feedback.filter(pk__in=[key.pk for key in keys if key.kind == "feedback"]):
+        rows[Key("feedback", said.pk)] = said
+    return [
+        Hit(
+            target=rows[key],
+            part=found.meaning[key][0] if key in found.meaning else "",
+            words=found.words.get(key),
+            meaning=found.meaning[key][1] if key in found.meaning else None,
+        )
+        for key in keys
+        if key in rows
     ]
-    more = len(found) > limit
-    return Page(hits, _write_cursor(found[limit - 1][4], found[limit - 1][0]) if more else None)
 
 
-def _hit(target: Output | Feedback, part: str, distance: float) -> Hit:
-    text = getattr(target, "text" if part == "answer" else part)
-    return Hit(target=target, part=part, text=text, score=round(1 - distance, 6))
+def _write_cursor(last: tuple[float, Key]) -> str:
+    value, key = last
+    return base64.urlsafe_b64encode(orjson.dumps([value, key.kind, key.pk])).decode().rstrip("=")
 
 
-def _write_cursor(distance: float, pk: int) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([distance, pk])).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[float, int]:
+def _read_cursor(cursor: str) -> tuple[float, Key]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        distance, pk = orjson.loads(base64.urlsafe_b64decode(padded.encode()))
-        distance, pk = float(distance), int(pk)
+        value, kind, pk = orjson.loads(base64.urlsafe_b64decode(padded.encode()))
+        value, pk = float(value), int(pk)
     except (ValueError, TypeError, binascii.Error, OverflowError):
         raise CursorError("This is no cursor that a search gave.") from None
-    if not (math.isfinite(distance) and 0 <= pk < 2**63):
+    if kind not in KINDS or not math.isfinite(value):
         raise CursorError("This is no cursor that a search gave.")
-    return distance, pk
+    return value, Key(kind, pk)

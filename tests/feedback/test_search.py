@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from feedback.embedding import Encoder, embed_pending
+from feedback.filters import OutputFilter
+from feedback.lexical import AnyLexeme, Lexemes, lexemes, ranked
+from feedback.marking import marked
+from feedback.models import Embedding, Output, OutputWords, Project
+from feedback.nearest import ensure_indexes, is_indexed, nearest
+from feedback.scope import Scope
+from feedback.search import Page, more_like, search
+from feedback.timeouts import TooSlowError, time_limit
+from tests.factories import NOW, make_feedback, make_output, make_project, make_session
+
+
+def ids(page: Page) -> list[str]:
+    return [hit.target.external_id for hit in page.hits]
+
+
+@pytest.fixture
+def filled(project: Project, encoder: Encoder) -> Project:
+    """Answers about refunds and bread, with a complaint on one, beside another project's."""
+    refund = make_output(
+        project,
+        external_id="refund",
+        query="My yearly plan renewed by accident",
+        text="You will get your money back within 14 days.",
+        model="a",
+    )
+    make_output(
+        project, external_id="bread", query="How do I bake?", text="Knead the dough.", model="b"
+    )
+    make_output(project, external_id="error", query="What is E-1042?", text="A broken link.")
+    make_feedback(refund, external_id="late", comment="I got no refund after three weeks.")
+    make_output(make_project(), external_id="other", query="refund", text="refund E-1042")
+    embed_pending(encoder=encoder)
+    return project
+
+
+class TestSearch:
+    def test_fuses_words_and_meaning(self, filled: Project, encoder: Encoder) -> None:
+        page = search(project=filled, query="refund for an unwanted renewal", encoder=encoder)
+        assert set(ids(page)[:2]) == {"refund", "late"}
+        assert "other" not in ids(page)
+        [refund] = [hit for hit in page.hits if hit.target.external_id == "refund"]
+        assert refund.words is not None
+        assert refund.meaning is not None
+        assert page.counts == {"all": 4, "session": 3, "output": 3, "feedback": 1}
+        assert (page.num_words, page.num_meaning) == (2, 4)
+
+    def test_by_words_wants_every_word_in_any_form(self, filled: Project, encoder: Encoder) -> None:
+        page = search(project=filled, query="renewing plans", encoder=encoder, mode="words")
+        assert ids(page) == ["refund"]
+        assert page.hits[0].meaning is None
+        assert not search(project=filled, query="plan refund", encoder=encoder, mode="words").hits
+
+    def test_finds_a_code_that_has_no_meaning_first(
+        self, filled: Project, encoder: Encoder
+    ) -> None:
+        assert ids(search(project=filled, query="E-1042", encoder=encoder))[0] == "error"
+
+    def test_keeps_to_the_filter_in_both_rankings(self, filled: Project, encoder: Encoder) -> None:
+        for mode in ("hybrid", "meaning"):
+            page = search(
+                project=filled,
+                query="refund",
+                encoder=encoder,
+                wanted=OutputFilter.parse("model:b"),
+                mode=mode,
+            )
+            assert ids(page) == ["bread"]
+
+    def test_wants_quoted_words_and_none_of_the_excluded(
+        self, filled: Project, encoder: Encoder
+    ) -> None:
+        wanted = OutputFilter.parse('"money back" -bread')
+        assert ids(search(project=filled, query="money", encoder=encoder, wanted=wanted)) == [
+            "refund"
+        ]
+
+    def test_lists_the_best_of_each_session(self, project: Project, encoder: Encoder) -> None:
+        session = make_session(project)
+        for number in range(3):
+            make_output(project, session, text=f"Bread number {number}")
+        make_output(project, external_id="alone", text="No bread")
+        embed_pending(encoder=encoder)
+        page = search(project=project, query="bread", encoder=encoder, listing="session")
+        assert len(page.hits) == 2
+
+    def test_lists_the_newest_first_when_asked(self, project: Project, encoder: Encoder) -> None:
+        for number in range(3):
+            make_output(
+                project, external_id=str(number), text="Bread", at=NOW + timedelta(days=number)
+            )
+        page = search(project=project, query="bread", encoder=encoder, newest_first=True)
+        assert ids(page) == ["2", "1", "0"]
+
+    @pytest.mark.parametrize("newest_first", [False, True])
+    def test_pages_without_gap_or_repeat(
+        self, project: Project, encoder: Encoder, newest_first: bool
+    ) -> None:
+        for number in range(7):
+            make_feedback(make_output(project, text=f"Bread {number}"), comment="bread?")
+        embed_pending(encoder=encoder)
+        asked: dict[str, Any] = {
+            "project": project,
+            "query": "bread",
+            "encoder": encoder,
+            "newest_first": newest_first,
+        }
+        whole = ids(search(**asked, limit=100))
+        seen: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = search(**asked, limit=3, cursor=cursor)
+            seen += ids(page)
+            cursor = page.next_cursor
+        assert seen == whole
+        assert len(seen) == 14
+
+    def test_takes_hostile_questions(self, filled: Project, encoder: Encoder) -> None:
+        for query in (
+            "'",
+            "\\",
+            "'' | ''",
+            "a:* & !b",
+            "' OR 1=1 --",
+            "%s %",
+            "💥" * 400,
+            "x " * 900,
+        ):
+            search(project=filled, query=query, encoder=encoder)
+
+    def test_finds_more_like_an_output_but_not_itself(
+        self, filled: Project, encoder: Encoder
+    ) -> None:
+        page = more_like(output=Output.objects.get(external_id="refund"), encoder=encoder)
+        assert ids(page)[0] == "late"
+        assert "refund" not in ids(page)
+
+    def test_is_given_up_when_it_takes_too_long(self, db: None) -> None:
+        with pytest.raises(TooSlowError), time_limit(50), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(5)")
+
+
+class TestLexical:
+    def test_keeps_stems_in_order_and_plain_words_when_there_are_none(self, db: None) -> None:
+        assert lexemes("The renewed plans of it's") == Lexemes("stems", ("renew", "plan"))
+        assert lexemes("to be").column == "exact"
+
+    def test_takes_lexemes_as_they_are(self, project: Project) -> None:
+        make_output(project, text="It costs o'clock http://a.b/c?d='x' money")
+        for lexeme in lexemes("http://a.b/c?d='x'").values:
+            assert OutputWords.objects.filter(stems=AnyLexeme([lexeme])).exists()
+
+    def test_rare_words_count_more(self, project: Project) -> None:
+        for number in range(5):
+            make_output(project, external_id=f"common{number}", text="a card")
+        rare = make_output(project, external_id="rare", text="a voucher")
+        wanted = lexemes("card voucher")
+        found = ranked(
+            scope=Scope(project=project, wanted=OutputFilter()),
+            table=OutputWords,
+            wanted=wanted,
+            limit=10,
+        )
+        assert found[0][0] == rare.pk
+        assert found[0][1] > found[1][1] > 0
+
+
+class TestMarking:
+    def test_marks_other_forms_of_a_word_and_the_nearest_sentence(
+        self, project: Project, encoder: Encoder
+    ) -> None:
+        make_output(
+            project,
+            query="q?",
+            text="Renewals are <b>automatic</b>. You can have your money back. Bread is baked.",
+        )
+        embed_pending(encoder=encoder)
+        page = search(project=project, query="how do I get a refund of a renewal", encoder=encoder)
+        [one] = marked(hits=page.hits, query="how do I get a refund of a renewal", encoder=encoder)
+        marks = {piece.text: piece.mark for piece in one.pieces}
+        assert marks["Renewals"] == "hit"
+        assert marks["You can have your money back."] == "near"
+
+    def test_shows_the_part_with_the_words(self, project: Project, encoder: Encoder) -> None:
+        make_output(project, query="What of E-1042?", text="A broken link.")
+        page = search(project=project, query="E-1042", encoder=encoder, mode="words")
+        [one] = marked(hits=page.hits, query="E-1042", encoder=None)
+        assert one.part == "query"
+        assert [piece.text for piece in one.pieces if piece.mark] == ["E", "1042"]
+
+
+DIMENSIONS = 384
+
+
+def directions(number: int, seed: int) -> list[list[float]]:
+    source = random.Random(seed)  # noqa: S311
+    return [[source.gauss(0, 1) for _ in range(DIMENSIONS)] for _ in range(number)]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestIndex:
+    def test_is_built_when_it_pays_and_finds_what_comparing_finds(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        project = make_project()
+        session = make_session(project)
+        outputs = Output.objects.bulk_create(
+            Output(
+                project=project, session=session, external_id=str(number), at=NOW,
+                model="half" if number % 2 else "other",
+            )
+            for number in range(1_500)
+        )  # fmt: skip
+        Embedding.objects.bulk_create(
+            Embedding(
+                project=project, output=output, part="answer", model="it's", vector=vector,
+                text_sha256="",
+            )
+            for output, vector in zip(outputs, directions(1_500, 1), strict=True)
+        )  # fmt: skip
+        assert ensure_indexes(model="it's") == []
+        monkeypatch.setattr("feedback.nearest.INDEXED_ROWS", 1_000)
+        assert ensure_indexes(model="it's") == ["output"]
+        assert ensure_indexes(model="it's") == []
+        try:
+            for text in ("", "model:half"):
+                scope = Scope(project=project, wanted=OutputFilter.parse(text))
+                assert _recall(scope, monkeypatch) >= 0.98
+        finally:
+            _drop_indexes()
+        assert not is_indexed(kind="output", model="it's")
+
+
+def _recall(scope: Scope, monkeypatch: pytest.MonkeyPatch) -> float:
+    shares = []
+    for vector in directions(20, 2):
+        found = []
+        for exact_rows in (10_000, 100):
+            monkeypatch.setattr("feedback.nearest.EXACT_ROWS", exact_rows)
+            with time_limit(5_000), _Plans() as plans:
+                near = nearest(scope=scope, kind="output", vector=vector, model="it's", limit=10)
+            found.append({one.pk for one in near})
+            assert plans.has_index == (exact_rows == 100)
+        shares.append(len(found[0] & found[1]) / len(found[0]))
+    return sum(shares) / len(shares)
+
+
+class _Plans:
+    """Whether a vector index served the last query that sorts by distance."""
+
+    has_index = False
+
+    def __enter__(self) -> _Plans:
+        self.wrapper = connection.execute_wrapper(self._explain)
+        self.wrapper.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wrapper.__exit__(None, None, None)
+
+    def _explain(
+        self, execute: Any, sql: str, params: Sequence[object], many: bool, context: Any
+    ) -> Any:
+        if "<=>" in sql:
+            execute(f"EXPLAIN (FORMAT JSON) {sql}", params, many, context)
+            self.has_index = "embedding_near" in json.dumps(context["cursor"].fetchone())
+        return execute(sql, params, many, context)
+
+
+def _drop_indexes() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'embedding_near_%'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP INDEX {name}")
