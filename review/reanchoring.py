@@ -23,7 +23,7 @@ from review.anchoring import CONTEXT, snap
 # At least this share of the words' letters must be left for them to be the same words, changed.
 LEAST_KEPT = 0.5
 # Fewer characters are not looked for elsewhere: they say too little about where they are from.
-SHORTEST_QUOTE = 12
+SHORTEST_QUOTE = 8
 # How alike the words around must be, and by how much more than around the next best place.
 LEAST_ALIKE = 0.9
 LEAST_AHEAD = 0.15
