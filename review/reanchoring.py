@@ -219,15 +219,17 @@ class _Text:
         """Whether a place begins and ends within a word."""
         return _is_within_word(self.text, start), _is_within_word(self.text, end)
 
-    def occurrences(self, quote: str, edges: tuple[bool, bool]) -> list[tuple[int, int]]:
-        """The places of these words, folded, with ends of the same kind."""
+    def occurrences(
+        self, quote: str, edges: tuple[bool, bool] | None = None
+    ) -> list[tuple[int, int]]:
+        """The places of these words, folded; with `edges` those whose ends are of that kind."""
         found = []
         wanted = "".join(map(_folded, _TOKEN.findall(quote)))
         at = self.folded.find(wanted)
         while at >= 0:
             start = self._unfolded(at, is_end=False)
             end = self._unfolded(at + len(wanted), is_end=True)
-            if self.edges(start, end) == edges:
+            if edges is None or self.edges(start, end) == edges:
                 found.append((start, end))
             at = self.folded.find(wanted, at + 1)
         return found
@@ -243,6 +245,16 @@ class _Text:
         number = (bisect_left if is_end else bisect_right)(starts, at) - 1
         token, key = self.tokens[number], self.keys[number]
         return self.starts[number] + _in_other_form(key, token, at - starts[number], is_end=is_end)
+
+
+def quoted(text: str, quote: str) -> list[tuple[int, int]]:
+    """Every place of a quote; without one, those that differ in white space or case alone."""
+    found = [(at.start(), at.end()) for at in regex.finditer(regex.escape(quote), text) if quote]
+    found = found or (_Text(text).occurrences(quote.strip()) if quote.strip() else [])
+    # Lower case may have another length; then places in it are none of the text.
+    if not found and quote.strip() and len(text.lower()) == len(text):
+        found = _Text(text.lower()).occurrences(quote.strip().lower())
+    return found
 
 
 def place(old: str, new: str, *, start: int, end: int) -> Place:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from structlog import get_logger
 
 from feedback.embedding import model_id
-from review import queues, themes
+from review import anchors, queues, themes
 
 log = get_logger()
 
@@ -24,3 +24,10 @@ def refresh_themes() -> None:
     """Group new feedback into themes."""
     if num_projects := themes.refresh_all(encoder_model=model_id(), now=timezone.now()):
         log.info("themes_refreshed", num_projects=num_projects)
+
+
+@shared_task
+def place_annotations() -> None:
+    """Keep the places of annotations in new versions of their answers."""
+    if num_placed := anchors.place_annotations(now=timezone.now()):
+        log.info("placed", num_annotations=num_placed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ["ingest", "pages"]
+NAMES = ["ingest", "pages", "anchoring"]
 
 
 def main(wanted: list[str]) -> int:

@@ -3,8 +3,9 @@ from __future__ import annotations
 from feedback.embedding import Encoder
 from feedback.models import Project
 from review import tasks
-from review.models import QueueItem, Theme
+from review.models import Anchor, QueueItem, Theme
 from tests.factories import make_output, make_queue
+from tests.review.test_places import EDITED, TEXT, become, put
 from tests.review.test_themes import SONGS, say
 
 
@@ -25,3 +26,13 @@ class TestRefreshThemes:
         for _ in range(2):
             tasks.refresh_themes()
         assert Theme.objects.get().size == 6
+
+
+class TestPlaceAnnotations:
+    def test_keeps_every_place_and_may_run_twice(self, project: Project) -> None:
+        output = make_output(project, text=TEXT)
+        put(output, "Pears")
+        become(output, EDITED)
+        for _ in range(2):
+            tasks.place_annotations()
+        assert Anchor.objects.get().state == "exact"
