@@ -4,7 +4,10 @@ import * as decision from "./desk/decision.js";
 import * as lease from "./desk/lease.js";
 import * as margin from "./desk/margin.js";
 import * as popover from "./desk/popover.js";
-import { announce } from "./toast.js";
+import { accept, announce } from "./toast.js";
+
+/** The comment marked last, which Enter adds a note to. */
+let marked = "";
 
 margin.watch();
 popover.watch();
@@ -18,9 +21,14 @@ lease.watch();
  */
 function act(key) {
   if (key === "J" || key === "K") margin.step(key === "J" ? 1 : -1);
-  else if (/^[1-8]$/.test(key)) popover.isOpen() ? popover.choose(key) : decision.reason(key);
-  else if (key === "C") popover.isOpen() ? popover.focusComment() : decision.focusComment();
+  else if (/^[1-9]$/.test(key)) {
+    if (popover.isOpen()) return popover.choose(key);
+    decision.reason(key);
+  } else if (key === "C") popover.isOpen() ? popover.write() : decision.focusComment();
   else if (key === "E" && popover.isOpen()) popover.suggest();
+  else if (key === "W" && popover.isOpen()) popover.widen("word");
+  else if (key === "S" && popover.isOpen()) popover.widen("sentence");
+  else if (key === "P" && popover.isOpen()) popover.widen("block");
   else if (["Y", "F", "X"].includes(key)) return decision.verdict(key);
   else return false;
   return true;
@@ -29,13 +37,17 @@ function act(key) {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && !event.isComposing) {
     event.preventDefault();
-    if (popover.isOpen()) popover.send();
+    if (popover.isComposing()) popover.send();
     else if (decision.isThere()) decision.send();
     return;
   }
   if (event.key === "Escape" && popover.isOpen()) {
     event.preventDefault();
-    popover.close();
+    popover.leave();
+    return;
+  }
+  if (event.key.toLowerCase() === "z" && (event.metaKey || event.ctrlKey) && !keys.isField(event.target) && accept()) {
+    event.preventDefault();
     return;
   }
   const key = keys.single(event);
@@ -43,6 +55,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:afterSettle", () => {
+  popover.renew();
   margin.lay();
   decision.refresh();
 });
@@ -51,9 +64,11 @@ document.addEventListener("htmx:afterSettle", () => {
 document.addEventListener("did", (event) => {
   const { did, card, said } = /** @type {CustomEvent<{did: string, card: string, said: string}>} */ (event).detail;
   if (did === "annotated") {
-    popover.clear();
+    const isQuiet = popover.written(card);
+    marked = isQuiet ? card : "";
     getSelection()?.removeAllRanges();
     margin.activate(card);
+    if (isQuiet) return;
     document.getElementById(card)?.focus({ preventScroll: true });
   }
   margin.lay();

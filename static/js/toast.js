@@ -2,25 +2,34 @@
 
 const SHOWN_MS = 6000;
 
+/** @typedef {{label: string, run: () => void, ms?: number}} Offer */
+
+/** What the newest message that offers something offers. @type {(() => void) | null} */
+let offered = null;
+
 /**
  * Let a toast go by itself, but not while somebody points at it or is in it. Bad news stays.
  * @param {HTMLElement} element
+ * @param {number} [ms] how long it is shown
+ * @param {() => void} [gone]
  */
-export function fade(element) {
+export function fade(element, ms = SHOWN_MS, gone) {
   if (element.classList.contains("tone-bad")) return;
   const timer = setInterval(() => {
-    if (element.matches(":hover, :focus-within")) return;
+    if (element.isConnected && element.matches(":hover, :focus-within")) return;
     clearInterval(timer);
     element.remove();
-  }, SHOWN_MS);
+    gone?.();
+  }, ms);
 }
 
 /**
- * Show a message. The page's template for a toast gives its looks.
+ * Show a message, and say it. The page's template for a toast gives its looks.
  * @param {string} text
  * @param {"good" | "warn" | "bad" | "ink"} [tone]
+ * @param {Offer} [offer] a button in it; `ms` is how long it is offered
  */
-export function toast(text, tone = "ink") {
+export function toast(text, tone = "ink", offer) {
   const template = /** @type {HTMLTemplateElement | null} */ (document.querySelector(`#toast-${tone}`));
   const region = document.getElementById("toasts");
   const element = template?.content.firstElementChild?.cloneNode(true);
@@ -28,7 +37,36 @@ export function toast(text, tone = "ink") {
   const words = element.querySelector("[data-text]");
   if (words) words.textContent = text;
   region.append(element);
-  fade(element);
+  announce(offer ? `${text} ${offer.label} is offered.` : text);
+  if (!offer) {
+    fade(element);
+    return;
+  }
+  const button = document.createElement("button");
+  button.className = "btn btn--s";
+  button.type = "button";
+  button.textContent = offer.label;
+  const run = () => {
+    offered = null;
+    element.remove();
+    offer.run();
+  };
+  button.addEventListener("click", run);
+  words?.after(button);
+  offered = run;
+  fade(element, offer.ms, () => {
+    if (offered === run) offered = null;
+  });
+}
+
+/**
+ * Take what the newest message offers.
+ * @returns {boolean} whether it offers anything
+ */
+export function accept() {
+  if (!offered) return false;
+  offered();
+  return true;
 }
 
 /**

@@ -87,9 +87,10 @@ class TestCommentingOnWords:
         expect(page.get_by_role("button", name="Submit and next")).to_be_visible()
         drag(page, words)
         expect(popover(page).locator("[data-quote]")).to_have_text(words)
-        page.keyboard.press("4")
+        page.keyboard.press("c")
         page.keyboard.type("What about it?")
-        popover(page).get_by_role("button", name="Comment").click()
+        popover(page).get_by_role("button", name="Incomplete").click()
+        popover(page).get_by_role("button", name="Comment ⌘↵").click()
         expect(page.locator("#margin .note")).to_have_count(1)
         expect(popover(page)).to_be_hidden()
         written = Annotation.objects.get()
@@ -108,7 +109,6 @@ class TestCommentingOnWords:
         page.goto(url(item))
         drag(page, "August\nfirst")
         page.keyboard.press("1")
-        page.keyboard.press("Control+Enter")
         expect(page.locator("#margin .note")).to_have_count(1)
         written = Annotation.objects.get()
         assert written.exact == "August\nfirst"
@@ -123,7 +123,6 @@ class TestCommentingOnWords:
         page.mouse.dblclick((at["x1"] + at["x2"]) / 2, at["y1"])
         expect(popover(page)).to_be_visible()
         page.keyboard.press("3")
-        page.keyboard.press("Control+Enter")
         expect(page.locator("#margin .note")).to_have_count(1)
         assert Annotation.objects.get().exact == "album"
 
@@ -147,7 +146,6 @@ class TestCommentingOnWords:
         for words in ("is an album by", "album by Troye"):
             drag(page, words)
             page.keyboard.press("1")
-            page.keyboard.press("Control+Enter")
             expect(popover(page)).to_be_hidden()
         expect(page.locator("#margin .note")).to_have_count(2)
         for written in Annotation.objects.all():
@@ -380,7 +378,7 @@ class TestHostileAnswers:
         expect(page.locator("#answer")).to_contain_text("<script>document.title")
         assert "owned" not in page.title().split("·")[-1]
         drag(page, "javascript")
-        page.keyboard.press("7")
+        page.keyboard.press("c")
         page.keyboard.type("</textarea><script>document.title='owned'</script>")
         page.keyboard.press("Control+Enter")
         expect(page.locator("#margin .note")).to_have_count(2)
@@ -408,7 +406,6 @@ class TestSmallScreens:
         drag(page, "an album")
         expect(popover(page)).to_be_in_viewport(ratio=1)
         popover(page).get_by_text("Incomplete").click()
-        popover(page).get_by_role("button", name="Comment").click()
         expect(popover(page)).to_be_hidden()
         assert Annotation.objects.get().exact == "an album"
 
