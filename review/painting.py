@@ -74,12 +74,12 @@ class _Painter:
             self.run(piece)
 
     def tag(self, html: str) -> None:
-        if self.open and html == f"</{self.open[0]}>":
+        if self.open and html.startswith(f"</{self.open[0]}>"):
             _, start, first = self.open
             self.blocks[start] = slice(first, len(self.parts))
             self.open = None
         self.parts.append(html)
-        if found := _BLOCK.match(html):
+        if found := _BLOCK.search(html):
             self.open = found[1], int(found[2]), len(self.parts)
 
     def run(self, run: Run) -> None:

@@ -81,6 +81,11 @@ class TestMarks:
                 rf'data-start="{at}"[^>]*>{re.escape(inner)}</', rendered.painted(marks)
             )
 
+    def test_of_a_code_block_are_its_lines(self) -> None:
+        rendered = render("before\n\n```\nx = 1\n```\n\nafter")
+        assert rendered.painted_blocks([Mark("a1", 7, 12)], [(7, 12)]).keys() == {7}
+        assert ">x = 1</mark>" in rendered.painted_blocks([Mark("a1", 7, 12)], [(7, 12)])[7]
+
 
 class TestSuggestions:
     def test_are_a_deletion_then_an_insertion(self) -> None:
