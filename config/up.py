@@ -70,9 +70,9 @@ def _run(*, port: int, directory: Path) -> None:
             "STATIC_ROOT": str(directory / "static"),
             "PYTHONUNBUFFERED": "1",
         }
-        (directory / "static").mkdir(exist_ok=True)
         access = directory / "access.json"
         _manage(environment, "migrate", "--noinput", "--verbosity=0")
+        _manage(environment, "collectstatic", "--noinput", "--verbosity=0")
         _manage(environment, "load_demo", "--access", str(access))
         with _told(directory / "environment.json", environment):
             supervisor.keep_running(

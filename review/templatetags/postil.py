@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django import template
 from django.forms import BoundField
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -22,6 +22,7 @@ TONE_ICONS = {"good": "circle-check", "warn": "triangle-alert", "bad": "circle-x
 
 
 @register.simple_tag
+@lru_cache(maxsize=1_000)  # a desk draws some two thousand of a few dozen
 def icon(name: str, classes: str = "", label: str = "") -> SafeString:
     """Draw an icon of static/icons.svg. It is hidden from screen readers unless it has a label."""
     sprite = f"{static('icons.svg')}#{name}"
@@ -96,13 +97,13 @@ def ago(at: datetime, *, now: datetime | None = None) -> SafeString:
 @register.simple_tag
 def at(at: datetime) -> SafeString:
     """Show a moment as day and time, in UTC."""
-    return moment(at, date_format(at, "j M H:i"))
+    return moment(at, f"{at.day} {at:%b %H:%M}")
 
 
 @register.simple_tag
 def moment(at: datetime, text: str) -> SafeString:
     """Show a moment in words of the page's own; its title has the time in UTC."""
-    full = date_format(at, "j M Y, H:i")
+    full = f"{at.day} {at:%b %Y, %H:%M}"
     return format_html('<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(), full, text)
 
 
@@ -117,7 +118,7 @@ def since(at: datetime, *, now: datetime) -> str:
         return f"{passed // timedelta(hours=1)} h"
     if passed < timedelta(days=30):
         return f"{passed.days} d"
-    return date_format(at, "j M Y")
+    return f"{at.day} {at:%b %Y}"
 
 
 @register.filter

@@ -5,41 +5,21 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from http.client import HTTPConnection
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
-from config.up import HOST
+from tests.bench.requesting import measure
 from tests.bench.server import ROOT, Web, services
 
 if TYPE_CHECKING:
     from feedback.models import Project, User
 
 NUM_OUTPUTS = 50_000
-REPEATS = 60
 # Milliseconds, nineteen times of twenty, with one user.
 BAR = 100.0
 BATCH = 2_000
 
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One page: its queries, and milliseconds over HTTP and of its bare SQL (95th percentile)."""
-
-    name: str
-    num_queries: int
-    max_queries: int
-    page: float
-    sql: float
-
-    @property
-    def is_met(self) -> bool:
-        return self.page < BAR and self.num_queries <= self.max_queries
 
 
 def run() -> tuple[str, bool]:
@@ -50,7 +30,7 @@ def run() -> tuple[str, bool]:
         project, user = _seed()
         pages = _addresses(project)
         with Web() as web:
-            measured = [_measure(web, urls.database, user, *page) for page in pages]
+            measured = [measure(web, urls.database, user, *page) for page in pages]
     print(f"{'page':<14}{'queries':>9}{'at most':>9}{'p95 ms':>9}{'SQL p95':>9}")
     for one in measured:
         print(
@@ -58,7 +38,7 @@ def run() -> tuple[str, bool]:
         )
     slowest = max(measured, key=lambda one: one.page)
     figure = f"slowest p95 {slowest.page:.0f} ms ({slowest.name}), bar {BAR:.0f} ms"
-    return figure, all(one.is_met for one in measured)
+    return figure, all(one.page < BAR and one.num_queries <= one.max_queries for one in measured)
 
 
 def _addresses(project: Project) -> list[tuple[str, str, int]]:
@@ -219,58 +199,3 @@ def _review_some(project: Project, user: User) -> None:
 
     for item in QueueItem.objects.open().select_related("output").order_by("pk")[:500]:
         make_review(item.output, user)
-
-
-def _measure(
-    web: Web, database: str, user: User, name: str, path: str, max_queries: int
-) -> Measured:
-    from django.db import connection
-    from django.test import Client
-    from django.test.utils import CaptureQueriesContext
-
-    client = Client(headers={"host": "localhost"})
-    client.force_login(user)
-    client.get(path)
-    with CaptureQueriesContext(connection) as queries:
-        response = client.get(path)
-    if response.status_code != 200:
-        raise RuntimeError(f"{path}: {response.status_code}")
-    statements = [query["sql"] for query in queries]
-    cookie = f"sessionid={client.cookies['sessionid'].value}"
-    return Measured(
-        name=name,
-        num_queries=len(statements),
-        max_queries=max_queries,
-        page=_p95(_page_times(web, path, cookie)),
-        sql=_p95(_sql_times(database, statements)),
-    )
-
-
-def _page_times(web: Web, path: str, cookie: str) -> Iterator[float]:
-    connection = HTTPConnection(HOST, web.port, timeout=60)
-    for _ in range(REPEATS):
-        started = time.monotonic()
-        connection.request("GET", path, headers={"Cookie": cookie})
-        response = connection.getresponse()
-        response.read()
-        yield (time.monotonic() - started) * 1_000
-        if response.status != 200:
-            raise RuntimeError(f"{path}: {response.status}")
-    connection.close()
-
-
-def _sql_times(database: str, statements: list[str]) -> Iterator[float]:
-    with psycopg.connect(database, autocommit=True) as connection:
-        for _ in range(REPEATS):
-            started = time.monotonic()
-            for statement in statements:
-                cursor = connection.execute(statement)
-                if cursor.description is not None:
-                    cursor.fetchall()
-            yield (time.monotonic() - started) * 1_000
-
-
-def _p95(times: Iterator[float]) -> float:
-    """The 95th percentile, without the first five: those warm caches."""
-    measured = sorted(list(times)[5:])
-    return measured[int(len(measured) * 0.95)]

@@ -35,7 +35,9 @@ def services() -> Iterator[embedded.Urls]:
             os.environ["DATABASE_URL"] = running.urls.database
             os.environ["REDIS_URL"] = running.urls.redis
             os.environ["SECRET_KEY"] = "only-for-benchmarks-only-for-benchmarks"
+            os.environ["STATIC_ROOT"] = str(directory / "static")
             os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+            manage("collectstatic", "--noinput", "--verbosity=0")
             manage("migrate", "--noinput", "--verbosity=0")
             yield running.urls
 

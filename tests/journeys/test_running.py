@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -37,6 +38,13 @@ class TestRunning:
         assert (status, type(reply)) == (200, dict)
         for secret in (access["password"], access["api_key"]):
             assert secret in postil.output()
+
+    def test_sends_scripts_compressed(self, postil: Postil) -> None:
+        asked = Request(
+            f"{postil.url}/static/js/desk/margin.js", headers={"Accept-Encoding": "gzip"}
+        )
+        with urlopen(asked, timeout=60) as answer:
+            assert answer.headers["Content-Encoding"] == "gzip"
 
     def test_answers_when_a_process_was_killed(self, postil: Postil) -> None:
         web = next(
