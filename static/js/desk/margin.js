@@ -35,6 +35,7 @@ export function lay() {
   const all = notes();
   const isBeside = getComputedStyle(list).position === "relative";
   list.classList.toggle("margin--dense", isBeside && all.length > MOST_OPEN);
+  list.classList.toggle("is-placed", isBeside);
   if (!isBeside || all.length === 0) {
     for (const note of all) note.style.top = "";
     list.style.minHeight = "";
