@@ -9,10 +9,12 @@ from uuid import UUID
 from django.db import transaction
 
 from feedback.models import Membership, Output, Reason, User
-from review.anchoring import select
+from review.anchoring import Selector, select
+from review.edits import Edit, fold
 from review.mentions import mention
 from review.models import Annotation, Event
-from review.rendering import RENDERER_VERSION, render
+from review.rendering import RENDERER_VERSION, Rendered, render
+from review.widening import empties, widened
 
 LONGEST_TEXT = 20_000
 
@@ -55,13 +57,16 @@ def annotate(
     reason: str = "",
     comment: str = "",
     replacement: str | None = None,
+    is_sure: bool = False,
     request_key: UUID | None = None,
 ) -> Annotation:
     """Anchor a comment to words of the current version of an answer.
 
     `start` and `end` are code points of the canonical text, half open, and `exact` the words
     there; they are widened to whole graphemes and trimmed of white space. `reason` is a slug of
-    the current taxonomy. A replacement of None proposes none, an empty one to delete the words.
+    the current taxonomy. A replacement is Markdown for the source of the words, widened so that
+    no markup is cut (see `widened`); None proposes none, an empty one to delete the words. One
+    that leaves nothing of a paragraph is asked about unless the person `is_sure`.
     Asked again with the `request_key` of an annotation of theirs, it returns that one.
 
     Raises StaleVersionError when `version` is not current, AnchorError when the words are not at
@@ -77,25 +82,56 @@ def annotate(
         raise StaleVersionError(locked.version)
     rendered = render(locked.text)
     place = select(rendered.canonical, start=start, end=end, exact=exact)
-    source_start, source_end = rendered.canonical_to_source(place.start, place.end)
     comment = checked("comment", comment).strip()
+    proposed = None
     if replacement is not None:
-        replacement = checked("replacement", replacement)
-        if replacement == place.exact:
-            raise AnnotationError("replacement", "This equals the marked words.")
+        part = widened(locked.text, rendered, place.start, place.end)
+        proposed = Edit(0, part.start, part.end, checked("replacement", replacement))
+        check_edit(locked.text, rendered, proposed, is_sure=is_sure)
     given = _reason(locked.project_id, reason) if reason else None
-    if given is None and not comment and replacement is None:
+    if given is None and not comment and proposed is None:
         raise AnnotationError("comment", "Choose a reason, or write a comment or a replacement.")
-    annotation = Annotation.objects.create(
-        project_id=locked.project_id,
+    annotation = put(
         output=locked,
-        output_version=version,
-        author=by,
+        version=version,
+        text=locked.text,
+        place=place,
+        proposed=proposed,
+        by=by,
+        now=now,
         reason=given,
         comment=comment,
-        replacement=replacement,
-        edit_start=None if replacement is None else source_start,
-        edit_end=None if replacement is None else source_end,
+        request_key=request_key,
+    )
+    mention(annotation=annotation, text=comment, now=now)
+    return annotation
+
+
+def put(
+    *,
+    output: Output,
+    version: int,
+    text: str,
+    place: Selector,
+    proposed: Edit | None,
+    by: User,
+    now: datetime,
+    reason: Reason | None = None,
+    comment: str = "",
+    request_key: UUID | None = None,
+) -> Annotation:
+    """Store an annotation at a place of a version with this text, inside a transaction."""
+    source_start, source_end = render(text).canonical_to_source(place.start, place.end)
+    annotation = Annotation.objects.create(
+        project_id=output.project_id,
+        output=output,
+        output_version=version,
+        author=by,
+        reason=reason,
+        comment=comment,
+        replacement=proposed.replacement if proposed else None,
+        edit_start=proposed.start if proposed else None,
+        edit_end=proposed.end if proposed else None,
         start=place.start,
         end=place.end,
         source_start=source_start,
@@ -103,13 +139,12 @@ def annotate(
         exact=place.exact,
         prefix=place.prefix,
         suffix=place.suffix,
-        text_sha256=hashlib.sha256(locked.text.encode()).hexdigest(),
+        text_sha256=hashlib.sha256(text.encode()).hexdigest(),
         renderer_version=RENDERER_VERSION,
         request_key=request_key,
         created_at=now,
         changed_at=now,
     )
-    mention(annotation=annotation, text=comment, now=now)
     log(annotation, "annotated", by, now)
     return annotation
 
@@ -176,6 +211,14 @@ def check_may_remove(annotation: Annotation, *, author_id: int, by: User) -> Non
     membership = Membership.objects.filter(project=annotation.project_id, user=by).first()
     if membership is None or not membership.may(Membership.Role.MODERATOR):
         raise NotYoursError("Only its author and moderators may remove this.")
+
+
+def check_edit(source: str, rendered: Rendered, edit: Edit, *, is_sure: bool = False) -> None:
+    """Raise AnnotationError when an edit changes nothing, or leaves nothing and nobody is sure."""
+    if fold(source[edit.start : edit.end]) == fold(edit.replacement):
+        raise AnnotationError("replacement", "This changes nothing.")
+    if not is_sure and empties(rendered, edit):
+        raise AnnotationError("is_sure", "Nothing would be left of the paragraph. Delete it?")
 
 
 def lock(output: int) -> Output:

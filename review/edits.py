@@ -145,6 +145,53 @@ def hunks(source: str, rewritten: str) -> list[Edit]:
     ]
 
 
+def revised(source: str, edits: Iterable[Edit], rewritten: str) -> tuple[list[Edit], list[Edit]]:
+    """The edits that stay, and those to make besides, when their outcome is rewritten.
+
+    An edit whose words were written over does not stay; a new one has its place. `edits` are not
+    in conflict, and neither are those returned. The new ones are numbered from 0.
+    """
+    listed = sorted(edits, key=_place)
+    base = apply(source, listed)
+    end_of_line = line_end(source)
+    # The same edits as places in their outcome, so that both kinds can be compared there.
+    there: dict[Edit, Edit] = {}
+    grown: dict[Edit, int] = {}
+    for edit in listed:
+        size = len(fold(edit.replacement).replace("\n", end_of_line))
+        start = edit.start + sum(grown.values())
+        outcome = Edit(-1 - len(there), start, start + size, "")
+        there[outcome] = edit
+        grown[outcome] = size - (edit.end - edit.start)
+    kept: list[Edit] = []
+    made: list[Edit] = []
+    for group in _groups([*there, *hunks(base, rewritten)]):
+        changed = [one for one in group if one.id >= 0]
+        former = [one for one in group if one.id < 0]
+        if not changed:
+            kept += [there[one] for one in former]
+            continue
+        first, last = min(one.start for one in group), max(one.end for one in group)
+        moved = [Edit(0, one.start - first, one.end - first, one.replacement) for one in changed]
+        text = fold(apply(base[first:last], moved))
+        before = sum(grown[one] for one in there if one not in former and one.end <= first)
+        inside = sum(grown[one] for one in former)
+        made.append(Edit(len(made), first - before, last - before - inside, text))
+    return kept, made
+
+
+def _groups(edits: Iterable[Edit]) -> list[list[Edit]]:
+    """Edits in groups, none of which is in conflict with an edit of another group."""
+    groups: list[list[Edit]] = []
+    for edit in sorted(edits, key=_place):
+        last = groups[-1] if groups else []
+        if any(is_in_conflict(edit, other) for other in last):
+            last.append(edit)
+        else:
+            groups.append([edit])
+    return groups
+
+
 def _place(edit: Edit) -> tuple[int, int]:
     return edit.start, edit.end
 

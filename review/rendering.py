@@ -7,10 +7,12 @@ Annotations count in it. The HTML is made from runs of text, so marks are painte
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from html import escape
 
 import nh3
 
@@ -26,6 +28,7 @@ RENDERER_VERSION = 2
 LONGEST_KEPT = 40_000
 
 _BLOCKS = ["p", "h3", "h4", "h5", "h6", "th", "td", "code", "span"]
+_PLACE = re.compile(r' (?:data-start|id)="\w*"')
 _CLEANER = nh3.Cleaner(
     tags={
         *_BLOCKS,
@@ -60,6 +63,17 @@ class Rendered:
     def html(self) -> str:
         """The sanitised HTML, without marks."""
         return self.painted(())
+
+    @cached_property
+    def bare(self) -> str:
+        """The sanitised HTML without places, to be shown beside the answer itself."""
+        parts = (
+            escape(piece.text, quote=False)
+            if isinstance(piece, Run)
+            else _PLACE.sub("", piece.html)
+            for piece in self.pieces
+        )
+        return _CLEANER.clean("".join(parts))
 
     @cached_property
     def runs(self) -> list[Run]:

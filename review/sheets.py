@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from review.models.annotation import AnnotationQuerySet
 from review.places import places_of, places_of_feedback
 from review.reanchoring import Place
 from review.rendering import Rendered, render
+from review.widening import difference
 
 # Cards beside one answer; the newest are shown.
 MOST_CARDS = 200
@@ -154,11 +155,36 @@ class Sheet:
     @property
     def marks(self) -> list[Mark]:
         """What is painted over the words of the cards."""
-        return [
-            Mark(card.id, card.start, card.end, card.category, card.state == "resolved")
-            for card in self.cards
-            if card.is_painted and card.start is not None and card.end is not None
-        ]
+        return list(self._marks.values())
+
+    @cached_property
+    def _marks(self) -> dict[str, Mark]:
+        found = {}
+        for card in self.cards:
+            if card.is_painted and card.start is not None and card.end is not None:
+                mark = Mark(card.id, card.start, card.end, card.category, card.state == "resolved")
+                found[card.id] = self._proposing(card, mark)
+        return found
+
+    def _proposing(self, card: Card, mark: Mark) -> Mark:
+        """The mark with what a suggestion on this version takes out and puts in."""
+        note = card.annotation
+        if note is None or not note.is_suggestion or note.output_version != self.version:
+            return mark
+        if note.decision == Annotation.Decision.REJECTED:
+            return mark
+        found = difference(self.output.text, self.rendered, note.edit)
+        return replace(
+            mark,
+            start=min(mark.start, found.start),
+            end=max(mark.end, found.end),
+            cut=(found.start, found.end),
+            insertion=found.insertion,
+        )
+
+    def mark_of(self, card: Card) -> Mark | None:
+        """What is painted for a card, if anything is."""
+        return self._marks.get(card.id)
 
     @property
     def num_words(self) -> int:
@@ -257,8 +283,8 @@ def changes(*, output: Output, to: User, since: Stamp, also: Iterable[str] = ())
         if card.id in happened.touched | fresh | wanted:
             put = f"afterend:#{previous}" if previous else "afterbegin:#margin"
             cards.append((card, put if card.id in happened.new | fresh else ""))
-            if card.start is not None and card.end is not None:
-                spans.append((card.start, card.end))
+            if mark := shown.mark_of(card):
+                spans.append((mark.start, mark.end))
         previous = card.id
     return Changes(
         sheet=shown,

@@ -9,8 +9,10 @@ from math import isnan
 from django.db import transaction
 
 from feedback.models import Output, Reason, User
+from review.annotations import AnnotationError
 from review.models import Claim, Event, QueueItem, Review
 from review.queues import LeaseLostError, locked_place
+from review.suggestions import corrected, rewritten
 
 __all__ = ["AlreadyReviewedError", "LeaseLostError", "VerdictError", "submit_review"]
 
@@ -54,8 +56,9 @@ def submit_review(
     """Store the decision, finish the reviewer's place, and the item with its last place.
 
     `reasons` are slugs of the current taxonomy; `version` is the version of the answer that was
-    judged, the current one by default. A correction that equals the answer is dropped. The first
-    review of an output counts, until one of a newer version comes.
+    judged, the current one by default. The suggestions that the reviewer sees accepted are the
+    corrected answer; a `correction` becomes accepted suggestions first, and is dropped when it
+    equals the answer. The first review of an output counts, until one of a newer version comes.
 
     Raises LeaseLostError when the place was handed on, AlreadyReviewedError after an earlier
     submit, VerdictError naming the field that cannot stand.
@@ -79,11 +82,11 @@ def submit_review(
         severity=severity and _known("severity", severity, Review.Severity.values),
         confidence=_confidence(confidence),
         comment=_text("comment", comment, LONGEST_COMMENT),
-        correction=_correction(correction, answer=_answer(output, version)),
         routes=[_known("routes", route, Review.Route.values) for route in dict.fromkeys(routes)],
         created_at=now,
     )
     given = _reasons(output.project_id, reasons)
+    _correct(review, _correction(correction, answer=_answer(output, version)))
     _check_grounds(review, given)
     review.is_authoritative = _supersedes(review)
     review.save()
@@ -100,6 +103,32 @@ def submit_review(
         at=now,
     )
     return review
+
+
+def _correct(review: Review, text: str) -> None:
+    """Keep the accepted suggestions with the review; a text becomes such ones first."""
+    output, version, by = review.output, review.output_version, review.reviewer
+    if text:
+        try:
+            rewritten(output=output, version=version, text=text, by=by, now=review.created_at)
+        except AnnotationError as error:
+            raise VerdictError("correction", error.message) from error
+    found = corrected(output=output, version=version, to=by)
+    if not found.accepted:
+        return
+    review.correction = found.text
+    review.edit_distance = found.distance
+    review.edits = [
+        {
+            "annotation": one.pk,
+            "start": one.edit.start,
+            "end": one.edit.end,
+            "exact": found.source[one.edit.start : one.edit.end],
+            "replacement": one.edit.replacement,
+            "reason": one.reason.slug if one.reason else None,
+        }
+        for one in sorted(found.accepted, key=lambda one: one.edit.start)
+    ]
 
 
 def _supersedes(review: Review) -> bool:
@@ -120,7 +149,7 @@ def _finish(place: Claim, now: datetime) -> None:
 
 def _check_grounds(review: Review, given: Sequence[Reason]) -> None:
     if review.verdict == Review.Verdict.ACCEPT:
-        if review.correction:
+        if review.edits:
             raise VerdictError("correction", "A good answer needs no correction. Choose Fix.")
     elif not given and not review.comment:
         raise VerdictError("reasons", "Give at least one reason, or a comment.")

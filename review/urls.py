@@ -17,6 +17,7 @@ from review.views import (
     patterns,
     queues,
     search,
+    suggestions,
     themes,
 )
 
@@ -57,6 +58,11 @@ urlpatterns: list[URLPattern] = [
         "p/<slug:project>/annotations/<int:annotation>/delete/",
         annotations.annotation_delete,
         name="annotation_delete",
+    ),
+    path(
+        "p/<slug:project>/answers/<int:answer>/suggestion/preview/",
+        suggestions.suggestion_preview,
+        name="suggestion_preview",
     ),
     path(
         "p/<slug:project>/answers/<int:answer>/evidence/",

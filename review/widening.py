@@ -26,6 +26,7 @@ _LONG = 5_000
 _STAND_IN = "\U0010fffdx\U0010fffd"
 _INLINE = re.compile(r"</?(em|strong|del|a|code)( [^>]*)?>")
 _LEAVES = {"paragraph_open", "heading_open", "tr_open", "fence", "code_block", "hr"}
+_WORD = re.compile(r"\S+")
 # Text that is the same in Markdown, wherever it stands in a line.
 _PLAIN = re.compile(r"[\w ,;.'\"?()%/’“”—–…-]*")
 
@@ -96,9 +97,7 @@ def difference(source: str, rendered: Rendered, edit: Edit) -> Difference:
     if not _is_plain(source, edit, before):
         lines = _lines(source, edit.start, edit.end, leaves=False)
         first, last = min(lines.start, edit.start), max(lines.end, edit.end)
-        text = source[first:last]
-        moved = Edit(0, edit.start - first, edit.end - first, edit.replacement)
-        old, new = _canonical(text), _canonical(apply(text, [moved]))
+        old, new = _canonical(source[first:last]), _canonical(edited_lines(source, edit))
         at, _ = _place(rendered, first, last)
         if not rendered.canonical.startswith(old, at):
             # What stands elsewhere, as the target of a link, tells how the block is read.
@@ -116,6 +115,27 @@ def difference(source: str, rendered: Rendered, edit: Edit) -> Difference:
         start + len(before) - kept_tail,
         after[kept_head : len(after) - kept_tail],
     )
+
+
+def edited_lines(source: str, edit: Edit) -> str:
+    """The outer blocks that an edit reaches, as Markdown, with the edit made."""
+    lines = _lines(source, edit.start, edit.end, leaves=False)
+    first, last = min(lines.start, edit.start), max(lines.end, edit.end)
+    moved = Edit(0, edit.start - first, edit.end - first, edit.replacement)
+    return apply(source[first:last], [moved])
+
+
+def words_at(rendered: Rendered, edit: Edit) -> tuple[int, int]:
+    """The words that an edit replaces, or the nearest one where it only puts something in.
+
+    The answer has words.
+    """
+    text = rendered.canonical
+    start, end = _place(rendered, edit.start, edit.end)
+    if text[start:end].strip():
+        return start, end
+    before = [match.span() for match in _WORD.finditer(text, 0, end)]
+    return before[-1] if before else next(match.span() for match in _WORD.finditer(text))
 
 
 def empties(rendered: Rendered, edit: Edit) -> bool:

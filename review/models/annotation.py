@@ -7,6 +7,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from feedback.models import Output, Project, Reason, User
+from review.edits import Edit
 from review.models.queue import QueueItem
 
 
@@ -19,6 +20,10 @@ class AnnotationQuerySet(models.QuerySet["Annotation"]):
         """The user's own, and others' on outputs that the user need not judge without them."""
         blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("output"))
         return self.filter(Q(author=user) | ~Exists(blind))
+
+    def suggestions(self) -> AnnotationQuerySet:
+        """Those that propose other words, in the order of the answer."""
+        return self.filter(replacement__isnull=False).order_by("edit_start", "id")
 
     def unanchored(self) -> AnnotationQuerySet:
         """Annotations made on a former version that have no place in the current one yet."""
@@ -129,6 +134,13 @@ class Annotation(models.Model):
     def is_suggestion(self) -> bool:
         """Whether it proposes other words."""
         return self.replacement is not None
+
+    @property
+    def edit(self) -> Edit:
+        """What a suggestion does to its version of the answer."""
+        if self.replacement is None or self.edit_start is None or self.edit_end is None:
+            raise ValueError("This proposes no other words.")
+        return Edit(self.pk, self.edit_start, self.edit_end, self.replacement)
 
 
 class Anchor(models.Model):

@@ -57,6 +57,7 @@ def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
             reason=sent.reason,
             comment=sent.comment,
             replacement=sent.replacement if sent.suggests else None,
+            is_sure="is_sure" in request.POST,
             request_key=request_key(request),
             now=timezone.now(),
         )

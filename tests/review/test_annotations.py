@@ -85,7 +85,7 @@ class TestAnnotate:
             ({"comment": "a\x00"}, "comment"),
             ({"reason": "no-such-reason"}, "reason"),
             ({"reason": "unsafe\x00"}, "reason"),
-            ({"replacement": "Bloom tour"}, "replacement"),
+            ({"replacement": "**Bloom** tour"}, "replacement"),
         ],
     )
     def test_names_the_field_that_cannot_stand(

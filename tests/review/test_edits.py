@@ -20,6 +20,7 @@ from review.edits import (
     is_in_conflict,
     line_end,
     mapped,
+    revised,
 )
 from review.word_diff import EXACT, distance, tokens, word_diff
 from tests.review.test_rendering import markdown
@@ -235,6 +236,40 @@ class TestHunks:
         source = "one\r\ntwo\r\nthree"
         found = hunks(source, "one\ntwo and\nfour\nthree")
         assert apply(source, found) == "one\r\ntwo and\r\nfour\r\nthree"
+
+
+class TestRevised:
+    @given(edited(), texts)
+    @settings(max_examples=150, deadline=None)
+    def test_makes_the_rewritten_text_and_keeps_what_it_can(
+        self, given_edits: tuple[str, list[Edit]], rewritten: str
+    ) -> None:
+        """G5."""
+        source, edits = given_edits
+        kept, made = revised(source, edits, rewritten)
+        assert set(kept) <= set(edits)
+        assert fold(apply(source, [*kept, *made])) == fold(rewritten)
+
+    @given(edited())
+    @settings(deadline=None)
+    def test_keeps_all_where_nothing_was_written_over(
+        self, given_edits: tuple[str, list[Edit]]
+    ) -> None:
+        source, edits = given_edits
+        kept, made = revised(source, edits, apply(source, edits))
+        assert (sorted(kept, key=lambda one: one.id), made) == (edits, [])
+
+    def test_tells_what_was_written_over_from_what_stays(self) -> None:
+        kept, made = revised(
+            SOURCE,
+            [NAMED, COUNTED],
+            "Robin told Elisa that the plan covers twenty sessions a year.",
+        )
+        assert kept == [NAMED]
+        assert [(SOURCE[one.start : one.end], one.replacement) for one in made] == [
+            ("six", "twenty"),
+            ("", " a year"),
+        ]
 
 
 class TestWordDiff:

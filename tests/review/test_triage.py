@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from feedback.models import AnswerVersion, Project
-from review import queues, triage
-from review.models import Claim, Event, QueueItem, Review
+from feedback.models import AnswerVersion, Output, Project
+from review import queues, suggestions, triage
+from review.annotations import annotate
+from review.models import Annotation, Claim, Event, QueueItem, Review
 from tests.factories import (
     NOW,
     make_item,
@@ -127,6 +128,72 @@ class TestSubmitReview:
             claim, verdict="fix", comment="Hm", correction=f"{claim.item.output.text}\r\n"
         )
         assert review.correction == ""
+
+    def test_the_accepted_suggestions_are_the_corrected_answer(self, project: Project) -> None:
+        """G3."""
+        claim = held(project)
+        output, by = claim.item.output, make_user(project)
+        Output.objects.update(text="One **two**\r\nthree four")
+        output.refresh_from_db()
+        made = []
+        for start, words, replacement in ((4, "two", "**2**"), (8, "three", "3"), (14, "four", "")):
+            made.append(
+                annotate(
+                    output=output,
+                    version=1,
+                    by=by,
+                    start=start,
+                    end=start + len(words),
+                    exact=words,
+                    replacement=replacement,
+                    reason="too-vague",
+                    now=NOW,
+                )
+            )
+        for one in made[1::-1]:
+            suggestions.accept(annotation=one, by=by, now=NOW)
+        review = submit(claim, verdict="fix", comment="So")
+        review.refresh_from_db()
+        assert review.correction == "One **2**\r\n3 four"
+        assert review.edit_distance == 3 + 5
+        assert review.edits == [
+            {
+                "annotation": made[0].pk,
+                "start": 4,
+                "end": 11,
+                "exact": "**two**",
+                "replacement": "**2**",
+                "reason": "too-vague",
+            },
+            {
+                "annotation": made[1].pk,
+                "start": 13,
+                "end": 18,
+                "exact": "three",
+                "replacement": "3",
+                "reason": "too-vague",
+            },
+        ]
+
+    def test_a_given_correction_becomes_accepted_suggestions(self, project: Project) -> None:
+        claim = held(project)
+        text = claim.item.output.text
+        review = submit(claim, verdict="fix", comment="So", correction=f"{text} It did.")
+        assert review.correction == f"{text} It did."
+        [made] = Annotation.objects.all()
+        assert (made.replacement, made.decision, made.author) == (
+            " It did.",
+            "accepted",
+            claim.reviewer,
+        )
+        assert [edit["annotation"] for edit in review.edits] == [made.pk]
+        assert review.edit_distance == len(" It did.")
+
+    def test_good_with_accepted_suggestions_is_refused(self, project: Project) -> None:
+        claim = held(project)
+        with pytest.raises(triage.VerdictError, match="A good answer needs no correction"):
+            submit(claim, correction="Another answer")
+        assert not Annotation.objects.exists()
 
     @pytest.mark.parametrize(
         ("path", "decision"),

@@ -1,0 +1,399 @@
+"""Suggestions: what is offered, who decided, what the corrected answer is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from feedback.models import Output, Project, User
+from review import suggestions
+from review.anchoring import AnchorError
+from review.annotations import (
+    AnnotationError,
+    ConflictError,
+    StaleVersionError,
+    annotate,
+    remove,
+)
+from review.edits import ConflictingEditsError
+from review.models import Annotation, Event
+from review.rendering import render
+from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
+from tests.threads import at_once
+
+TEXT = "Family **Plus** covers six sessions a year.\n\n- Ask *twice*\n\n```\n\tx = 1\n```\n"
+LATER = NOW + timedelta(minutes=1)
+
+
+@pytest.fixture
+def output(project: Project) -> Output:
+    return make_output(project, text=TEXT)
+
+
+@pytest.fixture
+def expert(project: Project) -> User:
+    return make_user(project, "expert")
+
+
+def suggest(output: Output, by: User, words: str, replacement: str, **fields: Any) -> Annotation:
+    canonical = render(output.text).canonical
+    start = canonical.index(words)
+    given: dict[str, Any] = {"version": output.version, "now": NOW, "replacement": replacement}
+    given |= {"start": start, "end": start + len(words), "exact": words}
+    return annotate(output=output, by=by, **(given | fields))
+
+
+def text_of(output: Output, to: User) -> str:
+    return suggestions.corrected(output=output, to=to).text
+
+
+@pytest.mark.django_db
+class TestSuggest:
+    def test_replaces_whole_markup(self, output: Output, expert: User) -> None:
+        """G1."""
+        made = suggest(output, expert, "Plus cov", "**Max** cov")
+        assert (made.exact, made.replacement) == ("Plus cov", "**Max** cov")
+        assert TEXT[made.edit.start : made.edit.end] == "**Plus** cov"
+
+    @pytest.mark.parametrize(
+        ("text", "replacement"),
+        [(TEXT, "six sessions"), ("six\r\nsessions", "six\nsessions"), ("six\nb", "six\r\nb")],
+    )
+    def test_one_that_changes_nothing_is_refused(
+        self, project: Project, expert: User, text: str, replacement: str
+    ) -> None:
+        """G4."""
+        output = make_output(project, text=text)
+        words = render(text).canonical if text != TEXT else "six sessions"
+        with pytest.raises(AnnotationError) as caught:
+            suggest(output, expert, words, replacement)
+        assert caught.value.path == "replacement"
+        assert not Annotation.objects.exists()
+
+    def test_one_that_empties_the_paragraph_asks(self, output: Output, expert: User) -> None:
+        """G4."""
+        with pytest.raises(AnnotationError) as caught:
+            suggest(output, expert, "Ask twice", " ")
+        assert caught.value.path == "is_sure"
+        assert suggest(output, expert, "Ask twice", "", is_sure=True).replacement == ""
+
+    def test_code_keeps_its_tabs_and_line_ends(self, project: Project, expert: User) -> None:
+        """G6."""
+        output = make_output(project, text="```\r\n\tif a:\r\n\t\tx = 1\r\n\r\n```\r\n")
+        made = suggest(output, expert, "x = 1", "x\t= 2 \n\t\ty = 3\n")
+        suggestions.accept(annotation=made, by=expert, now=NOW)
+        assert text_of(output, expert) == (
+            "```\r\n\tif a:\r\n\t\tx\t= 2 \r\n\t\ty = 3\r\n\r\n\r\n```\r\n"
+        )
+
+
+@pytest.mark.django_db
+class TestPreview:
+    def see(self, output: Output, words: str, replacement: str | None) -> suggestions.Preview:
+        canonical = render(output.text).canonical
+        start = canonical.index(words)
+        return suggestions.preview(
+            output=output,
+            version=output.version,
+            start=start,
+            end=start + len(words),
+            exact=words,
+            replacement=replacement,
+        )
+
+    def test_offers_the_markdown_of_the_words(self, output: Output) -> None:
+        """G1."""
+        shown = self.see(output, "Plus cov", None)
+        assert (shown.offered, shown.is_wider, shown.is_block) == ("**Plus** cov", True, False)
+        assert (shown.pieces, shown.html, shown.problem) == ((), "", "")
+
+    def test_shows_the_changes_and_the_page(self, output: Output) -> None:
+        """G1."""
+        shown = self.see(output, "six", "_twelve_")
+        assert [(one.kind, one.text) for one in shown.pieces] == [
+            ("delete", "six"),
+            ("insert", "_twelve_"),
+        ]
+        assert shown.html == (
+            "<p>Family <strong>Plus</strong> covers <em>twelve</em> sessions a year.</p>"
+        )
+
+    def test_says_what_would_be_refused(self, output: Output) -> None:
+        """G4."""
+        assert self.see(output, "six", "six").problem == "This changes nothing."
+        assert "Delete it?" in self.see(output, "Ask twice", "").problem
+
+    def test_hostile_words_are_only_text(self, output: Output) -> None:
+        """Nasty case 21."""
+        shown = self.see(output, "six", "</mark><img src=x onerror=alert(1)>")
+        assert "<img" not in shown.html
+        assert "&lt;img" in shown.html
+
+    def test_of_a_former_version_or_other_words_is_refused(self, output: Output) -> None:
+        with pytest.raises(AnchorError):
+            suggestions.preview(
+                output=output, version=1, start=0, end=3, exact="six", replacement=None
+            )
+        with pytest.raises(StaleVersionError):
+            suggestions.preview(
+                output=output, version=2, start=0, end=6, exact="Family", replacement=None
+            )
+
+    @pytest.mark.parametrize("method", ["get", "post"])
+    def test_is_a_fragment(self, client: Client, output: Output, expert: User, method: str) -> None:
+        """G1."""
+        client.force_login(expert)
+        url = reverse("suggestion_preview", args=[output.project.slug, output.pk])
+        sent = {"version": 1, "start": 7, "end": 11, "exact": "Plus"}
+        page = getattr(client, method)(url, sent).content.decode()
+        assert "<span hidden data-offered>**Plus**</span>" in page
+        hostile = "</mark><img src=x onerror=alert(1)>"
+        page = getattr(client, method)(url, sent | {"replacement": hostile}).content.decode()
+        assert "<img" not in page
+        assert "<del>**Plus**</del>" in page
+        assert getattr(client, method)(url, sent | {"version": 7}).status_code == 409
+        assert getattr(client, method)(url, sent | {"exact": "Max"}).status_code == 422
+
+
+@pytest.mark.django_db
+class TestDecide:
+    def test_the_corrected_answer_is_the_original_with_what_was_accepted(
+        self, output: Output, expert: User
+    ) -> None:
+        """G3."""
+        named = suggest(output, expert, "Plus", "**Max**")
+        counted = suggest(output, expert, "six", "twelve")
+        suggest(output, expert, "a year", "each year")
+        suggestions.accept(annotation=counted, by=expert, now=NOW)
+        suggestions.accept(annotation=named, by=expert, now=LATER)
+        found = suggestions.corrected(output=output, to=expert)
+        assert found.text.startswith("Family **Max** covers twelve sessions a year.")
+        assert (found.num_open, found.num_edits, len(found.accepted)) == (1, 3, 2)
+        assert found.distance == 10
+        output.refresh_from_db()
+        assert (output.text, output.version) == (TEXT, 1)
+
+    def test_undo_is_exact(self, output: Output, expert: User) -> None:
+        """G3."""
+        made = [suggest(output, expert, *words) for words in [("Plus", "**Max**"), ("six", "6")]]
+        for one in made:
+            suggestions.accept(annotation=one, by=expert, now=NOW)
+        suggestions.undo(annotation=made[0], by=expert, now=LATER)
+        assert text_of(output, expert) == TEXT.replace("six", "6")
+        suggestions.undo(annotation=made[1], by=expert, now=LATER)
+        assert text_of(output, expert) == TEXT
+        assert Event.objects.filter(output=output, verb="undone").count() == 2
+
+    def test_a_rejected_one_is_left_out(self, output: Output, expert: User) -> None:
+        """G3."""
+        made = suggest(output, expert, "six", "twelve")
+        suggestions.reject(annotation=made, by=expert, now=NOW)
+        made.refresh_from_db()
+        assert (made.decision, made.decided_by, made.decided_at) == ("rejected", expert, NOW)
+        assert text_of(output, expert) == TEXT
+
+    def test_twice_by_one_person_is_once(self, output: Output, expert: User) -> None:
+        made = suggest(output, expert, "six", "twelve")
+        for _ in range(2):
+            suggestions.accept(annotation=made, by=expert, now=NOW)
+        assert Event.objects.filter(verb="accepted").count() == 1
+
+    def test_whoever_comes_second_is_told(self, output: Output, expert: User) -> None:
+        made = suggest(output, expert, "six", "twelve")
+        suggestions.reject(annotation=made, by=expert, now=NOW)
+        with pytest.raises(ConflictError, match=f"{expert.username} rejected this before you"):
+            suggestions.accept(annotation=made, by=make_user(output.project), now=NOW)
+
+    def test_an_overlap_is_refused_by_name_until_the_other_goes(
+        self, output: Output, expert: User
+    ) -> None:
+        """G3."""
+        first = suggest(output, expert, "covers six", "pays for six")
+        second = suggest(output, expert, "six sessions", "twelve sessions")
+        suggestions.accept(annotation=first, by=expert, now=NOW)
+        with pytest.raises(suggestions.OverlapError, match=f"#{first.pk}") as caught:
+            suggestions.accept(annotation=second, by=expert, now=NOW)
+        assert caught.value.others == [first]
+        suggestions.undo(annotation=first, by=expert, now=NOW)
+        suggestions.accept(annotation=second, by=expert, now=NOW)
+        assert "covers twelve sessions" in text_of(output, expert)
+
+    def test_rebased_it_keeps_what_is_not_in_the_way(self, output: Output, expert: User) -> None:
+        """G3."""
+        first = suggest(output, expert, "covers six", "pays for six")
+        second = suggest(output, expert, "covers six sessions", "covers six visits")
+        suggestions.accept(annotation=first, by=expert, now=NOW)
+        suggestions.rebase(annotation=second, by=expert, now=NOW)
+        suggestions.accept(annotation=second, by=expert, now=NOW)
+        assert "pays for six visits a year" in text_of(output, expert)
+
+    def test_nothing_of_it_is_left_beside_an_edit_of_the_same_words(
+        self, output: Output, expert: User
+    ) -> None:
+        first = suggest(output, expert, "six", "twelve")
+        second = suggest(output, expert, "six", "ten")
+        suggestions.accept(annotation=first, by=expert, now=NOW)
+        with pytest.raises(ConflictError, match="Nothing is left"):
+            suggestions.rebase(annotation=second, by=expert, now=NOW)
+
+    def test_a_removed_one_or_one_of_a_former_version_is_refused(
+        self, output: Output, expert: User
+    ) -> None:
+        gone = suggest(output, expert, "six", "twelve")
+        former = suggest(output, expert, "Plus", "**Max**")
+        again = Annotation.objects.get(pk=gone.pk)
+        remove(annotation=gone, by=expert, now=NOW)
+        with pytest.raises(ConflictError, match="removed"):
+            suggestions.accept(annotation=again, by=expert, now=NOW)
+        Output.objects.update(version=2)
+        with pytest.raises(ConflictError, match="newer version"):
+            suggestions.accept(annotation=former, by=expert, now=NOW)
+
+    def test_each_sees_only_their_own_while_judging_blindly(
+        self, project: Project, expert: User
+    ) -> None:
+        item = make_item(make_queue(project, reviewers_per_item=2), make_output(project, text=TEXT))
+        other = make_user(project)
+        for person, words in ((expert, "twelve"), (other, "ten")):
+            made = suggest(item.output, person, "six", words)
+            suggestions.accept(annotation=made, by=person, now=NOW)
+        assert "covers twelve" in text_of(item.output, expert)
+        assert "covers ten" in text_of(item.output, other)
+        type(item).objects.update(status="done", closed_at=NOW)
+        found = suggestions.corrected(output=item.output, to=other)
+        assert "covers twelve" in found.text
+        assert [one.author for one in found.left_out] == [other]
+
+
+@pytest.mark.django_db
+class TestDecideAll:
+    def test_accepts_what_goes_together_and_takes_it_back_in_one(
+        self, output: Output, expert: User
+    ) -> None:
+        """G3."""
+        first = suggest(output, expert, "six", "twelve")
+        in_the_way = suggest(output, expert, "six sessions", "ten visits")
+        done = suggest(output, expert, "Plus", "**Max**")
+        suggestions.accept(annotation=done, by=expert, now=NOW)
+        assert suggestions.accept_all(output=output, by=expert, now=LATER) == [first]
+        assert "Max** covers twelve sessions" in text_of(output, expert)
+        back = suggestions.undo_all(output=output, decided_at=LATER, by=expert, now=LATER)
+        assert back == [first]
+        assert "Max** covers six sessions" in text_of(output, expert)
+        in_the_way.refresh_from_db()
+        assert in_the_way.decision == ""
+
+    def test_rejects_what_is_undecided(self, output: Output, expert: User) -> None:
+        made = suggest(output, expert, "six", "twelve")
+        assert suggestions.reject_all(output=output, by=expert, now=NOW) == [made]
+        assert suggestions.reject_all(output=output, by=expert, now=NOW) == []
+        suggestions.undo_all(output=output, decided_at=NOW, by=expert, now=LATER)
+        made.refresh_from_db()
+        assert made.decision == ""
+
+
+@pytest.mark.django_db
+class TestRewrite:
+    def write(self, output: Output, by: User, text: str, **fields: Any) -> list[Annotation]:
+        given: dict[str, Any] = {"version": output.version, "now": NOW}
+        return suggestions.rewrite(output=output, text=text, by=by, **(given | fields))
+
+    def test_makes_an_accepted_suggestion_of_each_change(
+        self, output: Output, expert: User
+    ) -> None:
+        """G5."""
+        text = TEXT.replace("six", "twelve").replace("x = 1", "x = 2").replace("Ask", "Do ask")
+        made = self.write(output, expert, text.replace("\n", "\r\n"))
+        assert [(one.exact, one.replacement) for one in made] == [
+            ("six", "twelve"),
+            ("Ask", "Do ask"),
+            ("1", "2"),
+        ]
+        assert text_of(output, expert) == text
+
+    def test_keeps_what_is_accepted_and_not_written_over(
+        self, output: Output, expert: User
+    ) -> None:
+        kept = suggest(output, expert, "six", "twelve")
+        gone = suggest(output, expert, "sessions", "visits")
+        for one in (kept, gone):
+            suggestions.accept(annotation=one, by=expert, now=NOW)
+        [made] = self.write(
+            output, expert, text_of(output, expert).replace("visits", "meetings"), now=LATER
+        )
+        assert (made.exact, made.replacement) == ("sessions", "meetings")
+        kept.refresh_from_db()
+        gone.refresh_from_db()
+        assert (kept.decision, gone.decision) == ("accepted", "rejected")
+        assert "covers twelve meetings" in text_of(output, expert)
+
+    def test_what_is_only_put_in_is_anchored_at_the_word_before(
+        self, output: Output, expert: User
+    ) -> None:
+        [made] = self.write(output, expert, TEXT.replace("a year.", "a year. Ask us."))
+        assert (made.exact, made.replacement) == ("year.", " Ask us.")
+        assert made.edit.start == made.edit.end
+
+    def test_twice_is_once(self, output: Output, expert: User) -> None:
+        key = uuid4()
+        for _ in range(2):
+            self.write(output, expert, TEXT.replace("six", "6").replace("1", "2"), request_key=key)
+        assert Annotation.objects.count() == 2
+
+    def test_the_text_as_it_is_changes_nothing(self, output: Output, expert: User) -> None:
+        assert self.write(output, expert, TEXT.replace("\n", "\r\n")) == []
+
+    @pytest.mark.parametrize("text", ["a\x00", "a" * 200_001])
+    def test_a_text_that_cannot_be_kept_is_refused(
+        self, output: Output, expert: User, text: str
+    ) -> None:
+        with pytest.raises(AnnotationError):
+            self.write(output, expert, text)
+
+    def test_over_a_former_version_is_refused(self, output: Output, expert: User) -> None:
+        with pytest.raises(StaleVersionError):
+            self.write(output, expert, "New", version=2)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    def test_of_two_in_conflict_one_is_accepted(self) -> None:
+        output = make_output(make_project(), text=TEXT)
+        people = [make_user(output.project) for _ in range(2)]
+        made = [suggest(output, people[0], "six", words) for words in ("twelve", "ten")]
+
+        def act(number: int) -> str:
+            try:
+                suggestions.accept(annotation=made[number], by=people[number], now=NOW)
+            except suggestions.OverlapError:
+                return "conflict"
+            return "accepted"
+
+        assert sorted(at_once(lambda: act(0), lambda: act(1))) == ["accepted", "conflict"]
+        try:
+            assert "six" not in text_of(output, people[0])
+        except ConflictingEditsError:
+            pytest.fail("two in conflict were accepted")
+
+    def test_accept_and_reject_leave_one_decision(self) -> None:
+        output = make_output(make_project(), text=TEXT)
+        people = [make_user(output.project) for _ in range(2)]
+        made = suggest(output, people[0], "six", "twelve")
+
+        def act(decide: Any, by: User) -> str:
+            try:
+                decide(annotation=made, by=by, now=NOW)
+            except ConflictError:
+                return "told"
+            return "decided"
+
+        said = at_once(
+            lambda: act(suggestions.accept, people[0]), lambda: act(suggestions.reject, people[1])
+        )
+        assert sorted(said) == ["decided", "told"]
+        assert Event.objects.filter(verb__in=["accepted", "rejected"]).count() == 1
