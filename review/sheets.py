@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Max, Prefetch
+from django.db.models import Max, Prefetch, Q
 from django.utils.safestring import SafeString
 
 from feedback.models import Feedback, Output, Reason, User
@@ -85,11 +85,9 @@ class Card:
         return self.reasons[0].position if self.reasons else 0
 
     @property
-    def comment(self) -> str:
-        """What its author wrote."""
-        if self.annotation:
-            return self.annotation.comment
-        return self.feedback.comment if self.feedback else ""
+    def short_quote(self) -> str:
+        """As much of the marked words as a card shows."""
+        return self.quote if len(self.quote) <= 160 else f"{self.quote[:159]}…"
 
     @property
     def state(self) -> str:
@@ -186,6 +184,16 @@ class Sheet:
         """What is painted for a card, if anything is."""
         return self._marks.get(card.id)
 
+    @cached_property
+    def num_cards(self) -> int:
+        """Cards beside it."""
+        return len(self.cards)
+
+    @property
+    def authors(self) -> list[str]:
+        """Who said something, by name."""
+        return sorted({card.author for card in self.cards})
+
     @property
     def num_words(self) -> int:
         """Words of the answer, as white space tells them apart."""
@@ -226,6 +234,8 @@ class Changes:
 def sheet(*, output: Output, to: User) -> Sheet:
     """Render an output's answer and place what the person may see of what was said on it.
 
+    What was said on later versions than the output's is left out.
+
     A fixed number of queries, however much was said.
     """
     # Read first: what happens meanwhile is then told again, and not lost.
@@ -233,7 +243,7 @@ def sheet(*, output: Output, to: User) -> Sheet:
     rendered = render(output.text)
     said = list(
         Feedback.objects.explicit()
-        .filter(output=output)
+        .filter(Q(output_version=None) | Q(output_version__lte=output.version), output=output)
         .prefetch_related("reasons")
         .order_by("-id")[: MOST_CARDS + 1]
     )
@@ -328,9 +338,11 @@ def _happened(output: Output, to: User, since: Stamp, *, is_blind: bool) -> _Hap
 
 def _annotations(output: Output, to: User) -> AnnotationQuerySet:
     replies = Comment.objects.seen_by(to).select_related("author").order_by("created_at", "id")
-    found = Annotation.objects.filter(output=output).seen_by(to)
-    return found.select_related("author", "reason", "resolved_by").prefetch_related(
-        Prefetch("replies", queryset=replies, to_attr="seen_replies"), "evidence"
+    found = Annotation.objects.filter(output=output, output_version__lte=output.version)
+    return (
+        found.seen_by(to)
+        .select_related("author", "reason", "resolved_by")
+        .prefetch_related(Prefetch("replies", queryset=replies, to_attr="seen_replies"), "evidence")
     )
 
 

@@ -15,10 +15,12 @@ from review.views import (
     outputs,
     pages,
     patterns,
+    permalinks,
     queues,
     search,
     suggestions,
     themes,
+    threads,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -55,6 +57,14 @@ urlpatterns: list[URLPattern] = [
         name="annotation_create",
     ),
     path(
+        "p/<slug:project>/annotations/<int:annotation>/", permalinks.annotation, name="annotation"
+    ),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/edit/",
+        annotations.annotation_edit,
+        name="annotation_edit",
+    ),
+    path(
         "p/<slug:project>/annotations/<int:annotation>/delete/",
         annotations.annotation_delete,
         name="annotation_delete",
@@ -64,6 +74,24 @@ urlpatterns: list[URLPattern] = [
         suggestions.suggestion_preview,
         name="suggestion_preview",
     ),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/reply/",
+        threads.reply_create,
+        name="reply_create",
+    ),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/resolve/",
+        threads.resolve,
+        name="annotation_resolve",
+    ),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/reopen/",
+        threads.reopen,
+        name="annotation_reopen",
+    ),
+    path("p/<slug:project>/replies/<int:reply>/edit/", threads.reply_edit, name="reply_edit"),
+    path("p/<slug:project>/replies/<int:reply>/delete/", threads.reply_delete, name="reply_delete"),
+    path("p/<slug:project>/answers/<int:answer>/changes/", threads.changed, name="changes"),
     path(
         "p/<slug:project>/answers/<int:answer>/evidence/",
         evidence.evidence_create,

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from curation.models import ContextEntry, ContextLibrary, Example, TrainingSet
 from feedback.models import Membership, Project
-from review.models import Annotation, Evidence
+from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
     make_item,
@@ -121,6 +121,7 @@ def filled(project: Project) -> Filled:
         added_by=author,
         created_at=NOW,
     )
+    reply = Comment.objects.create(annotation=annotation, author=author, text="x", created_at=NOW)
     return Filled(
         project,
         {
@@ -136,6 +137,7 @@ def filled(project: Project) -> Filled:
             "training_set": training_set.slug,
             "example": example.pk,
             "annotation": annotation.pk,
+            "reply": reply.pk,
             "evidence": evidence.pk,
             "number": make_theme(project).number,
             "release": 1,

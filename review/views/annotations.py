@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
-from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,13 +13,14 @@ from feedback.models import Membership
 from review.anchoring import AnchorError
 from review.annotations import (
     AnnotationError,
-    NotYoursError,
     StaleVersionError,
     annotate,
+    edit,
     remove,
 )
 from review.http import ProjectRequest, project_view
-from review.models import Annotation, QueueItem
+from review.models import QueueItem
+from review.views.acting import acted, request_key, seen
 from review.views.desk import desk_page
 from review.views.pieces import pieces
 from review.views.selecting import Selection, whole
@@ -75,28 +73,27 @@ def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
 
 @require_POST
 @project_view(Membership.Role.EXPERT)
+def annotation_edit(request: ProjectRequest, annotation: int) -> HttpResponseBase:
+    """Authors: change the words of a comment."""
+    found = seen(request, annotation)
+
+    def act() -> None:
+        comment = request.POST.get("comment", "")
+        edit(annotation=found, by=request.user, comment=comment, now=timezone.now())
+
+    return acted(request, found, act, did="edited", said="Comment changed")
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
 def annotation_delete(request: ProjectRequest, annotation: int) -> HttpResponseBase:
     """Authors and moderators: remove a comment."""
-    seen = Annotation.objects.filter(project=request.project).seen_by(request.user)
-    found = get_object_or_404(seen.select_related("output"), pk=annotation)
-    try:
+    found = seen(request, annotation)
+
+    def act() -> None:
         remove(annotation=found, by=request.user, now=timezone.now())
-    except NotYoursError as error:
-        return HttpResponse(str(error), status=403, content_type="text/plain; charset=utf-8")
-    if request.htmx:
-        return pieces(
-            request, found.output, did="removed", card=f"a{annotation}", said="Comment removed"
-        )
-    messages.info(request, "Removed.")
-    return redirect("output", request.project.slug, found.output.external_id)
 
-
-def request_key(request: ProjectRequest) -> UUID | None:
-    """Which act the sent form is; None when it does not say."""
-    try:
-        return UUID(request.POST.get("request_key", ""))
-    except ValueError:
-        return None
+    return acted(request, found, act, did="removed", said="Comment removed")
 
 
 def _refused(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django_htmx.http import trigger_client_event
 
 from feedback.models import Membership, Output
@@ -14,12 +13,19 @@ from review.sheets import Changes, Stamp, changes, sheet
 
 
 def pieces(
-    request: ProjectRequest, output: Output, *, did: str, card: str, said: str, status: int = 200
+    request: ProjectRequest,
+    output: Output,
+    *,
+    did: str,
+    card: str,
+    said: str,
+    problem: str = "",
 ) -> HttpResponse:
     """Answer an act on a card: all that happened since the page's stamp, and that card.
 
     The page hears an event "did" with `did` (a verb), `card` (the id) and `said` (words to
-    announce). A request without a stamp gets the whole answer and margin.
+    announce). With a `problem`, which it shows, nothing was done: 409. A request without a stamp
+    gets the whole answer and margin.
     """
     since = Stamp.read(request.POST.get("since", ""))
     found = (
@@ -27,7 +33,10 @@ def pieces(
         if since
         else Changes(sheet=sheet(output=output, to=request.user), is_all=True)
     )
-    response = render_changes(request, found, did=did, status=status)
+    response = render_changes(request, found, did=did, status=409 if problem else 200)
+    if problem:
+        toast = {"text": problem, "tone": "warn"}
+        return trigger_client_event(response, "toast", toast, after="settle")
     detail = {"did": did, "card": card, "said": said}
     return trigger_client_event(response, "did", detail, after="settle")
 
@@ -49,9 +58,12 @@ def render_changes(
 
 
 def card_context(request: ProjectRequest) -> dict[str, object]:
-    """What every template with cards or the form of a comment needs."""
+    """What every template with cards needs."""
     return {
         "may_review": request.membership.may(Membership.Role.EXPERT),
         "may_moderate": request.membership.may(Membership.Role.MODERATOR),
-        "request_key": uuid.uuid4(),
+        # Controls of cards as far as they are drawn.
+        "drawn": {},
+        # Acts on threads are addresses below this one.
+        "threads": reverse("annotation", args=[request.project.slug, 0]).removesuffix("0/"),
     }

@@ -2,6 +2,7 @@
 import * as keys from "./keys.js";
 import * as decision from "./desk/decision.js";
 import * as lease from "./desk/lease.js";
+import * as live from "./desk/live.js";
 import * as margin from "./desk/margin.js";
 import * as popover from "./desk/popover.js";
 import { accept, announce } from "./toast.js";
@@ -13,6 +14,7 @@ margin.watch();
 popover.watch();
 decision.watch();
 lease.watch();
+live.watch();
 
 /**
  * Act on a single key.

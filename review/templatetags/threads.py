@@ -1,0 +1,110 @@
+"""Tags for cards. There may be hundreds on a page, so they are cheap: a few microseconds each."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from functools import lru_cache
+
+from django import template
+from django.template import Context, Template
+from django.template.loader import get_template
+from django.utils.html import escape
+from django.utils.safestring import SafeString
+
+from feedback.models import Reason, User
+from review.sheets import Card
+from review.templatetags.postil import avatar
+
+register = template.Library()
+
+# Stand in a rendered form for what differs from card to card; no page has them otherwise.
+_PK, _KEY, _WORDS = "\ue000pk", "\ue000key", "\ue000words"
+
+
+@register.simple_tag
+def fresh_key() -> uuid.UUID:
+    """A key for a form that may be sent twice and shall act once."""
+    return uuid.uuid4()
+
+
+@register.simple_tag
+def card_attributes(card: Card, total: int) -> SafeString:
+    """Write what a card says of itself to scripts, styles and screen readers."""
+    note = card.annotation
+    settled = " note--done" if card.state == "resolved" else ""
+    category = f' data-cat="{card.category}"' if card.category else ""
+    suggestion = (
+        f' data-suggestion data-decision="{note.decision}"' if note and note.is_suggestion else ""
+    )
+    return SafeString(
+        f'class="note{settled}" id="{card.id}" role="comment" tabindex="0"'
+        f' aria-label="Comment {card.number} of {total}, {escape(card.name)}"'
+        f' data-state="{card.state}" data-anchor="{card.anchor}"'
+        f' data-author="{escape(card.author)}"{category}{suggestion}'
+    )
+
+
+@register.simple_tag
+def card_reasons(card: Card) -> SafeString:
+    """Show a card's reasons in the line form."""
+    return SafeString("".join(_reason(one) for one in card.reasons))
+
+
+def _reason(reason: Reason) -> str:
+    return _reason_line(reason.position, reason.name, reason.definition)
+
+
+@lru_cache(maxsize=1_000)
+def _reason_line(position: int, name: str, definition: str) -> str:
+    return (
+        f'<span class="cat" data-cat="{position}" title="{escape(definition)}">'
+        f'<span class="cat__n">{position}</span><span>{escape(name)}</span></span>'
+    )
+
+
+@register.simple_tag
+def byline(
+    user: User, at: datetime, edited_at: datetime | None, base: str = "", pk: int = 0
+) -> SafeString:
+    """Say who wrote something and when, in UTC; the time leads to `pk` below `base`."""
+    day = f"{at.day} {at:%b}"
+    time = (
+        f'<time datetime="{at.isoformat()}" title="{day} {at:%Y, %H:%M} UTC">'
+        f"{day} {at:%H:%M}</time>"
+    )
+    if base:
+        time = f'<a class="note__at" href="{base}{pk}/">{time}</a>'
+    edited = '<span class="muted">edited</span>' if edited_at else ""
+    name = user.get_username()
+    return SafeString(
+        f"{_face(name, user.first_name, user.last_name)}<b>{escape(name)}</b>{time}{edited}"
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _face(name: str, first_name: str, last_name: str) -> str:
+    return avatar(User(username=name, first_name=first_name, last_name=last_name))
+
+
+def _controls() -> Template:
+    found: Template = get_template("review/desk/_controls.html").template  # type: ignore[attr-defined]
+    return found
+
+
+@register.simple_tag(takes_context=True)
+def card_controls(context: Context, card: Card) -> SafeString:
+    """Draw what one may do with an annotation: reply, resolve, edit, remove."""
+    note = card.annotation
+    if note is None or not context.get("may_review"):
+        return SafeString("")
+    is_own = note.author_id == context["request"].user.pk
+    drawn: dict[tuple[str, bool], str] = context["drawn"]
+    html = drawn.get((card.state, is_own))
+    if html is None:
+        with context.push(state=card.state, is_own=is_own, pk=_PK, key=_KEY, words=_WORDS):
+            html = str(_controls().render(context))
+        drawn[card.state, is_own] = html
+    html = html.replace(_PK, str(note.pk)).replace(_KEY, str(uuid.uuid4()))
+    # Last, since words may be anything.
+    return SafeString(html.replace(_WORDS, escape(note.comment)) if is_own else html)
