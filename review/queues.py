@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.text import slugify
 
 from feedback.filters import FilterError
@@ -271,6 +272,43 @@ def skip(*, item: QueueItem, by: User, reason: str, now: datetime) -> Skip:
     )
     _log(item.queue.project_id, "skipped", "queue_item", item.pk, by, now)
     return skipped
+
+
+def hold_again(*, place: Claim, by: User, now: datetime) -> None:
+    """Hand a finished place back to its reviewer; needs it locked, in a transaction."""
+    place.finished_at = None
+    place.save(update_fields=["finished_at"])
+    _hold(place, place.item.queue, by, now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """Where an item is among the open ones of its queue, and the ids of those beside it.
+
+    `place` counts from 1; it is None for an item that is not open.
+    """
+
+    place: int | None
+    num_open: int
+    before: int | None
+    after: int | None
+
+
+def around(*, item: QueueItem) -> Around:
+    """Look around an item in the order in which its queue is worked off. Three queries."""
+    others = QueueItem.objects.open().filter(queue=item.queue_id)
+    ahead = Q(priority__gt=item.priority) | Q(priority=item.priority, pk__lt=item.pk)
+    behind = Q(priority__lt=item.priority) | Q(priority=item.priority, pk__gt=item.pk)
+    counts = others.aggregate(all=Count("pk"), ahead=Count("pk", filter=ahead))
+    is_open = item.status == QueueItem.Status.OPEN
+    before = others.filter(ahead).order_by("priority", "-pk").values_list("pk", flat=True)
+    after = others.filter(behind).order_by("-priority", "pk").values_list("pk", flat=True)
+    return Around(
+        place=counts["ahead"] + 1 if is_open else None,
+        num_open=counts["all"],
+        before=before.first(),
+        after=after.first(),
+    )
 
 
 def locked_place(*, item: QueueItem, by: User, fence: int) -> Claim:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import isnan
 
 from django.db import transaction
+from django.db.models import CASCADE
 
 from feedback.models import Output, Reason, User
 from review.annotations import AnnotationError
-from review.models import Claim, Event, QueueItem, Review
-from review.queues import LeaseLostError, locked_place
+from review.models import Claim, Draft, Event, QueueItem, Review
+from review.queues import LeaseLostError, hold_again, locked_place
 from review.suggestions import corrected, rewritten
 
-__all__ = ["AlreadyReviewedError", "LeaseLostError", "VerdictError", "submit_review"]
+__all__ = [
+    "AlreadyReviewedError",
+    "LeaseLostError",
+    "UndoError",
+    "VerdictError",
+    "submit_review",
+    "undo_review",
+    "undoable",
+]
 
+# How long a reviewer may take a decision back.
+UNDO_FOR = timedelta(minutes=10)
 LONGEST_COMMENT = 20_000
 LONGEST_CORRECTION = 200_000
 
@@ -37,6 +48,10 @@ class AlreadyReviewedError(Exception):
         self.review = review
 
 
+class UndoError(Exception):
+    """A decision that stands; the message says why."""
+
+
 @transaction.atomic
 def submit_review(
     *,
@@ -54,6 +69,8 @@ def submit_review(
     version: int | None = None,
 ) -> Review:
     """Store the decision, finish the reviewer's place, and the item with its last place.
+
+    The reviewer's draft has become the decision, and goes.
 
     `reasons` are slugs of the current taxonomy; `version` is the version of the answer that was
     judged, the current one by default. The suggestions that the reviewer sees accepted are the
@@ -92,6 +109,7 @@ def submit_review(
     review.save()
     review.reasons.set(given)
     _finish(place, now)
+    Draft.objects.filter(item=item, reviewer=by).delete()
     Event.objects.create(
         project_id=output.project_id,
         output=output,
@@ -129,6 +147,98 @@ def _correct(review: Review, text: str) -> None:
         }
         for one in sorted(found.accepted, key=lambda one: one.edit.start)
     ]
+
+
+@transaction.atomic
+def undo_review(*, review: Review, by: User, now: datetime) -> Draft:
+    """Take a decision back: its reviewer holds the item again, with all that was entered.
+
+    The review goes, and the one counts that would count had it never been. Returns the draft.
+    Raises UndoError when it is another's, too old, or something rests on it.
+    """
+    place = (
+        Claim.objects.select_for_update(of=("self",))
+        .filter(item=review.item_id, reviewer=by)
+        .exclude(finished_at=None)
+        .select_related("item__queue")
+        .first()
+    )
+    output = Output.objects.select_for_update(no_key=True).get(pk=review.output_id)
+    # What wants to rest on the review waits for this row.
+    found = Review.objects.select_for_update().filter(pk=review.pk, reviewer=by).first()
+    if place is None or found is None:
+        raise UndoError("This is no decision of yours that can be taken back.")
+    if problem := _why_it_stands(found, now):
+        raise UndoError(problem)
+    fields = _entered(found)
+    found.delete()
+    first = Review.objects.filter(output=output).order_by("-output_version", "created_at", "id")
+    if found.is_authoritative and (counts := first.first()):
+        Review.objects.filter(pk=counts.pk).update(is_authoritative=True)
+    QueueItem.objects.filter(pk=place.item_id).update(status=QueueItem.Status.OPEN, closed_at=None)
+    hold_again(place=place, by=by, now=now)
+    Event.objects.create(
+        project_id=output.project_id,
+        output=output,
+        actor=by,
+        verb="took_back",
+        target_type="review",
+        target_id=review.pk,
+        data={"item": place.item_id, "output": output.pk},
+        at=now,
+    )
+    draft, _ = Draft.objects.update_or_create(
+        item=place.item,
+        reviewer=by,
+        defaults={
+            "output_version": found.output_version,
+            # No tab from before the submit shall take its revision for this one.
+            "revision": 1_000 * place.fence,
+            "fields": fields,
+            "updated_at": now,
+        },
+    )
+    return draft
+
+
+def undoable(*, item: QueueItem, by: User, now: datetime) -> Review | None:
+    """The reviewer's decision on the item, if it can be taken back still."""
+    review = Review.objects.filter(item=item, reviewer=by).first()
+    return None if review is None or _why_it_stands(review, now) else review
+
+
+def _why_it_stands(review: Review, now: datetime) -> str:
+    """Why a decision cannot be taken back; empty when it can."""
+    if review.created_at + UNDO_FOR < now:
+        return f"A decision can be taken back for {UNDO_FOR // timedelta(minutes=1)} minutes."
+    # Whatever refers to it without being part of it.
+    if any(
+        getattr(review, str(relation.get_accessor_name())).exists()
+        for relation in Review._meta.related_objects
+        if relation.on_delete is not CASCADE
+    ):
+        return "Something was made of this decision already."
+    others = Review.objects.filter(item=review.item_id).exclude(pk=review.pk)
+    if others.exists():
+        # They were open to this reviewer from the submit on.
+        return "You may have seen what others decided on this."
+    return ""
+
+
+def _entered(review: Review) -> dict[str, str | list[str]]:
+    """The fields of the form that a decision came from.
+
+    A corrected answer became accepted suggestions, which stand.
+    """
+    return {
+        "verdict": review.verdict,
+        "severity": review.severity,
+        "confidence": "" if review.confidence is None else str(review.confidence),
+        "comment": review.comment,
+        "correction": "",
+        "reasons": [reason.slug for reason in review.reasons.all()],
+        "routes": list(review.routes),
+    }
 
 
 def _supersedes(review: Review) -> bool:

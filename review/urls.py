@@ -51,6 +51,8 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:project>/items/<int:item>/release/", desk.item_release, name="item_release"),
     path("p/<slug:project>/items/<int:item>/skip/", desk.item_skip, name="item_skip"),
     path("p/<slug:project>/items/<int:item>/submit/", desk.item_submit, name="item_submit"),
+    path("p/<slug:project>/items/<int:item>/draft/", desk.item_draft, name="item_draft"),
+    path("p/<slug:project>/items/<int:item>/undo/", desk.item_undo, name="item_undo"),
     path(
         "p/<slug:project>/items/<int:item>/annotations/",
         annotations.annotation_create,

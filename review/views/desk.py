@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase, QueryDict
+from django.http import HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from feedback.models import Membership
-from review import desk, queues, triage
+from review import desk, drafts, queues, triage
 from review.http import ProjectRequest, project_view
 from review.models import QueueItem, Review
 from review.views.pieces import card_context
 from review.views.selecting import selection, whole
 
+# What is often the reason to skip an item.
+SKIPS = ["Not my field", "Not my language", "Too little context", "I know the person"]
+ROUTE_ICONS = {
+    Review.Route.LIBRARY: "library",
+    Review.Route.TRAINING: "database",
+    Review.Route.ISSUE: "bug",
+    Review.Route.ESCALATE: "flag",
+}
 CONFIDENCES = [(0.25, "Unsure"), (0.5, "Fairly sure"), (0.75, "Sure"), (1.0, "Certain")]
 
 
@@ -41,11 +54,16 @@ class Decision:
             verdict=sent.get("verdict", ""),
             severity=sent.get("severity", ""),
             confidence=sent.get("confidence", ""),
-            comment=sent.get("comment", ""),
-            correction=sent.get("correction", ""),
+            comment=sent.get("comment", "").replace("\r\n", "\n"),
+            correction=sent.get("correction", "").replace("\r\n", "\n"),
             reasons=sent.getlist("reasons"),
             routes=sent.getlist("routes"),
         )
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Decision:
+        """Read the fields of a draft; names that the form does not have any more are left out."""
+        return cls(**{one.name: kept[one.name] for one in fields(cls) if one.name in kept})
 
     @property
     def has_more(self) -> bool:
@@ -54,6 +72,7 @@ class Decision:
 
 
 @require_safe
+@never_cache
 @vary_on_headers("HX-Request")
 @project_view(Membership.Role.VIEWER)
 def item(request: ProjectRequest, item: int) -> HttpResponse:
@@ -69,7 +88,8 @@ def item(request: ProjectRequest, item: int) -> HttpResponse:
 def item_claim(request: ProjectRequest, item: int) -> HttpResponseBase:
     """Experts and above: take the item, or take it again; what was typed is kept."""
     found = _item(request, item)
-    typed = Decision.read(request.POST)
+    sent = Decision.read(request.POST)
+    typed = None if sent == Decision() else sent
     try:
         queues.claim(item=found, by=request.user, now=timezone.now())
     except queues.HeldError as error:
@@ -78,7 +98,7 @@ def item_claim(request: ProjectRequest, item: int) -> HttpResponseBase:
         return _decide(request, found, typed, problem=f"{who} is reviewing this.", status=409)
     except queues.DoneError as error:
         return _decide(request, found, typed, problem=str(error), status=409)
-    if request.htmx or typed != Decision():
+    if request.htmx or typed:
         return _decide(request, found, typed)
     return redirect("item", request.project.slug, found.pk)
 
@@ -112,9 +132,9 @@ def item_release(request: ProjectRequest, item: int) -> HttpResponseBase:
 @require_POST
 @project_view(Membership.Role.EXPERT)
 def item_skip(request: ProjectRequest, item: int) -> HttpResponseBase:
-    """Experts and above: pass the item over, and go to the next."""
+    """Experts and above: pass the item over for a common reason or another, and go to the next."""
     found = _item(request, item)
-    reason = request.POST.get("reason", "")
+    reason = request.POST.get("common") or request.POST.get("reason", "")
     try:
         queues.skip(item=found, by=request.user, reason=reason, now=timezone.now())
     except queues.QueueError as error:
@@ -129,7 +149,7 @@ def item_submit(request: ProjectRequest, item: int) -> HttpResponseBase:
     found = _item(request, item)
     typed = Decision.read(request.POST)
     try:
-        triage.submit_review(
+        review = triage.submit_review(
             item=found,
             by=request.user,
             fence=_fence(request),
@@ -153,9 +173,62 @@ def item_submit(request: ProjectRequest, item: int) -> HttpResponseBase:
             problem="Your lease ran out and the item went on. Nothing was stored.",
             status=409,
         )
-    except triage.AlreadyReviewedError:
+    except triage.AlreadyReviewedError as error:
+        if (error.review.verdict, error.review.comment) != (typed.verdict, typed.comment):
+            problem = "You have reviewed this already. What you entered here was not stored."
+            return _decide(request, found, typed, problem=problem, status=409)
         messages.info(request, "You have reviewed this item already.")
+    else:
+        undo = reverse("item_undo", args=[request.project.slug, found.pk])
+        said = f"Submitted: {review.get_verdict_display()}."
+        messages.success(request, said, extra_tags=undo)
     return _go_on(request, found)
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def item_draft(request: ProjectRequest, item: int) -> HttpResponse:
+    """Experts and above: keep what was entered so far.
+
+    Answers {"revision", "at"}, at 409 together with the "fields" that were saved elsewhere, or
+    with "done" once the reviewer has submitted.
+    """
+    found = _item(request, item)
+    try:
+        draft = drafts.save(
+            item=found,
+            by=request.user,
+            revision=whole(request.POST.get("revision", "")),
+            fields=asdict(Decision.read(request.POST)),
+            version=whole(request.POST.get("version", "")) or found.output.version,
+            now=timezone.now(),
+        )
+    except drafts.StaleDraftError as error:
+        stored = error.draft
+        at = stored.updated_at.isoformat()
+        answer = {"revision": stored.revision, "at": at, "fields": stored.fields}
+        return JsonResponse(answer, status=409)
+    except queues.DoneError:
+        return JsonResponse({"done": True}, status=409)
+    except drafts.DraftError as error:
+        return JsonResponse({"error": str(error)}, status=422)
+    return JsonResponse({"revision": draft.revision, "at": draft.updated_at.isoformat()})
+
+
+@require_POST
+@project_view(Membership.Role.EXPERT)
+def item_undo(request: ProjectRequest, item: int) -> HttpResponseBase:
+    """Experts and above: take one's own decision back, and go to the item with all of it."""
+    found = _item(request, item)
+    review = Review.objects.filter(item=found, reviewer=request.user).first()
+    if review is not None:
+        try:
+            triage.undo_review(review=review, by=request.user, now=timezone.now())
+        except triage.UndoError as error:
+            messages.warning(request, str(error))
+        else:
+            messages.info(request, "Taken back. The item is yours again, as you left it.")
+    return redirect("item", request.project.slug, found.pk)
 
 
 def _item(request: ProjectRequest, pk: int) -> QueueItem:
@@ -174,12 +247,13 @@ def desk_page(
     **more: object,
 ) -> HttpResponse:
     """Render the whole desk, with what was typed so far."""
-    opened = desk.open_desk(item=item, by=request.user, now=timezone.now())
+    now = timezone.now()
+    opened = desk.open_desk(item=item, by=request.user, now=now)
     context = {
         "desk": opened,
         "sheet": opened.sheet,
         "selection": selection(request.GET, opened.sheet.rendered.canonical),
-        **_form(request, opened.hold, item, typed),
+        **_form(request, opened.hold, item, typed, now),
         "reasons": opened.reasons,
         **card_context(request),
         **more,
@@ -190,7 +264,7 @@ def desk_page(
 def _decide(
     request: ProjectRequest,
     item: QueueItem,
-    typed: Decision,
+    typed: Decision | None,
     *,
     problem: str = "",
     errors: dict[str, str] | None = None,
@@ -203,7 +277,7 @@ def _decide(
     now = timezone.now()
     held = desk.hold(item=item, by=request.user, now=now)
     context = {
-        **_form(request, held, item, typed),
+        **_form(request, held, item, typed, now),
         "reasons": desk.reasons(output=item.output),
         # The answer beside the form is still the one that was decided on.
         "version": whole(request.POST.get("version", "")),
@@ -213,26 +287,42 @@ def _decide(
 
 
 def _lease(request: ProjectRequest, item: QueueItem, *, status: int = 200) -> HttpResponse:
-    held = desk.hold(item=item, by=request.user, now=timezone.now())
-    context = _form(request, held, item, None)
+    now = timezone.now()
+    held = desk.hold(item=item, by=request.user, now=now)
+    context = {"item": item, **_hold(held, now)}
     return render(request, "review/desk/_lease.html", context, status=status)
 
 
-def _form(
-    request: ProjectRequest, hold: desk.Hold, item: QueueItem, typed: Decision | None
-) -> dict[str, object]:
+def _hold(hold: desk.Hold, now: datetime) -> dict[str, object]:
     until = hold.claim.lease_until if hold.claim else None
+    return {"hold": hold, "seconds_left": round((until - now).total_seconds()) if until else None}
+
+
+def _form(
+    request: ProjectRequest,
+    hold: desk.Hold,
+    item: QueueItem,
+    typed: Decision | None,
+    now: datetime,
+) -> dict[str, object]:
+    entry = desk.entry(item=item, by=request.user)
+    if typed is None:
+        kept = entry.draft.fields if entry.draft else {"reasons": list(entry.marked)}
+        typed = Decision.of(kept)
+    is_reviewed = hold.standing == desk.Standing.REVIEWED
     return {
         "item": item,
-        "hold": hold,
-        "seconds_left": round((until - timezone.now()).total_seconds()) if until else None,
-        "typed": typed or Decision(),
+        **_hold(hold, now),
+        "entry": entry,
+        "typed": typed,
+        "undoable": is_reviewed and triage.undoable(item=item, by=request.user, now=now),
         "may_review": request.membership.may(Membership.Role.EXPERT),
         "may_moderate": request.membership.may(Membership.Role.MODERATOR),
         "verdicts": Review.Verdict,
         "severities": Review.Severity,
-        "routes": Review.Route,
+        "routes": [(one.value, one.label, ROUTE_ICONS[one]) for one in Review.Route],
         "confidences": CONFIDENCES,
+        "skips": SKIPS,
     }
 
 

@@ -67,6 +67,7 @@ document.addEventListener("did", (event) => {
   const { did, card, said } = /** @type {CustomEvent<{did: string, card: string, said: string}>} */ (event).detail;
   if (did === "annotated") {
     const isQuiet = popover.written(card);
+    decision.given(card);
     marked = isQuiet ? card : "";
     getSelection()?.removeAllRanges();
     margin.activate(card);

@@ -192,6 +192,14 @@ function onHtmx(name, act) {
   document.addEventListener(`htmx:${name}`, (event) => act(/** @type {CustomEvent<HtmxDetail>} */ (event).detail, event));
 }
 
+// After a sign-in in another tab the page's own token is out of date; the cookie's is not.
+document.addEventListener("htmx:configRequest", (event) => {
+  const { headers, parameters } = /** @type {CustomEvent<{headers: Record<string, string>, parameters: Record<string, string>}>} */ (event).detail;
+  const token = /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1];
+  if (!token) return;
+  headers["x-csrftoken"] = token;
+  if ("csrfmiddlewaretoken" in parameters) parameters.csrfmiddlewaretoken = token;
+});
 onHtmx("beforeSend", (detail) => pressed(detail)?.setAttribute("aria-busy", "true"));
 onHtmx("afterRequest", (detail) => pressed(detail)?.removeAttribute("aria-busy"));
 onHtmx("sendError", () => toast("Postil cannot be reached. Nothing was saved. Try again.", "bad"));

@@ -1,6 +1,8 @@
 // Short messages in the corner, and words for screen readers alone.
 
 const SHOWN_MS = 6000;
+// One that can be undone stays longer.
+const OFFERED_MS = 10_000;
 
 /** @typedef {{label: string, run: () => void, ms?: number}} Offer */
 
@@ -13,7 +15,7 @@ let offered = null;
  * @param {number} [ms] how long it is shown
  * @param {() => void} [gone]
  */
-export function fade(element, ms = SHOWN_MS, gone) {
+export function fade(element, ms = element.querySelector("form") ? OFFERED_MS : SHOWN_MS, gone) {
   if (element.classList.contains("tone-bad")) return;
   const timer = setInterval(() => {
     if (element.isConnected && element.matches(":hover, :focus-within")) return;

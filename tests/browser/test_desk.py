@@ -294,20 +294,6 @@ class TestDeciding:
         page.wait_for_url("**/queues/**")
         assert Review.objects.get().correction == "Better words."
 
-    def test_a_draft_is_offered_after_a_reload(self, page_for: Pages) -> None:
-        item, expert = make_desk()
-        page = page_for(expert)
-        page.goto(url(item))
-        page.keyboard.press("r")
-        page.get_by_label("Reject").check()
-        page.locator("#decide-comment").fill("Half a thought")
-        expect(page.locator("#draft")).to_contain_text("Draft kept")
-        page.reload()
-        expect(page.locator("#decide-comment")).to_have_value("")
-        page.get_by_role("button", name="Restore").click()
-        expect(page.locator("#decide-comment")).to_have_value("Half a thought")
-        expect(page.get_by_label("Reject")).to_be_checked()
-
     def test_a_lost_lease_keeps_what_was_typed_and_offers_the_item_again(
         self, page_for: Pages
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from feedback.models import Output, Project, Reason, User
 from review import queues
 from review.annotations import annotate
-from review.models import Annotation, Claim, QueueItem, Review, Skip
+from review.models import Annotation, Claim, Draft, QueueItem, Review, Skip
 from tests.factories import (
     NOW,
     make_feedback,
@@ -183,7 +184,7 @@ class TestItem:
             comment(crowded, make_user(project), "Bloom", reason=reasons[1].slug)
             make_review(output, make_user(project), is_authoritative=False)
         client = signed_in(expert)
-        with django_assert_max_num_queries(22):
+        with django_assert_max_num_queries(24):
             page = client.get(url("item", crowded))
         assert page.content.decode().count('class="note"') == 24
 
@@ -222,7 +223,15 @@ class TestBlindReview:
         assert "Rather wrong." in signed_in(expert).get(url("item", item)).content.decode()
 
 
-WRITING = ["item_claim", "item_renew", "item_release", "item_skip", "item_submit"]
+WRITING = [
+    "item_claim",
+    "item_renew",
+    "item_release",
+    "item_skip",
+    "item_submit",
+    "item_draft",
+    "item_undo",
+]
 
 
 class TestWhoMayWrite:
@@ -315,6 +324,13 @@ class TestItemSkip:
         assert Skip.objects.get().reason == "Not my language."
         assert page["Location"] == url("item", following)
 
+    def test_a_common_reason_is_one_click(self, expert: User, item: QueueItem) -> None:
+        page = signed_in(expert).post(
+            url("item_skip", item), {"common": "Not my language", "reason": ""}
+        )
+        assert page.status_code == 302
+        assert Skip.objects.get().reason == "Not my language"
+
     def test_needs_a_reason(self, expert: User, item: QueueItem) -> None:
         page = signed_in(expert).post(url("item_skip", item), {"reason": " "})
         assert page.status_code == 422
@@ -325,6 +341,165 @@ def decide(client: Client, item: QueueItem, **fields: Any) -> Any:
     headers = fields.pop("headers", {})
     sent = {"version": item.output.version, "verdict": "accept"} | fields
     return client.post(url("item_submit", item), sent, headers=headers)
+
+
+def checked(page: str) -> set[str]:
+    """The values of the boxes and buttons that are ticked on a page."""
+    return set(re.findall(r'<input [^>]*value="([\w-]+)" checked', page))
+
+
+class TestDrafts:
+    def keep(self, client: Client, item: QueueItem, **fields: Any) -> Any:
+        return client.post(url("item_draft", item), {"version": 1} | fields)
+
+    def test_what_was_entered_comes_back_with_the_page(self, expert: User, item: QueueItem) -> None:
+        client = signed_in(expert)
+        claimed(item, expert)
+        sent = {"verdict": "fix", "comment": "One.\r\nTwo.", "reasons": ["too-vague", "unsafe"]}
+        answer = self.keep(client, item, **sent, routes="library", confidence="0.75")
+        assert answer.json()["revision"] == 1
+        assert Draft.objects.get().fields["comment"] == "One.\nTwo."
+        page = client.get(url("item", item)).content.decode()
+        assert "One.\nTwo.</textarea>" in page
+        assert checked(page) >= {"fix", "too-vague", "unsafe", "library"}
+        assert '<option value="0.75" selected>' in page
+        assert "Draft saved" in page
+        assert 'data-revision="1"' in page
+
+    def test_it_is_its_authors_alone(self, project: Project, expert: User, item: QueueItem) -> None:
+        self.keep(signed_in(expert), item, comment="Half a thought")
+        assert "Half a thought" in signed_in(expert).get(url("item", item)).content.decode()
+        other = signed_in(make_user(project, "admin"))
+        assert "Half a thought" not in other.get(url("item", item)).content.decode()
+        assert (
+            "Half a thought"
+            not in other.post(url("item_claim", item), follow=True).content.decode()
+        )
+
+    def test_a_save_on_an_older_one_is_told_what_is_stored(
+        self, expert: User, item: QueueItem
+    ) -> None:
+        client = signed_in(expert)
+        self.keep(client, item, comment="From one tab", revision=0)
+        answer = self.keep(client, item, comment="From the other", revision=0)
+        assert answer.status_code == 409
+        assert answer.json()["revision"] == 1
+        assert answer.json()["fields"]["comment"] == "From one tab"
+
+    def test_a_save_after_the_submit_is_told_so(self, expert: User, item: QueueItem) -> None:
+        client = signed_in(expert)
+        decide(client, item, fence=claimed(item, expert))
+        answer = self.keep(client, item, comment="Late")
+        assert (answer.status_code, answer.json()) == (409, {"done": True})
+
+    def test_what_cannot_be_stored_is_refused(self, expert: User, item: QueueItem) -> None:
+        assert self.keep(signed_in(expert), item, comment="\x00").status_code == 422
+
+    def test_taking_the_item_brings_the_draft(self, expert: User, item: QueueItem) -> None:
+        client = signed_in(expert)
+        self.keep(client, item, comment="Half a thought")
+        page = client.post(url("item_claim", item), headers=HTMX).content.decode()
+        assert "Half a thought</textarea>" in page
+
+    def test_fields_of_a_former_form_are_left_out(self, expert: User, item: QueueItem) -> None:
+        claimed(item, expert)
+        Draft.objects.create(
+            item=item,
+            reviewer=expert,
+            output_version=1,
+            fields={"comment": "Kept", "mood": "sour"},
+            updated_at=NOW,
+        )
+        assert "Kept</textarea>" in signed_in(expert).get(url("item", item)).content.decode()
+
+    def test_says_when_the_answer_has_changed_since(self, expert: User, item: QueueItem) -> None:
+        claimed(item, expert)
+        self.keep(signed_in(expert), item, comment="Half")
+        Output.objects.update(version=2)
+        page = signed_in(expert).get(url("item", item)).content.decode()
+        assert "your draft is about version 1." in page
+
+    def test_without_one_the_reasons_of_ones_own_comments_are_ticked(
+        self, project: Project, expert: User, item: QueueItem
+    ) -> None:
+        claimed(item, expert)
+        comment(item, expert, "Bloom", reason="too-vague")
+        comment(item, make_user(project), "2018", reason="unsafe")
+        page = signed_in(expert).get(url("item", item)).content.decode()
+        assert checked(page) == {"too-vague"}
+        assert "those of your comments" in page
+        self.keep(signed_in(expert), item, comment="Unticked")
+        assert checked(signed_in(expert).get(url("item", item)).content.decode()) == set()
+
+
+class TestItemUndo:
+    def test_the_page_after_a_submit_offers_it_and_it_leads_back_with_all(
+        self, expert: User, item: QueueItem
+    ) -> None:
+        make_item(item.queue)
+        client = signed_in(expert)
+        fence = claimed(item, expert)
+        sent = {"verdict": "reject", "comment": "Wrong day.", "routes": ["issue"]}
+        following = client.post(url("item_submit", item), {"fence": fence} | sent, follow=True)
+        assert "Submitted: Reject." in following.content.decode()
+        assert f'action="{url("item_undo", item)}"' in following.content.decode()
+        page = client.post(url("item_undo", item), follow=True)
+        assert page.redirect_chain == [(url("item", item), 302)]
+        assert "Wrong day.</textarea>" in page.content.decode()
+        assert checked(page.content.decode()) == {"reject", "issue"}
+        assert not Review.objects.exists()
+
+    def test_the_page_of_the_item_offers_it_for_a_while(
+        self, expert: User, item: QueueItem
+    ) -> None:
+        client = signed_in(expert)
+        decide(client, item, fence=claimed(item, expert))
+        assert "Undo and edit" in client.get(url("item", item)).content.decode()
+        Review.objects.update(created_at=timezone.now() - timedelta(hours=1))
+        assert "Undo and edit" not in client.get(url("item", item)).content.decode()
+        refused = client.post(url("item_undo", item), follow=True).content.decode()
+        assert "can be taken back for 10 minutes" in refused
+        assert Review.objects.exists()
+
+    def test_twice_is_once(self, expert: User, item: QueueItem) -> None:
+        client = signed_in(expert)
+        decide(client, item, fence=claimed(item, expert))
+        client.post(url("item_undo", item))
+        fence = Claim.objects.get().fence
+        assert client.post(url("item_undo", item))["Location"] == url("item", item)
+        assert Claim.objects.get().fence == fence
+
+    def test_another_reviewers_decision_is_left_alone(
+        self, project: Project, expert: User, item: QueueItem
+    ) -> None:
+        decide(signed_in(expert), item, fence=claimed(item, expert))
+        signed_in(make_user(project, "admin")).post(url("item_undo", item))
+        assert Review.objects.exists()
+
+
+class TestAround:
+    def test_says_the_place_in_the_queue_and_links_to_those_beside_it(
+        self, expert: User, project: Project
+    ) -> None:
+        queue = make_queue(project)
+        items = [make_item(queue, priority=priority) for priority in (1, 5, 3, 3)]
+        make_item(queue, priority=4, status="done", closed_at=NOW)
+        low, top, first, second = items
+        client = signed_in(expert)
+        for place, one, before, after in [
+            (1, top, None, first),
+            (2, first, top, second),
+            (3, second, first, low),
+            (4, low, second, None),
+        ]:
+            page = client.post(url("item_claim", one), follow=True).content.decode()
+            assert f'<b class="strong num">{place}</b> of <span class="num">4</span>' in page
+            shown = [
+                re.search(rf'href="([^"]+)"[^>]*data-key="{key}"', page) for key in ["⇧K", "⇧J"]
+            ]
+            assert [found and found[1] for found in shown] == [
+                other and url("item", other) for other in (before, after)
+            ]
 
 
 class TestItemSubmit:
@@ -425,6 +600,38 @@ class TestItemSubmit:
         decide(client, item, fence=fence)
         assert decide(client, item, fence=fence).status_code == 302
         assert Review.objects.count() == 1
+
+    @pytest.mark.parametrize("headers", [{}, HTMX])
+    def test_something_else_after_a_submit_is_refused_and_kept(
+        self, expert: User, item: QueueItem, headers: dict[str, str]
+    ) -> None:
+        fence = claimed(item, expert)
+        client = signed_in(expert)
+        decide(client, item, fence=fence)
+        page = decide(client, item, fence=fence, comment="From a tab left open.", headers=headers)
+        assert page.status_code == 409
+        assert "From a tab left open." in page.content.decode()
+        assert Review.objects.get().comment == ""
+
+    @pytest.mark.parametrize(
+        ("fields", "path"),
+        [
+            ({"verdict": ""}, "verdict"),
+            ({"verdict": "fix"}, "reasons"),
+            ({"confidence": "2"}, "confidence"),
+            ({"severity": "huge"}, "severity"),
+        ],
+    )
+    def test_the_wrong_field_has_the_focus_and_its_error(
+        self, expert: User, item: QueueItem, fields: dict[str, str], path: str
+    ) -> None:
+        page = decide(
+            signed_in(expert), item, fence=claimed(item, expert), headers=HTMX, **fields
+        ).content.decode()
+        assert f'id="error-{path}"' in page
+        assert f'aria-describedby="error-{path}"' in page
+        focused = re.findall(r'<(?:input|select|textarea) [^>]*name="(\w+)"[^>]* autofocus', page)
+        assert focused == [path]
 
 
 def put(client: Client, item: QueueItem, **fields: Any) -> Any:

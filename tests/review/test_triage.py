@@ -1,17 +1,19 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from feedback.models import AnswerVersion, Output, Project
-from review import queues, suggestions, triage
+from review import drafts, queues, suggestions, triage
 from review.annotations import annotate
-from review.models import Annotation, Claim, Event, QueueItem, Review
+from review.models import Annotation, Claim, Draft, Event, QueueItem, Review
 from tests.factories import (
     NOW,
+    make_entry,
     make_item,
+    make_library,
     make_output,
     make_project,
     make_queue,
@@ -227,6 +229,134 @@ class TestSubmitReview:
     def test_an_unknown_reason_is_told_the_known_ones(self, project: Project) -> None:
         with pytest.raises(triage.VerdictError, match="factually-incorrect, unsupported"):
             submit(held(project), verdict="fix", reasons=["rude"])
+
+
+class TestUndoReview:
+    def test_the_item_is_the_reviewers_again_with_all_that_was_entered(
+        self, project: Project
+    ) -> None:
+        claim = held(project)
+        review = submit(
+            claim,
+            verdict="fix",
+            severity="major",
+            confidence=0.5,
+            comment="It came out in August.",
+            reasons=["incomplete"],
+            routes=["library"],
+        )
+        draft = undo(review)
+        assert not Review.objects.exists()
+        place = Claim.objects.get()
+        assert (place.reviewer, place.finished_at) == (claim.reviewer, None)
+        assert place.fence == claim.fence + 1
+        item = QueueItem.objects.get()
+        assert (item.status, item.closed_at) == ("open", None)
+        assert draft.fields == {
+            "verdict": "fix",
+            "severity": "major",
+            "confidence": "0.5",
+            "comment": "It came out in August.",
+            "correction": "",
+            "reasons": ["incomplete"],
+            "routes": ["library"],
+        }
+        event = Event.objects.get(verb="took_back")
+        assert (event.target_id, event.output_id) == (review.pk, item.output_id)
+
+    def test_the_old_fence_does_not_submit_and_the_new_one_does(self, project: Project) -> None:
+        claim = held(project)
+        undo(submit(claim))
+        with pytest.raises(triage.LeaseLostError):
+            submit(claim)
+        claim.refresh_from_db()
+        assert submit(claim, verdict="reject", comment="No").is_authoritative
+
+    def test_a_tab_from_before_the_submit_cannot_overwrite_what_came_back(
+        self, project: Project
+    ) -> None:
+        claim = held(project)
+        assert claim.reviewer is not None
+        kept = drafts.save(
+            item=claim.item, by=claim.reviewer, revision=0, fields={}, version=1, now=NOW
+        )
+        undo(submit(claim))
+        with pytest.raises(drafts.StaleDraftError):
+            drafts.save(
+                item=claim.item,
+                by=claim.reviewer,
+                revision=kept.revision,
+                fields={"comment": "Old"},
+                version=1,
+                now=NOW,
+            )
+
+    def test_the_review_that_counted_before_counts_again(self, project: Project) -> None:
+        claim = held(project)
+        output = claim.item.output
+        former = make_review(output, make_user(project), output_version=1)
+        AnswerVersion.objects.create(output=output, number=1, text="Old", superseded_at=NOW)
+        output.version = 2
+        output.save()
+        undo(submit(claim))
+        assert list(Review.objects.authoritative()) == [former]
+
+    def test_taking_back_a_second_opinion_leaves_the_first_counting(self, project: Project) -> None:
+        claim = held(project)
+        first = make_review(claim.item.output, make_user(project))
+        undo(submit(claim))
+        assert list(Review.objects.authoritative()) == [first]
+
+    def test_only_its_reviewer_takes_it_back(self, project: Project) -> None:
+        review = submit(held(project))
+        with pytest.raises(triage.UndoError):
+            triage.undo_review(review=review, by=make_user(project, "admin"), now=NOW)
+        assert Review.objects.exists()
+
+    def test_only_for_a_while(self, project: Project) -> None:
+        claim = held(project)
+        review = submit(claim)
+        assert claim.reviewer is not None
+        last = NOW + triage.UNDO_FOR
+        after = last + timedelta(seconds=1)
+        assert triage.undoable(item=claim.item, by=claim.reviewer, now=last) == review
+        assert triage.undoable(item=claim.item, by=claim.reviewer, now=after) is None
+        with pytest.raises(triage.UndoError, match="for 10 minutes"):
+            undo(review, now=after)
+        assert undo(review, now=last).pk
+
+    def test_what_something_was_made_of_stands(self, project: Project) -> None:
+        claim = held(project)
+        review = submit(claim)
+        make_entry(make_library(project), review=review)
+        with pytest.raises(triage.UndoError, match="made of this"):
+            undo(review)
+        assert claim.reviewer is not None
+        assert triage.undoable(item=claim.item, by=claim.reviewer, now=NOW) is None
+
+    def test_stands_once_anothers_verdict_on_the_item_is_open_to_its_reviewer(
+        self, project: Project
+    ) -> None:
+        claim = held(project, reviewers_per_item=2)
+        review = submit(claim)
+        submit(queues.claim(item=claim.item, by=make_user(project), now=NOW))
+        with pytest.raises(triage.UndoError, match="what others decided"):
+            undo(review)
+        assert QueueItem.objects.get().status == "done"
+
+    def test_the_next_item_stays_the_reviewers(self, project: Project) -> None:
+        claim = held(project)
+        assert claim.reviewer is not None
+        review = submit(claim)
+        following = make_item(claim.item.queue)
+        queues.claim_next(queue=claim.item.queue, by=claim.reviewer, now=NOW)
+        undo(review)
+        mine = Claim.objects.held_by(claim.reviewer, at=NOW).values_list("item", flat=True)
+        assert set(mine) == {claim.item_id, following.pk}
+
+
+def undo(review: Review, now: datetime = NOW) -> Draft:
+    return triage.undo_review(review=review, by=review.reviewer, now=now)
 
 
 @pytest.mark.django_db(transaction=True)

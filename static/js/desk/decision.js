@@ -1,9 +1,8 @@
-// The form of the decision: its keys, the corrected answer, and the draft kept in this browser.
+// The form of the decision: its keys, and what follows from what is entered.
+import * as draft from "./draft.js";
 
-const SAVE_MS = 400;
-const FIELDS = ["verdict", "severity", "confidence", "comment", "correction", "reasons", "routes"];
-
-/** @typedef {{at: string, fields: [string, string][]}} Draft */
+/** Reasons that the reviewer has ticked or unticked. @type {Set<string>} */
+const chosen = new Set();
 
 /** @returns {HTMLFormElement | null} */
 const form = () => /** @type {HTMLFormElement | null} */ (document.getElementById("decide-form"));
@@ -26,14 +25,34 @@ export function verdict(key) {
 }
 
 /**
+ * @param {string} digit
+ * @returns {HTMLInputElement | null | undefined}
+ */
+function box(digit) {
+  return form()?.querySelector(`.decide__reasons label[data-cat="${CSS.escape(digit)}"] input`);
+}
+
+/**
  * Tick or untick the reason with this digit.
  * @param {string} digit
  */
 export function reason(digit) {
-  const input = form()?.querySelector(`.decide__reasons label[data-cat="${CSS.escape(digit)}"] input`);
-  if (!(input instanceof HTMLInputElement)) return;
+  const input = box(digit);
+  if (!input) return;
   unfold();
   input.click();
+}
+
+/**
+ * The reviewer gave a reason on words: tick it here too, unless they have chosen otherwise.
+ * @param {string} note the id of its note
+ */
+export function given(note) {
+  const input = box(document.getElementById(note)?.dataset.cat ?? "");
+  if (!input || input.checked || chosen.has(input.value)) return;
+  input.checked = true;
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+  chosen.delete(input.value);
 }
 
 /** Go to the comment on the whole answer. */
@@ -47,9 +66,15 @@ export function send() {
   form()?.requestSubmit();
 }
 
-function unfold() {
+function openDrawer() {
   const drawer = document.getElementById("drawer");
   if (drawer instanceof HTMLDetailsElement) drawer.open = true;
+}
+
+function unfold() {
+  openDrawer();
+  const more = document.getElementById("dmore");
+  if (more instanceof HTMLInputElement) more.checked = true;
 }
 
 /** The answer as it was sent. @returns {string} */
@@ -58,124 +83,71 @@ function source() {
   return data ? /** @type {string} */ (JSON.parse(data)) : "";
 }
 
-/* ------------------------------------------------------------------ draft */
-
-/** @returns {string} */
-function key() {
-  const page = /** @type {HTMLElement | null} */ (document.querySelector("[data-item]"));
-  return `draft-${page?.dataset.item ?? ""}`;
+/**
+ * @param {number} count
+ * @param {string} noun
+ * @returns {string[]}
+ */
+function counted(count, noun) {
+  return count ? [`${count} ${noun}${count === 1 ? "" : "s"}`] : [];
 }
 
-/** @returns {Draft | null} */
-function stored() {
-  const text = localStorage.getItem(key());
-  try {
-    return text ? /** @type {Draft} */ (JSON.parse(text)) : null;
-  } catch {
-    return null;
-  }
-}
-
-/** What the form holds. @returns {[string, string][]} */
-function fields() {
+/** Say what is given where it is folded away, and tick No action while no route is ticked. */
+function sum() {
   const decision = form();
-  if (!decision) return [];
-  return [...new FormData(decision)].flatMap(([name, value]) =>
-    FIELDS.includes(name) && typeof value === "string" && value !== "" ? [/** @type {[string, string]} */ ([name, value])] : [],
-  );
-}
-
-function save() {
-  const given = fields();
-  if (given.length === 0) localStorage.removeItem(key());
-  else localStorage.setItem(key(), JSON.stringify({ at: new Date().toISOString(), fields: given }));
-  say(given.length ? `Draft kept ${clock(new Date())}` : "");
-}
-
-/**
- * @param {Date} at
- * @returns {string}
- */
-function clock(at) {
-  return at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  if (!decision) return;
+  const data = new FormData(decision);
+  const routes = data.getAll("routes").length;
+  const inDrawer = [...counted(data.getAll("reasons").length, "reason"), ...(data.get("comment") ? ["a comment"] : [])];
+  const severity = decision.querySelector("[name=severity]:checked")?.closest("label")?.textContent?.trim();
+  tell("[data-given]", inDrawer.join(", "));
+  tell("[data-more]", [...(severity ? [severity] : []), ...counted(routes, "route"), ...inDrawer].join(", ") || "More");
+  const none = decision.querySelector("[data-no-route]");
+  if (none instanceof HTMLInputElement) none.checked = routes === 0;
 }
 
 /**
- * @param {string} text
- * @param {...(Node | string)} more
+ * @param {string} selector
+ * @param {string} words
  */
-function say(text, ...more) {
-  document.getElementById("draft")?.replaceChildren(text, ...more);
-}
-
-/** Offer what was typed before the page was left, unless the server has kept it. */
-function offer() {
-  const draft = stored();
-  if (!draft || !form() || fields().length) return;
-  const restore = button("Restore");
-  const discard = button("Discard");
-  restore.addEventListener("click", () => fill(draft));
-  discard.addEventListener("click", () => {
-    localStorage.removeItem(key());
-    say("");
-  });
-  say(`Draft from ${clock(new Date(draft.at))}. `, restore, " ", discard);
-}
-
-/**
- * @param {string} text
- * @returns {HTMLButtonElement}
- */
-function button(text) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.className = "link";
-  made.textContent = text;
-  return made;
-}
-
-/** @param {Draft} draft */
-function fill(draft) {
-  for (const [name, value] of draft.fields) {
-    for (const field of form()?.elements ?? []) {
-      if (field.getAttribute("name") !== name) continue;
-      if (field instanceof HTMLInputElement) field.checked ||= field.value === value;
-      else if (field instanceof HTMLTextAreaElement || field instanceof HTMLSelectElement) field.value = value;
-    }
-  }
-  if (draft.fields.some(([name]) => !["verdict", "severity", "routes"].includes(name))) unfold();
-  save();
+function tell(selector, words) {
+  const element = form()?.querySelector(selector);
+  if (element) element.textContent = words;
 }
 
 /** Listen to the form; it may be swapped at any time. */
 export function watch() {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let pending;
+  // Before the draft is read from the form.
   document.addEventListener("input", (event) => {
-    const field = event.target instanceof Element ? event.target : null;
-    if (!field?.closest("#decide-form")) return;
-    if (field instanceof HTMLInputElement && field.name === "verdict" && field.value !== "accept") unfold();
-    clearTimeout(pending);
-    pending = setTimeout(save, SAVE_MS);
-  });
+    const field = event.target instanceof HTMLInputElement ? event.target : null;
+    if (field?.name === "verdict" && field.value !== "accept") openDrawer();
+    if (field?.name === "reasons") chosen.add(field.value);
+    if (field?.matches("[data-no-route]")) {
+      for (const route of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#decide-form [name=routes]"))) route.checked = false;
+    }
+    sum();
+  }, { capture: true });
+  document.addEventListener("draft", sum);
   document.addEventListener("click", (event) => {
     const pressed = event.target instanceof Element ? event.target.closest("[data-prefill]") : null;
     const field = document.getElementById("decide-correction");
     if (!pressed || !(field instanceof HTMLTextAreaElement)) return;
     if (!field.value) field.value = source();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
     field.focus();
   });
-  document.addEventListener("htmx:beforeOnLoad", (event) => {
-    const { elt, xhr } = /** @type {CustomEvent<{elt: Element, xhr: XMLHttpRequest}>} */ (event).detail;
-    if (elt !== form() || !xhr.getResponseHeader("HX-Redirect")) return;
-    clearTimeout(pending);
-    localStorage.removeItem(key());
-  });
-  refresh();
-  offer();
+  draft.watch();
+  show();
 }
 
 /** What needs a script is shown by it. */
+function show() {
+  for (const element of document.querySelectorAll("[data-prefill], [data-scripted]")) element.removeAttribute("hidden");
+  sum();
+}
+
+/** The form may have been swapped. */
 export function refresh() {
-  for (const element of document.querySelectorAll("[data-prefill]")) element.removeAttribute("hidden");
+  draft.refresh();
+  show();
 }
