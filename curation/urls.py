@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from curation.views import drafts, libraries, reviews, training_sets
+from curation.views import drafts, exposures, libraries, reviews, training_sets
 
 P = "p/<slug:project>"
 LIBRARY = f"{P}/libraries/<slug:library>"
@@ -11,6 +11,7 @@ TRAINING_SET = f"{P}/training-sets/<slug:training_set>"
 urlpatterns: list[URLPattern] = [
     path(f"{P}/reviews/", reviews.review_list, name="review_list"),
     path(f"{P}/reviews/<int:review>/promote/", reviews.promote, name="promote"),
+    path(f"{P}/exposures/<uuid:token>/", exposures.exposure, name="exposure"),
     path(f"{P}/libraries/", libraries.library_list, name="library_list"),
     path(f"{P}/new-library/", libraries.library_create, name="library_create"),
     path(f"{LIBRARY}/", libraries.library, name="library"),

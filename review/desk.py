@@ -11,7 +11,6 @@ from feedback.models import Output, Reason, User
 from review.models import Annotation, Claim, Draft, QueueItem, Review
 from review.queues import Around, around
 from review.sheets import Sheet, sheet
-from review.trail import Trail, trail
 
 
 class Standing(StrEnum):
@@ -34,11 +33,10 @@ class Hold:
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """One item with its hold, session, answer, reviews, and the reasons to choose from."""
+    """One item with its hold, answer, reviews, and the reasons to choose from."""
 
     item: QueueItem
     hold: Hold
-    trail: Trail
     sheet: Sheet
     reviews: Sequence[Review]
     reasons: Sequence[Reason]
@@ -50,7 +48,6 @@ def open_desk(*, item: QueueItem, by: User, now: datetime) -> Desk:
     return Desk(
         item=item,
         hold=hold(item=item, by=by, now=now),
-        trail=trail(output=output),
         sheet=sheet(output=output, to=by),
         reviews=visible_reviews(output=output, to=by),
         reasons=reasons(output=output),

@@ -73,6 +73,12 @@ def summaries(*, themes: Sequence[Theme], now: datetime) -> list[Summary]:
     ]
 
 
+def weekly(*, theme: Theme, now: datetime) -> list[int]:
+    """The theme's feedback in each of its last WEEKS weeks. No query."""
+    mondays = _mondays(map(date.fromisoformat, theme.per_week), now)
+    return [theme.per_week.get(monday.isoformat(), 0) for monday in mondays]
+
+
 def reasons_of(*, theme: Theme) -> list[tuple[Reason, int]]:
     """How often each reason was given in the theme, the commonest first."""
     counted = (

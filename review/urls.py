@@ -21,6 +21,7 @@ from review.views import (
     suggestions,
     themes,
     threads,
+    trails,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -71,6 +72,14 @@ urlpatterns: list[URLPattern] = [
         annotations.annotation_delete,
         name="annotation_delete",
     ),
+    path("p/<slug:project>/answers/<int:answer>/turns/", trails.trail_turns, name="trail_turns"),
+    path("p/<slug:project>/answers/<int:answer>/turn/", trails.turn, name="turn"),
+    path(
+        "p/<slug:project>/answers/<int:answer>/texts/<slug:text>/",
+        trails.turn_text,
+        name="turn_text",
+    ),
+    path("p/<slug:project>/answers/<int:answer>/related/", trails.related, name="related"),
     path(
         "p/<slug:project>/answers/<int:answer>/suggestion/preview/",
         suggestions.suggestion_preview,

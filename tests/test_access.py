@@ -12,7 +12,14 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from curation.models import ContextEntry, ContextLibrary, Example, TrainingSet
+from curation.models import (
+    ContextEntry,
+    ContextLibrary,
+    Example,
+    Exposure,
+    LibraryVersion,
+    TrainingSet,
+)
 from feedback.models import Membership, Project
 from review.models import Annotation, Comment, Evidence
 from tests.factories import (
@@ -122,6 +129,12 @@ def filled(project: Project) -> Filled:
         created_at=NOW,
     )
     reply = Comment.objects.create(annotation=annotation, author=author, text="x", created_at=NOW)
+    version = LibraryVersion.objects.create(
+        library=library, number=1, content_hash="0" * 64, published_by=author, published_at=NOW
+    )
+    exposure = Exposure.objects.create(
+        project=project, version=version, num_tokens=0, served_at=NOW
+    )
     return Filled(
         project,
         {
@@ -139,6 +152,8 @@ def filled(project: Project) -> Filled:
             "annotation": annotation.pk,
             "reply": reply.pk,
             "evidence": evidence.pk,
+            "text": "system",
+            "token": exposure.token,
             "number": make_theme(project).number,
             "release": 1,
             "split": "train",

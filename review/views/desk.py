@@ -23,6 +23,7 @@ from review.http import ProjectRequest, project_view
 from review.models import QueueItem, Review
 from review.views.pieces import card_context
 from review.views.selecting import selection, whole
+from review.views.trails import trailing
 
 # What is often the reason to skip an item.
 SKIPS = ["Not my field", "Not my language", "Too little context", "I know the person"]
@@ -256,6 +257,7 @@ def desk_page(
         **_form(request, opened.hold, item, typed, now),
         "reasons": opened.reasons,
         **card_context(request),
+        **trailing(request, output=item.output, item=item, theme=item.theme),
         **more,
     }
     return render(request, "review/desk/page.html", context, status=status)

@@ -8,13 +8,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
-from django_htmx.http import reswap, retarget
+from django_htmx.http import reswap, retarget, trigger_client_event
 
 from feedback.models import Membership, Output
 from review.evidencing import EvidenceError, NotYoursError, add_evidence, remove_evidence
 from review.http import ProjectRequest, project_view
 from review.models import Annotation, Evidence, QueueItem
 from review.views.selecting import whole
+from review.views.trails import passage_of
 
 
 @require_POST
@@ -24,6 +25,7 @@ def evidence_create(request: ProjectRequest, answer: int) -> HttpResponseBase:
     output = get_object_or_404(Output.objects.filter(project=request.project), pk=answer)
     annotation = (
         Annotation.objects.filter(output=output, pk=whole(request.POST.get("annotation", "")))
+        .seen_by(request.user)
         .select_related("output", "output__session")
         .first()
     )
@@ -42,7 +44,7 @@ def evidence_create(request: ProjectRequest, answer: int) -> HttpResponseBase:
     except EvidenceError as error:
         return _refused(error.message)
     if request.htmx:
-        return _shown(request, annotation, added)
+        return _shown(request, annotation, added, is_new=True)
     messages.success(request, "Marked as evidence.")
     return redirect(f"{_back(request, annotation)}#e{added.pk}")
 
@@ -52,9 +54,9 @@ def evidence_create(request: ProjectRequest, answer: int) -> HttpResponseBase:
 def evidence_remove(request: ProjectRequest, evidence: int) -> HttpResponseBase:
     """Who added it, and moderators: take the words off the comment."""
     mark = get_object_or_404(
-        Evidence.objects.filter(annotation__project=request.project).select_related(
-            "annotation__output__session"
-        ),
+        Evidence.objects.filter(
+            annotation__in=Annotation.objects.filter(project=request.project).seen_by(request.user)
+        ).select_related("annotation__output__session"),
         pk=evidence,
     )
     found = mark.annotation
@@ -63,7 +65,7 @@ def evidence_remove(request: ProjectRequest, evidence: int) -> HttpResponseBase:
     except NotYoursError as error:
         return HttpResponse(str(error), status=403, content_type="text/plain; charset=utf-8")
     if request.htmx:
-        return _shown(request, found, mark)
+        return _shown(request, found, mark, is_new=False)
     messages.info(request, "Removed.")
     return redirect(f"{_back(request, found)}#a{found.pk}")
 
@@ -73,15 +75,22 @@ def _refused(message: str) -> HttpResponse:
     return reswap(retarget(response, "#evidence-errors"), "innerHTML")
 
 
-def _shown(request: ProjectRequest, annotation: Annotation, changed: Evidence) -> HttpResponse:
-    """The list of the card, swapped out of band."""
+def _shown(
+    request: ProjectRequest, annotation: Annotation, changed: Evidence, *, is_new: bool
+) -> HttpResponse:
+    """The list of the card and the words of the document, both swapped out of band."""
+    output = annotation.output
+    passage = passage_of(request, output, str(changed.document))
     context = {
         "annotation": annotation,
+        "passage": passage,
+        "source": output,
         "is_swap": True,
         "may_review": True,
         "may_moderate": request.membership.may(Membership.Role.MODERATOR),
     }
-    return render(request, "review/desk/_evidence.html", context)
+    response = render(request, "review/desk/_rests.html", context)
+    return trigger_client_event(response, "evidence", {"added": f"e{changed.pk}" if is_new else ""})
 
 
 def _back(request: ProjectRequest, annotation: Annotation) -> str:

@@ -19,9 +19,10 @@ from review.http import ProjectRequest, project_view
 from review.models import QueueItem
 from review.rendering import render as render_answer
 from review.sheets import Card, sheet
-from review.trail import tag_names, trail, turns
+from review.trail import tag_names, turns
 from review.views.pieces import card_context
 from review.views.selecting import whole
+from review.views.trails import trailing
 
 TURNS_PER_PAGE = 20
 # How a list of comments can be sorted; in the order of the text without a word.
@@ -97,9 +98,13 @@ def output(request: ProjectRequest, output: str) -> HttpResponse:
     items = QueueItem.objects.filter(output=found).select_related("queue", "theme")
     listed = list(items.order_by("pk"))
     context |= {
-        "trail": trail(output=found),
         "items": listed,
-        "theme": next((item.theme for item in listed if item.theme), None),
+        **trailing(
+            request,
+            output=found,
+            item=next(iter(listed), None),
+            theme=next((item.theme for item in listed if item.theme), None),
+        ),
     }
     return render(request, "review/outputs/page.html", context)
 

@@ -1,10 +1,12 @@
 // The reviewer's desk, and the page of one answer.
 import * as keys from "./keys.js";
 import * as decision from "./desk/decision.js";
+import * as evidence from "./desk/evidence.js";
 import * as lease from "./desk/lease.js";
 import * as live from "./desk/live.js";
 import * as margin from "./desk/margin.js";
 import * as popover from "./desk/popover.js";
+import * as trail from "./desk/trail.js";
 import { accept, announce } from "./toast.js";
 
 /** The comment marked last, which Enter adds a note to. */
@@ -15,6 +17,8 @@ popover.watch();
 decision.watch();
 lease.watch();
 live.watch();
+trail.watch();
+evidence.watch();
 
 /**
  * Act on a single key.

@@ -1,0 +1,87 @@
+"""What was served to one request, as the trail of its answer shows it."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from curation.models import ContextLibrary, Exposure, LibraryVersion
+from feedback.models import Project, User
+from tests.factories import (
+    NOW,
+    make_entry,
+    make_item,
+    make_library,
+    make_output,
+    make_queue,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def served(library: ContextLibrary, **fields: object) -> Exposure:
+    author = make_user(library.project)
+    version = LibraryVersion.objects.create(
+        library=library, number=3, content_hash="0" * 64, published_by=author, published_at=NOW
+    )
+    return Exposure.objects.create(
+        project=library.project, version=version, num_tokens=9, served_at=NOW, **fields
+    )
+
+
+def published(exposure: Exposure, query: str) -> int:
+    """An entry of the exposure's version; return the entry's id."""
+    entry = make_entry(exposure.version.library, query=query)
+    exposure.version.entries.create(
+        entry=entry,
+        position=exposure.version.entries.count(),
+        kind="example",
+        query=query,
+        answer="a",
+        model="m",
+        vector=[1.0],
+    )
+    return int(entry.pk)
+
+
+@pytest.fixture
+def viewer(project: Project) -> User:
+    return make_user(project, "viewer")
+
+
+class TestExposure:
+    def test_lists_the_entries_in_the_order_of_the_prompt(
+        self, client: Client, project: Project, viewer: User
+    ) -> None:
+        exposure = served(make_library(project, name="House style"))
+        first, second = published(exposure, "<b>One"), published(exposure, "Two")
+        published(exposure, "Not served")
+        Exposure.objects.update(entry_ids=[second, first])
+        client.force_login(viewer)
+        address = reverse("exposure", args=[project.slug, exposure.token])
+        panel = client.get(address, headers={"HX-Request": "true"}).content.decode()
+        assert "House style v3" in panel
+        assert panel.index("Two") < panel.index("&lt;b&gt;One")
+        assert "Not served" not in panel
+        assert "<html" not in panel
+        assert "<html" in client.get(address).content.decode()
+
+    def test_says_that_entries_were_held_back(
+        self, client: Client, project: Project, viewer: User
+    ) -> None:
+        exposure = served(make_library(project), is_held_out=True)
+        client.force_login(viewer)
+        address = reverse("exposure", args=[project.slug, exposure.token])
+        assert "Held out" in client.get(address).content.decode()
+
+    def test_is_asked_for_by_the_page_of_the_answer(
+        self, client: Client, project: Project, viewer: User
+    ) -> None:
+        exposure = served(make_library(project))
+        output = make_output(project, exposure=str(exposure.token))
+        item = make_item(make_queue(project), output)
+        client.force_login(viewer)
+        page = client.get(reverse("item", args=[project.slug, item.pk])).content.decode()
+        assert f'hx-get="{reverse("exposure", args=[project.slug, exposure.token])}"' in page
