@@ -6,6 +6,9 @@ from django.urls import include, path
 
 from config.api import api
 from config.health import health
+from review.sign_in import AdminSignInForm
+
+admin.site.login_form = AdminSignInForm
 
 api_urls = api.urls
 for pattern in api_urls[0]:

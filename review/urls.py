@@ -1,11 +1,9 @@
 """Pages of the review package."""
 
 from django.contrib.auth import views as auth
-from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, path
 
 from review.demo import SLUG as DEMO
-from review.sign_in import SignInForm
 from review.views import (
     annotations,
     demo,
@@ -18,6 +16,7 @@ from review.views import (
     permalinks,
     queues,
     search,
+    sign_in,
     suggestions,
     themes,
     threads,
@@ -28,13 +27,7 @@ urlpatterns: list[URLPattern] = [
     path("", pages.home, name="home"),
     path("appearance/", pages.theme_switch, name="theme_switch"),
     path("patterns/", patterns.patterns, name="patterns"),
-    path(
-        "sign-in/",
-        login_not_required(
-            auth.LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True)
-        ),
-        name="login",
-    ),
+    path("sign-in/", sign_in.SignIn.as_view(), name="login"),
     path("p/<slug:project>/search/", search.search_page, name="search"),
     path("p/<slug:project>/ingestion/", ingestion.ingestion, name="ingestion"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
