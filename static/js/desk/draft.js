@@ -257,7 +257,7 @@ function ask() {
   panel.querySelector("[data-take]")?.addEventListener("click", () =>
     choose({ ...kept, revision: theirs.revision, fields: pairs(theirs.fields ?? {}), isSaved: true }),
   );
-  template?.before(panel);
+  bar()?.prepend(panel);
   store();
   say("Not saved: choose a draft");
 }
