@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Query, Router
 from ninja.errors import HttpError
 
 from feedback.authentication import ApiKeyAuth
-from feedback.models import ApiKey, Feedback, Output, Project, Session
+from feedback.models import ApiKey, Feedback, Output, Project, Session, User
+from feedback.paging import CursorError, page
 from feedback.records import feedback_record, output_record, session_record
-from review.models import Annotation, Review
+from review.models import Annotation, Comment, Evidence, Review
 
 router = Router()
+
+Limit = Annotated[int, Query(ge=1, le=200, description="Outputs on a page.")]
 
 # Of what happened at one moment, an answer comes before what is said about it.
 _ORDER = {"output": 0, "signal": 1, "feedback": 2, "annotation": 3, "review": 4}
@@ -24,8 +28,17 @@ _ORDER = {"output": 0, "signal": 1, "feedback": 2, "annotation": 3, "review": 4}
 @router.get(
     "/sessions/{path:session}", auth=ApiKeyAuth(ApiKey.Scope.READ), summary="Read a session"
 )
-def read_session(request: HttpRequest, session: str) -> dict[str, Any]:
-    """Return a session and its `trail`: outputs, feedback, signals, annotations and reviews."""
+def read_session(
+    request: HttpRequest,
+    session: str,
+    limit: Limit = 50,
+    cursor: str = "",
+) -> dict[str, Any]:
+    """Return a session and its `trail`: outputs, feedback, signals, annotations and reviews.
+
+    A page of the trail has up to `limit` outputs, in time, with all that is about them; what is
+    about the whole session comes with the first. `next_cursor` leads on and is null at the end.
+    """
     project: Project = request.auth.project  # type: ignore[attr-defined]
     row = (
         Session.objects.filter(project=project, external_id=_id(session))
@@ -34,10 +47,20 @@ def read_session(request: HttpRequest, session: str) -> dict[str, Any]:
     )
     if row is None:
         raise HttpError(404, "There is no such session.")
-    outputs = row.outputs.all()
-    trail = [output_record(output) for output in outputs.select_related("session")]
-    trail += _about(row.feedback.all(), outputs)
-    return {**session_record(row), "trail": sorted(trail, key=_moment)}
+    try:
+        found = page(
+            row.outputs.select_related("session"), order=["at", "id"], size=limit, cursor=cursor
+        )
+    except CursorError as error:
+        raise HttpError(400, str(error)) from error
+    about = Q(output__in=found.rows) if cursor else Q(output__in=found.rows) | Q(output=None)
+    trail = [output_record(output) for output in found.rows]
+    trail += _about(row.feedback.filter(about), found.rows)
+    return {
+        **session_record(row),
+        "trail": sorted(trail, key=_moment),
+        "next_cursor": found.next_cursor,
+    }
 
 
 @router.get("/outputs/{path:output}", auth=ApiKeyAuth(ApiKey.Scope.READ), summary="Read an output")
@@ -49,7 +72,7 @@ def read_output(request: HttpRequest, output: str) -> dict[str, Any]:
     if row is None:
         raise HttpError(404, "There is no such output.")
     versions = row.former_versions.order_by("number").values("number", "text", "superseded_at")
-    trail = sorted(_about(row.feedback.all(), outputs), key=_moment)
+    trail = sorted(_about(row.feedback.all(), [row]), key=_moment)
     return {**output_record(row), "versions": list(versions), "trail": trail}
 
 
@@ -58,10 +81,12 @@ def _id(value: str) -> str:
     return "" if "\x00" in value else value
 
 
-def _about(feedback: QuerySet[Feedback], outputs: QuerySet[Output]) -> list[dict[str, Any]]:
+def _about(feedback: QuerySet[Feedback], outputs: Sequence[Output]) -> list[dict[str, Any]]:
     said = feedback.select_related("session", "output").prefetch_related("reasons")
-    annotations = Annotation.objects.filter(output__in=outputs).select_related(
-        "output", "author", "reason"
+    annotations = (
+        Annotation.objects.filter(output__in=outputs)
+        .select_related("output", "author", "reason", "resolved_by", "decided_by")
+        .prefetch_related(Prefetch("replies", Comment.objects.select_related("author")), "evidence")
     )
     reviews = (
         Review.objects.filter(output__in=outputs)
@@ -91,8 +116,43 @@ def _annotation_record(annotation: Annotation) -> dict[str, Any]:
             "end": annotation.source_end,
             "unit": "codepoint",
         },
+        "evidence": [_evidence_record(annotation, one) for one in annotation.evidence.all()],
+        "replies": [_reply_record(reply) for reply in annotation.replies.all()],
+        "decision": annotation.decision or None,
+        "decided_by": _name(annotation.decided_by),
+        "decided_at": annotation.decided_at,
+        "resolved_by": _name(annotation.resolved_by),
+        "resolved_at": annotation.resolved_at,
+        "edited_at": annotation.edited_at,
+        "deleted_at": annotation.deleted_at,
         "at": annotation.created_at,
     }
+
+
+def _evidence_record(annotation: Annotation, evidence: Evidence) -> dict[str, Any]:
+    documents = annotation.output.documents
+    there = evidence.document < len(documents)
+    return {
+        "document": documents[evidence.document]["id"] if there else None,
+        "exact": evidence.exact,
+        "span": {"start": evidence.start, "end": evidence.end, "unit": "codepoint"},
+        "at": evidence.created_at,
+    }
+
+
+def _reply_record(reply: Comment) -> dict[str, Any]:
+    return {
+        "id": reply.pk,
+        "author": reply.author.get_username(),
+        "text": reply.text or None,
+        "edited_at": reply.edited_at,
+        "deleted_at": reply.deleted_at,
+        "at": reply.created_at,
+    }
+
+
+def _name(user: User | None) -> str | None:
+    return user.get_username() if user else None
 
 
 def _review_record(review: Review) -> dict[str, Any]:

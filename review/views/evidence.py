@@ -90,7 +90,8 @@ def _shown(
         "may_moderate": request.membership.may(Membership.Role.MODERATOR),
     }
     response = render(request, "review/desk/_rests.html", context)
-    return trigger_client_event(response, "evidence", {"added": f"e{changed.pk}" if is_new else ""})
+    detail = {"added": f"e{changed.pk}" if is_new else ""}
+    return trigger_client_event(response, "evidence", detail, after="settle")
 
 
 def _back(request: ProjectRequest, annotation: Annotation) -> str:

@@ -7,7 +7,10 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from feedback.models import Project
+from feedback.models import Feedback, Project
+from review.annotations import annotate
+from review.evidencing import add_evidence
+from review.models import Annotation
 from tests.factories import (
     NOW,
     make_feedback,
@@ -65,8 +68,62 @@ class TestReadSession:
             make_feedback(output)
             make_review(output, reviewer)
         key = make_key(project)
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(12):
             assert len(read(client, key, "sessions", "s").json()["trail"]) == 36
+
+    def test_comes_in_pages_of_outputs_with_what_is_about_them(
+        self, client: Client, project: Project
+    ) -> None:
+        session = make_session(project, external_id="s")
+        for minute in range(5):
+            at = NOW + timedelta(minutes=minute)
+            output = make_output(project, session, external_id=str(minute), at=at)
+            make_feedback(output, external_id=f"f{minute}", at=at)
+        Feedback.objects.create(
+            project=project, session=session, key="k", name="n", annotator_kind="HUMAN", at=NOW
+        )
+        headers = {"authorization": f"Bearer {make_key(project)}"}
+        found: list[str] = []
+        cursor, num_pages = "", 0
+        while cursor is not None:
+            query: dict[str, str | int] = {"limit": 2, "cursor": cursor}
+            reply = client.get("/api/v1/sessions/s", query, headers=headers).json()
+            found += [one["id"] for one in reply["trail"]]
+            cursor, num_pages = reply["next_cursor"], num_pages + 1
+        assert num_pages == 3
+        assert sorted(found) == ["", *"01234", *(f"f{minute}" for minute in range(5))]
+        for query in ({"limit": 0}, {"limit": 201}):
+            assert client.get("/api/v1/sessions/s", query, headers=headers).status_code == 422
+        wrong = client.get("/api/v1/sessions/s", {"cursor": "x"}, headers=headers)
+        assert wrong.status_code == 400
+
+    def test_annotations_bring_their_thread_and_evidence(
+        self, client: Client, project: Project
+    ) -> None:
+        text = "Out on 31 August."
+        output = make_output(project, documents=[{"id": "KB-1", "title": "", "text": text}])
+        expert = make_user(project, "expert", username="ann")
+        written = annotate(
+            output=output,
+            version=1,
+            by=expert,
+            start=0,
+            end=5,
+            exact="Bloom",
+            comment="Which?",
+            now=NOW,
+        )
+        written.replies.create(author=expert, text="The album.", created_at=NOW)
+        add_evidence(
+            annotation=written, document=0, start=7, end=16, exact="31 August", by=expert, now=NOW
+        )
+        Annotation.objects.update(resolved_by=expert, resolved_at=NOW)
+        [record] = read(client, make_key(project), "outputs", output.external_id).json()["trail"]
+        assert [one["text"] for one in record["replies"]] == ["The album."]
+        assert record["evidence"][0]["document"] == "KB-1"
+        assert record["evidence"][0]["exact"] == "31 August"
+        assert record["evidence"][0]["span"] == {"start": 7, "end": 16, "unit": "codepoint"}
+        assert (record["resolved_by"], record["decision"]) == ("ann", None)
 
 
 class TestReadOutput:

@@ -256,9 +256,10 @@ export function watch() {
   // What a response about evidence says: the id of what was added, or nothing.
   document.addEventListener("evidence", (event) => {
     const { added } = /** @type {CustomEvent<{added?: string}>} */ (event).detail;
+    const isFocusLost = document.activeElement === document.body || form()?.contains(document.activeElement);
     close();
     requestAnimationFrame(margin.lay);
     announce(added ? "Marked as evidence" : "Evidence removed");
-    if (added && document.activeElement?.closest("#mark, body") === document.body) goToWords(added);
+    if (added && isFocusLost) goToWords(added);
   });
 }

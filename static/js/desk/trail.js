@@ -1,6 +1,11 @@
 // The trail beside the answer: words are marked as they are typed, and what failed to load can be tried again.
 
 const MOST_MARKS = 500;
+// Of the search field, which stays in sight above the turns.
+const SEARCH_HEIGHT = 48;
+
+/** The words that the turns on the page were searched for. */
+let shown = "";
 
 /** @returns {HTMLInputElement | null} */
 const field = () => /** @type {HTMLInputElement | null} */ (document.getElementById("trail-find"));
@@ -59,12 +64,16 @@ function failed(part) {
 
 /** Listen to the search field and to what the trail loads. */
 export function watch() {
+  shown = document.getElementById("turns")?.dataset.words ?? "";
   document.addEventListener("input", (event) => {
     if (event.target === field()) mark(field()?.value ?? "");
   });
   document.addEventListener("htmx:afterSettle", () => {
     // The server has marked the words that it was asked for.
-    const asked = document.getElementById("turns")?.dataset.words ?? "";
+    const turns = document.getElementById("turns");
+    const asked = turns?.dataset.words ?? "";
+    if (turns && asked !== shown) turns.closest("#trail")?.scrollTo({ top: turns.offsetTop - SEARCH_HEIGHT });
+    shown = asked;
     const typed = field()?.value.trim() ?? "";
     mark(typed === asked ? "" : typed);
   });
