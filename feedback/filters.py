@@ -34,25 +34,21 @@ class FilterError(ValueError):
 class Field:
     """A field of a filter.
 
-    `condition` says what outputs with one of the values have in common. `read` returns a value
-    as it is kept, or raises ValueError saying what to give. A bound takes one value.
+    `condition` says what outputs with one of the values have in common. A value is one of the
+    `choices` when there are some; `parse` returns it as it is kept, or raises ValueError saying
+    what to give. A bound takes one value.
     """
 
     condition: Callable[[Sequence[str]], Condition]
-    read: Callable[[str], str] = str
+    choices: Sequence[str] = ()
+    parse: Callable[[str], str] = str
     is_bound: bool = False
 
-
-def one_of(choices: Iterable[str]) -> Callable[[str], str]:
-    """Read one of a few values."""
-    known = tuple(choices)
-
-    def read(value: str) -> str:
-        if value not in known:
-            raise ValueError(f"Give {_or(known)}.")
-        return value
-
-    return read
+    def read(self, value: str) -> str:
+        """The value as it is kept. Raises ValueError saying what to give."""
+        if self.choices and value not in self.choices:
+            raise ValueError(f"Give {_or(self.choices)}.")
+        return self.parse(value)
 
 
 def _or(choices: Sequence[str]) -> str:
@@ -122,18 +118,18 @@ FIELDS: Mapping[str, Field] = {
     "output": Field(condition=_column("external_id")),
     "tag": Field(condition=_tagged),
     "reason": Field(condition=_because),
-    "signal": Field(condition=_signalled, read=one_of(Feedback.Signal.values)),
-    "score": Field(condition=_rated, read=one_of(SCORES)),
+    "signal": Field(condition=_signalled, choices=Feedback.Signal.values),
+    "score": Field(condition=_rated, choices=SCORES),
     "min_confidence": Field(
-        condition=lambda values: Q(confidence__gte=float(values[0])), read=_share, is_bound=True
+        condition=lambda values: Q(confidence__gte=float(values[0])), parse=_share, is_bound=True
     ),
     "max_confidence": Field(
-        condition=lambda values: Q(confidence__lte=float(values[0])), read=_share, is_bound=True
+        condition=lambda values: Q(confidence__lte=float(values[0])), parse=_share, is_bound=True
     ),
     "since": Field(
-        condition=lambda values: Q(at__gte=_midnight(values[0])), read=_day, is_bound=True
+        condition=lambda values: Q(at__gte=_midnight(values[0])), parse=_day, is_bound=True
     ),
-    "until": Field(condition=_until, read=_day, is_bound=True),
+    "until": Field(condition=_until, parse=_day, is_bound=True),
 }
 
 
@@ -182,7 +178,7 @@ class OutputFilter:
                 raise FilterError(key, "There is no such filter.")
             if values:
                 name = key.removeprefix("-")
-                is_number = cls.fields[name].read is _share
+                is_number = cls.fields[name].parse is _share
                 texts = tuple(
                     str(one) if is_number and isinstance(one, int | float) else _text(key, one)
                     for one in values

@@ -14,7 +14,7 @@ from feedback.search import TIME_LIMIT_MS, Hit
 from feedback.timeouts import time_limit
 
 # Sentences of a page's hits that are compared with the question, each of so many code points.
-MOST_SENTENCES, SENTENCE = 120, 240
+MOST_SENTENCES, SENTENCE = 80, 240
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from typing import Literal
 
 # Code points of a text that are looked at, and of a passage that is shown.
 LOOKED_AT, SHOWN = 8_000, 320
-MOST_SENTENCES = 12
+MOST_SENTENCES = 5
+# Beyond so many code points a sentence is taken clause by clause.
+LONG = 140
 
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
@@ -33,19 +35,23 @@ def words(text: str) -> set[str]:
 
 
 def sentences(text: str) -> list[Span]:
-    """Where the sentences of a text's beginning are, or the clauses of its only one."""
+    """Where the first sentences of a text are; of a long or single one its clauses."""
     looked_at = text[:LOOKED_AT]
-    found = list(_between(looked_at, _SENTENCE_END))
-    if len(found) == 1:
-        found = list(_between(looked_at, _CLAUSE_END))
+    whole = list(_between(looked_at, 0, len(looked_at), _SENTENCE_END))
+    found: list[Span] = []
+    for start, end in whole[:MOST_SENTENCES]:
+        is_cut = end - start > LONG or len(whole) == 1
+        clauses = list(_between(looked_at, start, end, _CLAUSE_END)) if is_cut else []
+        found += clauses or [(start, end)]
     return found[:MOST_SENTENCES]
 
 
-def _between(text: str, ends: re.Pattern[str]) -> Iterator[Span]:
-    cuts = [0, *(place for found in ends.finditer(text) for place in found.span()), len(text)]
-    for start, end in list(pairwise(cuts))[::2]:
-        if len(_WORD.findall(text, start, end)) > 1:
-            yield start, end
+def _between(text: str, start: int, end: int, ends: re.Pattern[str]) -> Iterator[Span]:
+    """What lies between the ends, where there is more than one word."""
+    cuts = [start, *(cut for found in ends.finditer(text, start, end) for cut in found.span()), end]
+    for first, last in list(pairwise(cuts))[::2]:
+        if len(_WORD.findall(text, first, last)) > 1:
+            yield first, last
 
 
 def passage(text: str, *, hits: Collection[str], near: Span | None = None) -> list[Piece]:

@@ -28,6 +28,7 @@ DEPTH = 100
 TIME_LIMIT_MS = 5_000
 
 Mode = Literal["hybrid", "words", "meaning"]
+MODES: tuple[Mode, ...] = ("hybrid", "words", "meaning")
 # What is listed: everything found, the best of each session, or one kind.
 Listing = Literal["all", "session", "output", "feedback"]
 LISTINGS: tuple[Listing, ...] = ("all", "session", "output", "feedback")

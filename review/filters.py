@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from django.db.models import Exists, OuterRef, Q
 
-from feedback.filters import FIELDS, Condition, Field, OutputFilter, one_of
+from feedback.filters import FIELDS, Condition, Field, OutputFilter
 from review.models import QueueItem, Review, ThemeMembership
 from review.models.review import ReviewQuerySet
 
@@ -55,8 +55,8 @@ class ReviewFilter(OutputFilter):
 
     fields: ClassVar[Mapping[str, Field]] = {
         **FIELDS,
-        "theme": Field(condition=_themed, read=_number),
-        "verdict": Field(condition=_judged, read=one_of(Review.Verdict.values)),
-        "severity": Field(condition=_severe, read=one_of(Review.Severity.values)),
-        "state": Field(condition=_in_state, read=one_of(STATES)),
+        "theme": Field(condition=_themed, parse=_number),
+        "verdict": Field(condition=_judged, choices=Review.Verdict.values),
+        "severity": Field(condition=_severe, choices=Review.Severity.values),
+        "state": Field(condition=_in_state, choices=STATES),
     }

@@ -29,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("patterns/", patterns.patterns, name="patterns"),
     path("sign-in/", sign_in.SignIn.as_view(), name="login"),
     path("p/<slug:project>/search/", search.search_page, name="search"),
+    path("p/<slug:project>/search/complete/", search.search_complete, name="search_complete"),
     path("p/<slug:project>/ingestion/", ingestion.ingestion, name="ingestion"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("p/<slug:project>/queues/", queues.queue_list, name="queue_list"),

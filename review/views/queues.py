@@ -52,8 +52,12 @@ def queue_list(request: ProjectRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_view(Membership.Role.MODERATOR)
 def queue_create(request: ProjectRequest) -> HttpResponseBase:
-    """Moderators: the form of a new queue, and its making."""
-    form = QueueForm(request.POST or None, project=request.project)
+    """Moderators: the form of a new queue, with the filter of ?words=, and its making."""
+    form = QueueForm(
+        request.POST or None,
+        project=request.project,
+        initial={"words": request.GET.get("words", "")[:2_000]},
+    )
     if request.method == "POST" and form.is_valid():
         try:
             queue = queues.create_queue(

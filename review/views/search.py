@@ -1,42 +1,233 @@
-"""Search by words and meaning."""
+"""Explore: one box over what was asked, answered and said."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
+from feedback import paging
+from feedback.browsing import MOST_COUNTED, browse
 from feedback.embedding import get_encoder
+from feedback.filter_syntax import Term, write
+from feedback.filters import FilterError
 from feedback.marking import marked
-from feedback.models import Membership
-from feedback.search import CursorError, search
+from feedback.models import Membership, Output, Project, Reason
+from feedback.search import LISTINGS, MODES, CursorError, Page, more_like, search
 from feedback.timeouts import TooSlowError
+from review.completion import completions
+from review.facets import Facet, facets
+from review.findings import findings
 from review.http import ProjectRequest, project_view
+from review.models import Theme
+from review.views.asking import Asked
+from review.views.asking import asked as read
+from review.views.tokens import WORDING, reading, value_reading
 
-PAGE_SIZE = 20
+PAGE_SIZE = 25
+LISTING_NAMES = {
+    "all": "All",
+    "session": "Sessions",
+    "output": "Answers",
+    "feedback": "Feedback",
+}
 
 
 @require_safe
 @project_view(Membership.Role.VIEWER)
 def search_page(request: ProjectRequest) -> HttpResponse:
-    """Every member: what of the project shares words with ?q= or is near it in meaning."""
-    query = request.GET.get("q", "").replace("\x00", " ").strip()[:2_000]
-    context: dict[str, object] = {"query": query}
-    if query:
-        encoder = get_encoder()
-        try:
-            page = search(
-                project=request.project,
-                query=query,
-                encoder=encoder,
-                limit=PAGE_SIZE,
-                cursor=request.GET.get("cursor", ""),
-            )
-            found = marked(hits=page.hits, query=query, encoder=encoder)
-        except CursorError as error:
-            raise BadRequest(str(error)) from error
-        except TooSlowError:
-            return render(request, "review/search/page.html", context | {"is_slow": True})
-        context |= {"page": page, "found": found}
-    return render(request, "review/search/page.html", context)
+    """Every member: what of the project matches ?q= and ?filter=, the best or newest first."""
+    text = request.GET.get("q", "")[:2_000]
+    try:
+        asked = read(request.GET, request.project)
+    except FilterError as error:
+        context = {"text": text, "kept": request.GET.get("filter", ""), "error": error}
+        return render(request, "review/search/page.html", context, status=422)
+    started = monotonic()
+    try:
+        page = _page(asked, request.project, request.GET.get("cursor", ""))
+        shown = marked(
+            hits=page.hits,
+            query="" if asked.like else asked.query,
+            encoder=None if asked.mode == "words" else get_encoder(),
+        )
+        counted = facets(project=request.project, wanted=asked.narrowed)
+    except (CursorError, paging.CursorError) as error:
+        raise BadRequest(str(error)) from error
+    except TooSlowError:
+        context = {"text": text, "asked": asked, "is_slow": True}
+        return render(request, "review/search/page.html", context)
+    names = _names(request.project, counted)
+    return render(
+        request,
+        "review/search/page.html",
+        {
+            "text": write(asked.wanted.words),
+            "kept": write(terms=asked.wanted.terms),
+            "asked": asked,
+            "page": page,
+            "findings": findings(marked=shown),
+            "milliseconds": round((monotonic() - started) * 1_000),
+            "facets": [_facet(facet, asked, names) for facet in counted],
+            "tokens": _tokens(asked, names),
+            "modes": [
+                (mode.capitalize(), asked.to(mode=mode), mode == asked.mode) for mode in MODES
+            ],
+            "listings": [
+                (
+                    LISTING_NAMES[one],
+                    _number(page.counts[one]),
+                    asked.to(listing=one),
+                    one == asked.listing,
+                )
+                for one in LISTINGS
+            ],
+            "sorts": [
+                ("Best match", asked.to(newest_first=False), not asked.newest_first),
+                ("Newest", asked.to(newest_first=True), asked.newest_first),
+            ],
+            "more": f"{asked.link}&{urlencode({'cursor': page.next_cursor})}"
+            if page.next_cursor
+            else "",
+            "miss": None if page.hits else _miss(asked, request.project, names),
+            "queue_url": f"{reverse('queue_create', args=[request.project.slug])}?"
+            f"{urlencode({'words': str(asked.narrowed)})}",
+            "may_create": request.membership.may(Membership.Role.MODERATOR),
+        },
+    )
+
+
+@require_safe
+@project_view(Membership.Role.VIEWER)
+def search_complete(request: ProjectRequest) -> HttpResponse:
+    """Every member: filters that the end of ?q= may be the beginning of."""
+    text = request.GET.get("q", "")[:2_000]
+    page = reverse("search", args=[request.project.slug])
+    rest = {name: request.GET.get(name, "") for name in ("filter", "mode", "list", "sort", "like")}
+    proposed = [
+        (
+            write(terms=[term]),
+            f"{page}?{urlencode({'q': f'{before} {write(terms=[term])}'.strip(), **rest})}",
+        )
+        for before, term in completions(project=request.project, text=text)
+    ]
+    return render(request, "review/search/_completions.html", {"proposed": proposed})
+
+
+def _page(asked: Asked, project: Project, cursor: str) -> Page:
+    options: dict[str, Any] = {
+        "wanted": asked.narrowed,
+        "listing": asked.listing,
+        "limit": PAGE_SIZE,
+        "cursor": cursor,
+    }
+    if asked.like:
+        return more_like(
+            output=asked.like, encoder=get_encoder(), newest_first=asked.newest_first, **options
+        )
+    if not asked.query.strip():
+        return browse(project=project, **options)
+    return search(
+        project=project,
+        query=asked.query,
+        encoder=get_encoder(),
+        mode=asked.mode,
+        newest_first=asked.newest_first,
+        **options,
+    )
+
+
+def _number(number: int) -> str:
+    return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}"
+
+
+@dataclass(frozen=True)
+class Names:
+    """How reasons and themes are called, by slug and number."""
+
+    reasons: Mapping[str, str]
+    themes: Mapping[str, str]
+
+    def of(self, name: str, value: str) -> str:
+        """How a value of a field reads."""
+        if name == "theme":
+            return self.themes.get(value, f"T-{value}")
+        return value_reading(name, value, reasons=self.reasons)
+
+
+def _names(project: Project, counted: list[Facet]) -> Names:
+    numbers = [
+        int(choice.value) for facet in counted if facet.name == "theme" for choice in facet.choices
+    ]
+    themes = Theme.objects.filter(project=project, number__in=numbers)
+    reasons = Reason.objects.current().filter(taxonomy__project=project)
+    return Names(
+        reasons=dict(reasons.values_list("slug", "name")),
+        themes={str(number): name for number, name in themes.values_list("number", "name")},
+    )
+
+
+def _facet(facet: Facet, asked: Asked, names: Names) -> dict[str, object]:
+    on = asked.wanted.values(facet.name)
+    return {
+        "name": WORDING[facet.name][0].capitalize(),
+        "choices": [
+            {
+                "text": names.of(facet.name, choice.value),
+                "choice": choice,
+                "link": asked.to(
+                    wanted=asked.wanted.with_values(
+                        facet.name,
+                        [value for value in on if value != choice.value]
+                        if choice.is_on
+                        else [*on, choice.value],
+                    )
+                ),
+            }
+            for choice in facet.choices
+        ],
+    }
+
+
+def _tokens(asked: Asked, names: Names) -> list[dict[str, str]]:
+    """The filter's terms as they read, each with the link that drops it."""
+    told = [_token(term, asked, names) for term in asked.wanted.terms]
+    if asked.like:
+        told.insert(
+            0,
+            {
+                "key": "more like",
+                "operator": "",
+                "value": asked.like.external_id,
+                "without": asked.to(like=None),
+            },
+        )
+    return told
+
+
+def _token(term: Term, asked: Asked, names: Names) -> dict[str, str]:
+    key, operator, _ = reading(term, reasons=names.reasons)
+    return {
+        "key": key,
+        "operator": operator,
+        "value": " or ".join(names.of(term.name, value) for value in term.values),
+        "without": asked.to(wanted=asked.wanted.without(term)),
+    }
+
+
+def _miss(asked: Asked, project: Project, names: Names) -> tuple[dict[str, str], str] | None:
+    """The first filter without which there would be answers, and how many."""
+    for term in asked.wanted.terms:
+        rest = replace(asked, wanted=asked.wanted.without(term)).narrowed
+        outputs = rest.apply(Output.objects.filter(project=project))
+        if number := outputs[: MOST_COUNTED + 1].count():
+            return _token(term, asked, names), _number(number)
+    return None

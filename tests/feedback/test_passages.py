@@ -55,3 +55,9 @@ class TestSentences:
     def test_take_time_that_grows_with_the_text(self) -> None:
         assert sentences("a" * 2_000_000) == []
         assert words("\n" * 2_000_000) == set()
+
+    def test_of_a_long_one_are_its_clauses(self) -> None:
+        text = f"Short one. {'word ' * 20}, and {'then ' * 20}. Last one."
+        assert [text[start:end][:8] for start, end in sentences(text)] == [
+            "Short on", "word wor", "and then", "Last one",
+        ]  # fmt: skip

@@ -6,8 +6,17 @@ import pytest
 from django.test import Client
 
 from feedback.embedding import Encoder, embed_pending
-from feedback.models import Project
-from tests.factories import make_feedback, make_output, make_project, make_user
+from feedback.models import FeedbackReason, Project, Reason, SessionTag, Tag
+from tests.factories import (
+    make_feedback,
+    make_item,
+    make_output,
+    make_project,
+    make_queue,
+    make_review,
+    make_session,
+    make_user,
+)
 
 
 @pytest.fixture
@@ -15,37 +24,137 @@ def address(project: Project) -> str:
     return f"/p/{project.slug}/search/"
 
 
+@pytest.fixture
+def viewer(client: Client, project: Project) -> Client:
+    client.force_login(make_user(project, role="viewer"))
+    return client
+
+
+@pytest.fixture
+def filled(project: Project, encoder: Encoder) -> Project:
+    """Three answers by two models, one of them complained about and tagged."""
+    session = make_session(project, environment="live")
+    SessionTag.objects.create(session=session, tag=Tag.objects.create(project=project, name="x"))
+    bread = make_output(
+        project, session, external_id="bread", query="How to bake?", text="Bread needs yeast.",
+        model="a",
+    )  # fmt: skip
+    make_output(project, external_id="cake", query="And cake?", text="Sugar.", model="b")
+    make_output(project, external_id="rain", query="Will it rain?", text="No.", model="a")
+    complaint = make_feedback(bread, external_id="late", comment="No oven is named.", score=-1)
+    FeedbackReason.objects.create(
+        feedback=complaint, reason=Reason.objects.filter(taxonomy__project=project)[0]
+    )
+    embed_pending(encoder=encoder)
+    return project
+
+
+def ids(response: Any) -> list[str]:
+    return [one.found.hit.target.external_id for one in response.context["findings"]]
+
+
 class TestSearchPage:
     def test_shows_hits_and_nothing_of_other_projects(
-        self, client: Client, project: Project, address: str, encoder: Encoder
+        self, viewer: Client, project: Project, address: str, encoder: Encoder
     ) -> None:
         make_output(project, text="Bread needs <b>yeast</b>.", external_id="a/b")
         make_output(make_project(), text="Bread of another project")
         embed_pending(encoder=encoder)
-        client.force_login(make_user(project, role="viewer"))
-        page = client.get(address, {"q": "baking"}).content.decode()
-        assert "&lt;b&gt;yeast&lt;/b&gt;" in page
+        page = viewer.get(address, {"q": "baking bread"}).content.decode()
+        assert '<mark class="hit">Bread</mark> needs &lt;b&gt;yeast&lt;/b&gt;' in page
         assert "another project" not in page
+
+    def test_lists_the_newest_when_nothing_is_looked_for(
+        self, viewer: Client, filled: Project, address: str
+    ) -> None:
+        page = viewer.get(address)
+        assert ids(page) == ["rain", "cake", "bread"]
+        assert ids(viewer.get(address, {"list": "feedback"})) == ["late"]
+        assert len(ids(viewer.get(address, {"list": "session"}))) == 3
+
+    def test_narrows_by_what_is_written_and_by_what_is_on(
+        self, viewer: Client, filled: Project, address: str
+    ) -> None:
+        page = viewer.get(address, {"q": "model:b", "filter": "model:a -tag:x"})
+        assert ids(page) == ["rain", "cake"]
+        [model, tag] = page.context["tokens"]
+        assert model["value"] == "a or b"
+        assert ids(viewer.get(address + tag["without"])) == ["rain", "cake", "bread"]
+
+    @pytest.mark.parametrize(
+        ("mode", "text", "found"),
+        [
+            ("words", "yeast bread", ["bread"]),
+            ("words", "yeast sugar", []),
+            ("hybrid", "yeast sugar", ["bread", "cake", "late", "rain"]),
+            ("meaning", '"yeast"', ["bread"]),
+        ],
+    )
+    def test_searches_by_words_or_meaning_or_both(
+        self, viewer: Client, filled: Project, address: str, mode: str, text: str, found: list[str]
+    ) -> None:
+        assert sorted(ids(viewer.get(address, {"q": text, "mode": mode}))) == found
+
+    def test_finds_more_like_an_answer(self, viewer: Client, filled: Project, address: str) -> None:
+        page = viewer.get(address, {"like": "bread"})
+        assert "bread" not in ids(page)
+        assert page.context["tokens"][0]["key"] == "more like"
+        assert viewer.get(address, {"like": "nothing"}).status_code == 404
+
+    def test_facets_count_what_choosing_them_would_find(
+        self, viewer: Client, filled: Project, address: str
+    ) -> None:
+        reviewer = make_user(filled)
+        make_review(filled.outputs.get(external_id="bread"), reviewer, verdict="fix")
+        secret = filled.outputs.get(external_id="cake")
+        item = make_item(make_queue(filled, reviewers_per_item=2), secret)
+        make_review(secret, reviewer, verdict="reject", item=item)
+        page = viewer.get(address, {"filter": "model:a"})
+        counted = 0
+        for facet in page.context["facets"]:
+            for one in facet["choices"]:
+                if not one["choice"].is_on:
+                    alone = viewer.get(address + one["link"])
+                    grown = "model:a," in alone.context["kept"]
+                    expected = one["choice"].number + (2 if grown else 0)
+                    assert alone.context["page"].counts["all"] == expected, facet["name"]
+                    counted += 1
+        assert {facet["name"] for facet in page.context["facets"]} == {
+            "Model", "Rated", "Environment", "Reason", "Tag", "Verdict",
+        }  # fmt: skip
+        assert "reject" not in page.content.decode()
+        assert counted == 6
+
+    def test_names_the_filter_to_drop(self, viewer: Client, filled: Project, address: str) -> None:
+        page = viewer.get(address, {"q": "yeast model:b", "filter": "tag:x", "mode": "words"})
+        token, number = page.context["miss"]
+        assert (token["value"], number) == ("b", "1")
+        assert ids(viewer.get(address + token["without"])) == ["bread"]
+
+    def test_names_the_token_that_means_nothing_and_keeps_it(
+        self, viewer: Client, project: Project, address: str
+    ) -> None:
+        page = viewer.get(address, {"q": "bread modle:<a>"})
+        assert page.status_code == 422
+        assert "modle:&lt;a&gt;" in page.content.decode()
 
     def test_costs_the_same_for_many_hits(
         self,
-        client: Client,
+        viewer: Client,
         project: Project,
         address: str,
         encoder: Encoder,
         django_assert_max_num_queries: Any,
     ) -> None:
-        for number in range(12):
+        for number in range(15):
             make_feedback(make_output(project, text=f"Answer {number}"), comment=f"Wrong {number}")
         embed_pending(encoder=encoder)
-        client.force_login(make_user(project))
-        with django_assert_max_num_queries(26):
-            page = client.get(address, {"q": "wrong answer"})
-        assert len(page.context["page"].hits) == 20
-        more = client.get(
-            address, {"q": "wrong answer", "cursor": page.context["page"].next_cursor}
-        )
-        assert len(more.context["page"].hits) == 4
+        with django_assert_max_num_queries(45):
+            page = viewer.get(address, {"q": "wrong answer"})
+        assert len(ids(page)) == 25
+        assert len(ids(viewer.get(address + page.context["more"]))) == 5
+        with django_assert_max_num_queries(32):
+            viewer.get(address)
 
     def test_is_for_members(self, client: Client, project: Project, address: str) -> None:
         assert client.get(address).status_code == 302
@@ -53,6 +162,42 @@ class TestSearchPage:
         assert client.get(address).status_code == 404
         client.force_login(make_user(project, role="viewer"))
         assert client.get(address).status_code == 200
-        assert client.get(address, {"q": "x", "cursor": "nonsense"}).status_code == 400
+        for wrong in (
+            {"q": "x", "cursor": "nonsense"},
+            {"cursor": "x"},
+            {"mode": "x"},
+            {"list": "x"},
+        ):
+            assert client.get(address, wrong).status_code == 400
         assert client.get(address, {"q": "\x00"}).status_code == 200
         assert client.post(address).status_code == 405
+
+
+class TestCompletion:
+    @pytest.mark.parametrize(
+        ("text", "proposed"),
+        [
+            ("mod", ["model:a", "model:b"]),
+            ("bread -model:a,", ["-model:a,b"]),
+            ("score:", ["score:negative", "score:positive"]),
+            ("tag:X", ["tag:x"]),
+            ("m", []),
+            ("nothing:", []),
+            ("tag:\x00", []),
+        ],
+    )
+    def test_proposes_values_that_are_there(
+        self, viewer: Client, filled: Project, address: str, text: str, proposed: list[str]
+    ) -> None:
+        make_output(make_project(), model="another")
+        page = viewer.get(f"{address}complete/", {"q": text})
+        assert [one for one, _ in page.context["proposed"]] == proposed
+
+    def test_leads_to_the_search_with_it(
+        self, viewer: Client, filled: Project, address: str
+    ) -> None:
+        page = viewer.get(f"{address}complete/", {"q": "yeast tag:", "filter": "model:a"})
+        [(_, link)] = page.context["proposed"]
+        found = viewer.get(link)
+        assert ids(found) == ["bread", "late"]
+        assert found.context["text"] == "yeast"

@@ -1,0 +1,66 @@
+"""What a list of search results says of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from feedback.marking import Marked
+from feedback.models import FeedbackReason, Output, Reason, SessionTag
+from review.models import Review
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A result with the reasons given in it, or in the feedback on it, and the decision on it."""
+
+    found: Marked
+    output: Output | None
+    reasons: Sequence[Reason]
+    review: Review | None
+    tags: Sequence[str]
+
+
+def findings(*, marked: Sequence[Marked]) -> list[Finding]:
+    """A finding for each result, in order: three queries for any number."""
+    targets = [one.hit.target for one in marked]
+    outputs = [target.pk for target in targets if isinstance(target, Output)]
+    reasons: dict[int, dict[int, Reason]] = defaultdict(dict)
+    for given in (
+        FeedbackReason.objects.filter(feedback__output__in=outputs)
+        .select_related("reason", "feedback")
+        .only(
+            "reason__slug",
+            "reason__name",
+            "reason__position",
+            "reason__definition",
+            "feedback__output",
+        )
+        .order_by("reason__position", "reason")
+    ):
+        reasons[given.feedback.output_id or 0].setdefault(given.reason_id, given.reason)
+    decisions = Review.objects.authoritative().revealed().filter(output__in=outputs)
+    review = {one.output_id: one for one in decisions.only("output", "verdict", "severity")}
+    tags: dict[int, list[str]] = defaultdict(list)
+    sessions = [target.session_id for target in targets]
+    for session, name in (
+        SessionTag.objects.filter(session__in=sessions)
+        .order_by("tag__name")
+        .values_list("session", "tag__name")
+    ):
+        tags[session].append(name)
+    return [
+        Finding(
+            found=one,
+            output=target if isinstance(target, Output) else target.output,
+            reasons=(
+                list(reasons[target.pk].values())
+                if isinstance(target, Output)
+                else list(target.reasons.all())
+            ),
+            review=review.get(target.pk) if isinstance(target, Output) else None,
+            tags=tags[target.session_id],
+        )
+        for one, target in zip(marked, targets, strict=True)
+    ]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from feedback.models import Project
+from tests.browser.conftest import Pages
+from tests.factories import make_output, make_user
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def address(project: Project) -> str:
+    make_output(project, external_id="first", text="Bread <mark>needs</mark> yeast.", model="a")
+    make_output(project, external_id="second", text="Sugar.", model="b")
+    return f"/p/{project.slug}/search/"
+
+
+def test_a_filter_is_proposed_taken_and_dropped(
+    page_for: Pages, project: Project, address: str
+) -> None:
+    page = page_for(make_user(project, role="viewer"))
+    page.goto(address)
+    page.get_by_role("searchbox", name="Search questions").press_sequentially("mod")
+    page.get_by_role("link", name="model:b").click()
+    results = page.get_by_role("list", name="Results").get_by_role("listitem")
+    expect(results).to_have_count(1)
+    expect(results).to_contain_text("Sugar.")
+    page.get_by_role("link", name="Drop the filter model").click()
+    expect(results).to_have_count(2)
+
+
+def test_works_without_scripts(page_for: Pages, project: Project, address: str) -> None:
+    page = page_for(make_user(project, role="viewer"), java_script_enabled=False)
+    page.goto(address)
+    page.get_by_role("searchbox", name="Search questions").fill("yeast -model:b")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Words", exact=True).click()
+    results = page.get_by_role("list", name="Results").get_by_role("listitem")
+    expect(results).to_have_count(1)
+    expect(results.locator("mark")).to_have_text("yeast")
+
+
+def test_the_facets_are_folded_on_a_phone(page_for: Pages, project: Project, address: str) -> None:
+    user = make_user(project, role="viewer")
+    wide, narrow = page_for(user), page_for(user, width=390)
+    for page in (wide, narrow):
+        page.goto(address)
+    expect(wide.get_by_role("link", name="a 1", exact=True)).to_be_visible()
+    facet = narrow.get_by_role("link", name="a 1", exact=True)
+    expect(facet).to_be_hidden()
+    narrow.get_by_text("Filter by").click()
+    expect(facet).to_be_visible()
+    width = narrow.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
