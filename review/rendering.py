@@ -12,12 +12,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from html import escape
 
 import nh3
 
 from review.anchoring import Mark
-from review.html_pieces import Piece, Run, pieces_of
+from review.html_pieces import Piece, Run, Tag, pieces_of
 from review.painting import paint
 
 __all__ = ["RENDERER_VERSION", "Rendered", "render"]
@@ -64,16 +63,18 @@ class Rendered:
         """The sanitised HTML, without marks."""
         return self.painted(())
 
-    @cached_property
+    @property
     def bare(self) -> str:
-        """The sanitised HTML without places, to be shown beside the answer itself."""
-        parts = (
-            escape(piece.text, quote=False)
-            if isinstance(piece, Run)
-            else _PLACE.sub("", piece.html)
+        """The sanitised HTML without marks and places, to be shown beside the answer itself."""
+        return self.painted_bare(())
+
+    def painted_bare(self, marks: Iterable[Mark]) -> str:
+        """As `painted`, without places."""
+        pieces = [
+            piece if isinstance(piece, Run) else Tag(_PLACE.sub("", piece.html))
             for piece in self.pieces
-        )
-        return _CLEANER.clean("".join(parts))
+        ]
+        return _CLEANER.clean("".join(paint(pieces, marks).parts))
 
     @cached_property
     def runs(self) -> list[Run]:

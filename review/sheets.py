@@ -12,12 +12,14 @@ from django.utils.safestring import SafeString
 
 from feedback.models import Feedback, Output, Reason, User
 from review.anchoring import Mark
+from review.edits import fold, is_in_conflict
 from review.models import Annotation, Comment, Event, QueueItem
 from review.models.annotation import AnnotationQuerySet
 from review.places import places_of, places_of_feedback
 from review.reanchoring import Place
 from review.rendering import Rendered, render
 from review.widening import difference
+from review.word_diff import Piece, word_diff
 
 # Cards beside one answer; the newest are shown.
 MOST_CARDS = 200
@@ -62,7 +64,8 @@ class Card:
     and for one whose words are not there any more. `quote` has the words that were marked;
     `anchor` is what became of them in the current version: exact, changed, moved or detached.
     Others than exact ones are only a guess until they are confirmed. `number` counts the cards
-    from 1 in the order of the text.
+    from 1 in the order of the text. Of a suggestion `change` is what it does to the Markdown,
+    and `in_the_way` the accepted ones (ids of annotations) that it is in conflict with.
     """
 
     id: str
@@ -78,6 +81,8 @@ class Card:
     feedback: Feedback | None = None
     replies: Sequence[Comment] = ()
     number: int = 0
+    change: Sequence[Piece] = ()
+    in_the_way: Sequence[int] = ()
 
     @property
     def category(self) -> int:
@@ -199,6 +204,32 @@ class Sheet:
         """Words of the answer, as white space tells them apart."""
         return len(self.rendered.canonical.split())
 
+    @cached_property
+    def suggestions(self) -> list[Annotation]:
+        """The suggestions on this version."""
+        return [
+            card.annotation
+            for card in self.cards
+            if card.annotation
+            and card.annotation.is_suggestion
+            and card.annotation.output_version == self.version
+        ]
+
+    @property
+    def num_applied(self) -> int:
+        """Suggestions on this version that are accepted."""
+        return sum(one.decision == Annotation.Decision.ACCEPTED for one in self.suggestions)
+
+    def rivals(self, ids: Iterable[str]) -> set[str]:
+        """The cards of suggestions that want the place of one of these cards."""
+        wanted = set(ids)
+        edits = [one.edit for one in self.suggestions if f"a{one.pk}" in wanted]
+        return {
+            f"a{one.pk}"
+            for one in self.suggestions
+            if any(is_in_conflict(one.edit, edit) for edit in edits)
+        }
+
     @property
     def num_resolved(self) -> int:
         """Cards of settled threads."""
@@ -256,6 +287,7 @@ def sheet(*, output: Output, to: User) -> Sheet:
         *(_of_feedback(one, spans.get(one.pk)) for one in said),
         *(_of_annotation(one, places[one.pk]) for one in written),
     ]
+    _compare_suggestions(output, cards)
     return Sheet(
         output=output,
         version=output.version,
@@ -286,6 +318,7 @@ def changes(*, output: Output, to: User, since: Stamp, also: Iterable[str] = ())
         return Changes(sheet=shown, is_all=True)
     happened = _happened(output, to, since, is_blind=shown.stamp.is_blind)
     fresh = {card.id for card in shown.cards if card.feedback and card.feedback.pk > since.feedback}
+    wanted |= shown.rivals(happened.touched)
     cards: list[tuple[Card, str]] = []
     spans = list(happened.left)
     previous = ""
@@ -341,9 +374,26 @@ def _annotations(output: Output, to: User) -> AnnotationQuerySet:
     found = Annotation.objects.filter(output=output, output_version__lte=output.version)
     return (
         found.seen_by(to)
-        .select_related("author", "reason", "resolved_by")
+        .select_related("author", "reason", "resolved_by", "decided_by")
         .prefetch_related(Prefetch("replies", queryset=replies, to_attr="seen_replies"), "evidence")
     )
+
+
+def _compare_suggestions(output: Output, cards: Iterable[Card]) -> None:
+    """Tell what each suggestion changes, and what is in its way."""
+    noted = [(card, card.annotation) for card in cards if card.annotation]
+    proposing = [(card, note) for card, note in noted if note.is_suggestion]
+    current = [note for _, note in proposing if note.output_version == output.version]
+    accepted = [note for note in current if note.decision == Annotation.Decision.ACCEPTED]
+    for card, note in proposing:
+        edit = note.edit
+        if note.output_version != output.version:
+            card.change = word_diff(note.exact, edit.replacement)
+            continue
+        card.change = word_diff(fold(output.text[edit.start : edit.end]), edit.replacement)
+        if not note.decision:
+            others = (other for other in accepted if is_in_conflict(edit, other.edit))
+            card.in_the_way = [other.pk for other in others]
 
 
 def _in_order(cards: Iterable[Card]) -> list[Card]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 
 from feedback.models import Output, User
-from review.anchoring import select
+from review.anchoring import Mark, select
 from review.annotations import (
     AnnotationError,
     ConflictError,
@@ -21,10 +21,11 @@ from review.annotations import (
     log,
     put,
 )
-from review.edits import Edit, apply, fold, hunks, is_in_conflict, revised
+from review.edits import Edit, apply, fold, hunks, is_in_conflict, mapped, revised
 from review.models import Annotation
 from review.models.annotation import AnnotationQuerySet
 from review.rendering import render
+from review.sheets import Sheet
 from review.widening import edited_lines, widened, words_at
 from review.word_diff import Piece, distance, word_diff
 
@@ -166,6 +167,33 @@ def preview(
             "problem": problem,
         }
     )
+
+
+def painted(found: Correction, shown: Sheet) -> str:
+    """The corrected answer as sanitised HTML, with the marks that have a place in it.
+
+    Marks go where the edits moved their words; over accepted suggestions they cover what was put
+    in. Those whose words are gone are left out.
+    """
+    rendered = render(found.text)
+    accepted = {f"a{one.pk}": one.edit for one in found.accepted}
+    marks = []
+    for card in shown.cards:
+        if not card.is_painted or card.start is None or card.end is None:
+            continue
+        span = shown.rendered.canonical_to_source(card.start, card.end)
+        if edit := accepted.get(card.id):
+            others = [other for other in found.edits if other != edit]
+            start = mapped(found.source, others, edit.start, edit.start).start
+            growth = len(found.text) - len(apply(found.source, others))
+            end = start + edit.end - edit.start + growth
+        else:
+            place = mapped(found.source, found.edits, *span)
+            start, end = place.start, place.end
+        words = rendered.source_to_canonical(start, end) if start < end else None
+        if words and words[0] < words[1]:
+            marks.append(Mark(card.id, *words, card.category, card.state == "resolved"))
+    return rendered.painted_bare(marks)
 
 
 @transaction.atomic

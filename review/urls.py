@@ -75,6 +75,24 @@ urlpatterns: list[URLPattern] = [
     ),
     path("p/<slug:project>/answers/<int:answer>/related/", trails.related, name="related"),
     path(
+        "p/<slug:project>/annotations/<int:annotation>/accept/", suggestions.accept, name="accept"
+    ),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/reject/", suggestions.reject, name="reject"
+    ),
+    path("p/<slug:project>/annotations/<int:annotation>/undo/", suggestions.undo, name="undo"),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/rebase/", suggestions.rebase, name="rebase"
+    ),
+    path("p/<slug:project>/answers/<int:answer>/shown/", suggestions.shown, name="shown"),
+    path("p/<slug:project>/answers/<int:answer>/applied/", suggestions.applied, name="applied"),
+    path("p/<slug:project>/answers/<int:answer>/rewrite/", suggestions.rewrite, name="rewrite"),
+    path(
+        "p/<slug:project>/answers/<int:answer>/suggestions/",
+        suggestions.suggestions_decide,
+        name="suggestions_decide",
+    ),
+    path(
         "p/<slug:project>/answers/<int:answer>/suggestion/preview/",
         suggestions.suggestion_preview,
         name="suggestion_preview",

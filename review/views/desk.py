@@ -23,6 +23,7 @@ from review.http import ProjectRequest, project_view
 from review.models import QueueItem, Review
 from review.views.pieces import card_context
 from review.views.selecting import selection, whole
+from review.views.showing import showing
 from review.views.trails import trailing
 
 # What is often the reason to skip an item.
@@ -253,6 +254,7 @@ def desk_page(
     context = {
         "desk": opened,
         "sheet": opened.sheet,
+        **showing(request, opened.sheet),
         "selection": selection(request.GET, opened.sheet.rendered.canonical),
         **_form(request, opened.hold, item, typed, now),
         "reasons": opened.reasons,

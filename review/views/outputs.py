@@ -22,6 +22,7 @@ from review.sheets import Card, sheet
 from review.trail import tag_names, turns
 from review.views.pieces import card_context
 from review.views.selecting import whole
+from review.views.showing import showing
 from review.views.trails import trailing
 
 TURNS_PER_PAGE = 20
@@ -84,9 +85,11 @@ def output(request: ProjectRequest, output: str) -> HttpResponse:
     )
     shown = _version(found, request.GET.get("v", ""))
     is_former = shown.version != found.version
+    answer = sheet(output=shown, to=request.user)
     context = {
         "output": found,
-        "sheet": sheet(output=shown, to=request.user),
+        "sheet": answer,
+        **showing(request, answer),
         "is_former": is_former,
         "reviews": visible_reviews(output=found, to=request.user),
         **card_context(request),

@@ -1,5 +1,6 @@
 // The reviewer's desk, and the page of one answer.
 import * as keys from "./keys.js";
+import * as copy from "./desk/copy.js";
 import * as decision from "./desk/decision.js";
 import * as evidence from "./desk/evidence.js";
 import * as lease from "./desk/lease.js";
@@ -13,6 +14,7 @@ import { accept, announce } from "./toast.js";
 let marked = "";
 
 margin.watch();
+copy.watch();
 popover.watch();
 decision.watch();
 lease.watch();

@@ -553,13 +553,13 @@ class TestItemSubmit:
         path: str,
         headers: dict[str, str],
     ) -> None:
-        typed = {"correction": "Kept words."} | fields
+        typed = {"routes": "training"} | fields
         page = decide(
             signed_in(expert), item, fence=claimed(item, expert), headers=headers, **typed
         )
         assert page.status_code == 422
         assert f'data-path="{path}"' in page.content.decode()
-        assert "Kept words." in page.content.decode()
+        assert 'value="training" checked' in page.content.decode()
         assert not Review.objects.exists()
 
     @pytest.mark.parametrize(("headers", "shown"), [({}, 2), (HTMX, 1)])

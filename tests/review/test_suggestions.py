@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from feedback.models import Output, Project, User
@@ -23,6 +26,7 @@ from review.annotations import (
 from review.edits import ConflictingEditsError
 from review.models import Annotation, Event
 from review.rendering import render
+from review.sheets import sheet
 from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
 from tests.threads import at_once
 
@@ -397,3 +401,147 @@ class TestAtOnce:
         )
         assert sorted(said) == ["decided", "told"]
         assert Event.objects.filter(verb__in=["accepted", "rejected"]).count() == 1
+
+
+@pytest.mark.django_db
+class TestPages:
+    def post(self, client: Client, name: str, pk: int, output: Output, **sent: Any) -> Any:
+        url = reverse(name, args=[output.project.slug, pk])
+        return client.post(url, sent, headers={"HX-Request": "true"})
+
+    def test_accepting_answers_with_the_card_the_words_and_the_count(
+        self, client: Client, output: Output, expert: User
+    ) -> None:
+        """G3."""
+        client.force_login(expert)
+        made = suggest(output, expert, "six", "twelve")
+        since = str(sheet(output=output, to=expert).stamp)
+        page = self.post(client, "accept", made.pk, output, since=since).content.decode()
+        assert f'id="a{made.pk}"' in page
+        assert "Accepted" in page
+        assert '<span class="num muted" id="num-applied" hx-swap-oob="true">1</span>' in page
+        made.refresh_from_db()
+        assert made.decision == "accepted"
+
+    def test_whoever_comes_second_gets_409_and_the_card_as_it_is(
+        self, client: Client, output: Output, expert: User
+    ) -> None:
+        client.force_login(expert)
+        made = suggest(output, expert, "six", "twelve")
+        since = str(sheet(output=output, to=expert).stamp)
+        other = make_user(output.project)
+        suggestions.reject(annotation=made, by=other, now=NOW)
+        response = self.post(client, "accept", made.pk, output, since=since)
+        assert response.status_code == 409
+        assert f"by {other.username}" in response.content.decode()
+
+    def test_a_conflict_is_shown_by_number_on_the_other_card(
+        self, client: Client, output: Output, expert: User
+    ) -> None:
+        """G3."""
+        client.force_login(expert)
+        first = suggest(output, expert, "covers six", "pays for six")
+        second = suggest(output, expert, "six sessions", "twelve sessions")
+        since = str(sheet(output=output, to=expert).stamp)
+        page = self.post(client, "accept", first.pk, output, since=since).content.decode()
+        assert f'id="a{second.pk}"' in page
+        assert f'Conflicts with <a href="#a{first.pk}">#{first.pk}</a>' in page
+
+    def test_all_are_accepted_and_taken_back(
+        self, client: Client, output: Output, expert: User
+    ) -> None:
+        client.force_login(expert)
+        suggest(output, expert, "six", "twelve")
+        suggest(output, expert, "Plus", "**Max**")
+        said = self.post(client, "suggestions_decide", output.pk, output, act="accept")
+        assert "2 suggestions accepted" in str(said.headers)
+        url = reverse("applied", args=[output.project.slug, output.pk])
+        page = client.get(url).content.decode()
+        assert "2 of 2" in page
+        [batch] = re.findall(r'name="undo" value="([^"]*)"', page)
+        self.post(client, "suggestions_decide", output.pk, output, undo=batch)
+        assert "0 of 2" in client.get(url).content.decode()
+        for wrong in ({}, {"act": "x"}, {"undo": "x"}, {"undo": "2026-13-01"}):
+            found = self.post(client, "suggestions_decide", output.pk, output, **wrong)
+            assert found.status_code == 400
+
+    @pytest.mark.parametrize("address", ["output", "shown"])
+    def test_each_view_is_a_page_and_a_fragment(
+        self, client: Client, output: Output, expert: User, address: str
+    ) -> None:
+        """G2."""
+        client.force_login(expert)
+        noted = suggest(output, expert, "a year", "each year")
+        made = suggest(output, expert, "six", "<b>twelve</b>")
+        suggestions.accept(annotation=made, by=expert, now=NOW)
+        key = output.external_id if address == "output" else output.pk
+        url = reverse(address, args=[output.project.slug, key])
+        page = client.get(url, {"show": "corrected"}).content.decode()
+        part = page[page.index('id="shown"') :]
+        assert "&lt;b&gt;twelve&lt;/b&gt;</mark>" in part
+        assert f'data-a="a{noted.pk}"' in part
+        assert "data-start" not in part[: part.index("a year")]
+        page = client.get(url, {"show": "changes"}).content.decode()
+        assert "<del>six</del><ins>&lt;b&gt;twelve&lt;/b&gt;</ins>" in page
+        assert "**Plus**" in client.get(url, {"show": "markdown"}).content.decode()
+        assert "covers &lt;b&gt;twelve" in client.get(url, {"show": "edit"}).content.decode()
+        assert 'data-show="answer"' in client.get(url, {"show": "x"}).content.decode()
+
+    def test_whoever_may_only_read_gets_no_form_to_edit(
+        self, client: Client, output: Output
+    ) -> None:
+        client.force_login(make_user(output.project, "viewer"))
+        url = reverse("shown", args=[output.project.slug, output.pk])
+        assert 'data-show="answer"' in client.get(url, {"show": "edit"}).content.decode()
+
+    def test_the_whole_answer_is_edited_without_a_script(
+        self, client: Client, output: Output, expert: User
+    ) -> None:
+        """G5."""
+        client.force_login(expert)
+        url = reverse("rewrite", args=[output.project.slug, output.pk])
+        response = client.post(url, {"version": 1, "text": TEXT.replace("six", "ten")})
+        place = reverse("output", args=[output.project.slug, output.external_id])
+        assert (response.status_code, response["Location"]) == (302, f"{place}?show=corrected")
+        assert "ten" in client.get(response["Location"]).content.decode()
+        for sent, status in (
+            ({"version": 2, "text": "x"}, 409),
+            ({"version": 1, "text": "\x00"}, 422),
+        ):
+            response = client.post(url, sent)
+            assert response.status_code == status
+            assert 'name="text"' in response.content.decode()
+
+    def test_the_answer_shows_what_goes_and_what_comes(
+        self, client: Client, output: Output, expert: User
+    ) -> None:
+        """G2, A3."""
+        client.force_login(expert)
+        made = suggest(output, expert, "six", "</mark><b>12")
+        url = reverse("output", args=[output.project.slug, output.external_id])
+        page = client.get(url).content.decode()
+        assert f'<span role="suggestion" aria-details="a{made.pk}"><mark class="hl hl--del"' in page
+        assert (
+            f'<ins data-no-text="" data-a="a{made.pk}">&lt;/mark&gt;&lt;b&gt;12</ins></span>'
+            in page
+        )
+        suggestions.reject(annotation=made, by=expert, now=NOW)
+        assert "hl--del" not in client.get(url).content.decode()
+
+    def test_looking_takes_a_fixed_number_of_queries(
+        self,
+        client: Client,
+        output: Output,
+        expert: User,
+        django_assert_num_queries: Any,
+    ) -> None:
+        client.force_login(expert)
+        url = reverse("shown", args=[output.project.slug, output.pk]) + "?show=corrected"
+        suggest(output, expert, "six", "1")
+        client.get(url)
+        with CaptureQueriesContext(connection) as few:
+            client.get(url)
+        for number in range(12):
+            suggest(output, expert, "Plus", f"**{number}**")
+        with django_assert_num_queries(len(few)):
+            client.get(url)

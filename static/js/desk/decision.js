@@ -77,12 +77,6 @@ function unfold() {
   if (more instanceof HTMLInputElement) more.checked = true;
 }
 
-/** The answer as it was sent. @returns {string} */
-function source() {
-  const data = document.getElementById("source")?.textContent;
-  return data ? /** @type {string} */ (JSON.parse(data)) : "";
-}
-
 /**
  * @param {number} count
  * @param {string} noun
@@ -128,21 +122,13 @@ export function watch() {
     sum();
   }, { capture: true });
   document.addEventListener("draft", sum);
-  document.addEventListener("click", (event) => {
-    const pressed = event.target instanceof Element ? event.target.closest("[data-prefill]") : null;
-    const field = document.getElementById("decide-correction");
-    if (!pressed || !(field instanceof HTMLTextAreaElement)) return;
-    if (!field.value) field.value = source();
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-    field.focus();
-  });
   draft.watch();
   show();
 }
 
 /** What needs a script is shown by it. */
 function show() {
-  for (const element of document.querySelectorAll("[data-prefill], [data-scripted]")) element.removeAttribute("hidden");
+  for (const element of document.querySelectorAll("[data-scripted]")) element.removeAttribute("hidden");
   sum();
 }
 

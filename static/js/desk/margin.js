@@ -18,13 +18,19 @@ function notes() {
   return /** @type {HTMLElement[]} */ ([...(margin()?.children ?? [])]);
 }
 
+/** The view of the answer that is seen. @returns {Element | null} */
+function text() {
+  const shown = document.getElementById("shown");
+  return shown && shown.dataset.show !== "answer" ? shown : document.getElementById("answer");
+}
+
 /**
  * The marks of a note, in order.
  * @param {string} id
  * @returns {HTMLElement[]}
  */
 export function marks(id) {
-  return [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`#answer mark[data-a~="${CSS.escape(id)}"]`))];
+  return [.../** @type {NodeListOf<HTMLElement>} */ (text()?.querySelectorAll(`mark[data-a~="${CSS.escape(id)}"]`) ?? [])];
 }
 
 /** Put every note at the height of its words; the active one has its way, the others yield. */
