@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from review import queues
+from review import drafts, queues, triage
 from review.models import Claim
 from tests.browser.selecting import drag, popover
 from tests.scenes import Scene
@@ -146,6 +146,50 @@ def lease_lost(page: Page, scene: Scene) -> None:
     queues.claim(item=scene.item, by=scene.other, now=timezone.now())
     page.get_by_role("button", name="Submit and next").click()
     expect(page.locator("#decide").get_by_role("alert").first).to_be_visible()
+
+
+@state
+def lease_out(page: Page, scene: Scene) -> None:
+    """The lease could not be renewed: a dialog says who has the item."""
+    open_desk(page, scene)
+    verdict(page, "Good")
+    long_ago = timezone.now() - timedelta(hours=2)
+    Claim.objects.filter(item=scene.item).update(claimed_at=long_ago, lease_until=long_ago)
+    queues.claim(item=scene.item, by=scene.other, now=timezone.now())
+    page.evaluate("document.getElementById('renew').dispatchEvent(new Event('renew'))")
+    expect(page.get_by_role("dialog", name="Your lease on this item ran out")).to_be_visible()
+
+
+@state
+def two_drafts(page: Page, scene: Scene) -> None:
+    """Another browser has saved another draft: 409."""
+    open_desk(page, scene)
+    drafts.save(
+        item=scene.item,
+        by=scene.expert,
+        revision=0,
+        fields={"verdict": "reject", "comment": "From another browser."},
+        version=scene.output.version,
+        now=timezone.now(),
+    )
+    verdict(page, "Fix")
+    expect(page.locator(".conflict")).to_be_visible()
+
+
+@state
+def finished(page: Page, scene: Scene) -> None:
+    """The reviewer has decided, and may take it back."""
+    fence = queues.claim(item=scene.item, by=scene.expert, now=timezone.now()).fence
+    triage.submit_review(
+        item=scene.item,
+        by=scene.expert,
+        fence=fence,
+        verdict="fix",
+        comment="The table says twelve.",
+        now=timezone.now(),
+    )
+    open_desk(page, scene, is_claimed=False)
+    expect(page.get_by_role("button", name="Undo and edit")).to_be_visible()
 
 
 @state
