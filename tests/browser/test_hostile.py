@@ -8,7 +8,7 @@ from django.test import Client
 from curation.models import ContextEntry, ContextLibrary, Example, TrainingSet
 from feedback.ingestion import ingest
 from feedback.models import Feedback, Output, Project, Reason, Session
-from review.models import Annotation, Queue, Review, Theme, ThemeMembership, ThemeRun
+from review.models import Annotation, Evidence, Queue, Review, Theme, ThemeMembership, ThemeRun
 from tests.browser.conftest import Pages
 from tests.factories import NOW, make_feedback, make_user
 from tests.test_access import IN_PROJECTS, Address, Filled, filled
@@ -50,12 +50,16 @@ def poisoned(filled: Filled) -> Filled:
         system=HOSTILE,
         documents=[{"id": HOSTILE, "title": HOSTILE, "text": HOSTILE}],
         messages=[{"role": "user", "content": HOSTILE}],
+        exposure={HOSTILE: HOSTILE},
         model=HOSTILE[:200],
         model_version=HOSTILE[:200],
         prompt_version=HOSTILE[:200],
     )
     Review.objects.update(comment=HOSTILE, correction=HOSTILE)
-    Annotation.objects.update(comment=HOSTILE, exact=HOSTILE, replacement=HOSTILE)
+    Annotation.objects.update(
+        comment=HOSTILE, exact=HOSTILE, replacement=HOSTILE, edit_start=0, edit_end=1
+    )
+    Evidence.objects.update(exact=HOSTILE)
     Queue.objects.update(name=HOSTILE[:120])
     Theme.objects.update(name=HOSTILE[:200], terms=[HOSTILE[:60]], size=1)
     ContextLibrary.objects.update(name=HOSTILE[:120], description=HOSTILE)

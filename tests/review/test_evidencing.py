@@ -284,6 +284,31 @@ class TestPages:
         assert not Evidence.objects.exists()
 
 
+class TestBlindReview:
+    def test_others_evidence_is_hidden_with_their_comments(
+        self, client: Client, output: Output, expert: User
+    ) -> None:
+        written = comment(output, expert)
+        added = rest(written, "second", expert)
+        item = make_item(make_queue(output.project, reviewers_per_item=2), output)
+        desk = reverse("item", args=[output.project.slug, item.pk])
+        client.force_login(expert)
+        assert f'id="e{added.pk}"' in client.get(desk).content.decode()
+        other = make_user(output.project, "moderator")
+        client.force_login(other)
+        page = client.get(desk).content.decode()
+        assert f'id="e{added.pk}"' not in page
+        assert 'class="evidence"' not in page
+        text = reverse("turn_text", args=[output.project.slug, output.pk, "0"])
+        headers = {"HX-Request": "true"}
+        assert "<mark" not in client.get(text, headers=headers).content.decode()
+        create = reverse("evidence_create", args=[output.project.slug, output.pk])
+        sent = {"annotation": written.pk, "document": 0, "start": 0, "end": 5, "exact": "Bloom"}
+        assert client.post(create, sent).status_code == 422
+        remove = reverse("evidence_remove", args=[output.project.slug, added.pk])
+        assert client.post(remove).status_code == 404
+
+
 class TestPainted:
     def test_reads_back_as_the_text(self) -> None:
         from html.parser import HTMLParser
