@@ -178,7 +178,9 @@ def _mark(part: _Stretch, begins: Sequence[Mark], ends: Sequence[Mark]) -> str:
         classes += " hl--del"
     if all(mark.is_resolved for mark in part.marks):
         classes += " is-resolved"
-    written = f'<mark class="{classes}" data-a="{ids}"'
+    # A suggestion may have nothing but deletions and insertions in it (ARIA 1.3).
+    role = ' role="deletion"' if part.struck else ""
+    written = f'<mark class="{classes}"{role} data-a="{ids}"'
     for name, category in zip(_CATEGORIES, categories, strict=False):
         written += f' {name}="{category}"'
     if len(categories) > len(_CATEGORIES):

@@ -40,6 +40,7 @@ _CLEANER = nh3.Cleaner(
         "ol": {"start"},
         "ins": {"data-no-text", "data-a"},
         "mark": {
+            "role",
             *("class", "data-a", "data-cat", "data-cat2", "data-cat3", "data-more", "data-n"),
             *("data-first", "data-last", "tabindex", "aria-details"),
         },

@@ -289,20 +289,45 @@ def _name(tag: Tag) -> str:
 
 def _lines(source: str, start: int, end: int, *, leaves: bool = True) -> Slice:
     """Whole lines: of the one block that holds the span, or of all outer blocks that it reaches."""
-    starts = [0, *(match.end() for match in re.finditer(r"\r\n?|\n", source)), len(source)]
-    try:
-        found = parse(fold(source).replace("\0", "\ufffd")) if len(source) <= LONGEST else []
-    except MarkdownError:
-        found = []
-    spans = [
-        (starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)])
-        for token in found
-        if token.map and (token.type in _LEAVES if leaves else token.level == 0)
+    over = [
+        (block.start, block.end)
+        for block in _blocks(source)
+        if (block.is_leaf if leaves else block.is_outer)
+        and block.start < max(end, start + 1)
+        and block.end > start
     ]
-    over = [span for span in spans if span[0] < max(end, start + 1) and span[1] > start]
     if leaves and len(over) != 1:
         return _lines(source, start, end, leaves=False)
     first = min((span[0] for span in over), default=0)
     after = max((span[1] for span in over), default=len(source))
     text = source[first:after]
     return Slice(first, first + len(text.rstrip("\r\n")), is_block=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The lines of a block in the answer as sent."""
+
+    start: int
+    end: int
+    is_leaf: bool
+    is_outer: bool
+
+
+@lru_cache(maxsize=32)  # every suggestion on an answer asks for its blocks
+def _blocks(source: str) -> tuple[_Block, ...]:
+    starts = [0, *(match.end() for match in re.finditer(r"\r\n?|\n", source)), len(source)]
+    try:
+        found = parse(fold(source).replace("\0", "\ufffd")) if len(source) <= LONGEST else []
+    except MarkdownError:
+        found = []
+    return tuple(
+        _Block(
+            starts[token.map[0]],
+            starts[min(token.map[1], len(starts) - 1)],
+            is_leaf=token.type in _LEAVES,
+            is_outer=token.level == 0,
+        )
+        for token in found
+        if token.map
+    )
