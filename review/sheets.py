@@ -63,9 +63,10 @@ class Card:
     `start` and `end` are its place in the canonical text, None for a note on the whole answer,
     and for one whose words are not there any more. `quote` has the words that were marked;
     `anchor` is what became of them in the current version: exact, changed, moved or detached.
-    Others than exact ones are only a guess until they are confirmed. `number` counts the cards
-    from 1 in the order of the text. Of a suggestion `change` is what it does to the Markdown,
-    and `in_the_way` the accepted ones (ids of annotations) that it is in conflict with.
+    Others than exact ones are only a guess until they are confirmed; `found` has the words that
+    are there now. `number` counts the cards from 1 in the order of the text. Of a suggestion
+    `change` is what it does to the Markdown, and `in_the_way` the accepted ones (ids of
+    annotations) that it is in conflict with.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Card:
     anchor: str = "exact"
     is_confirmed: bool = False
     version: int | None = None
+    found: str = ""
     annotation: Annotation | None = None
     feedback: Feedback | None = None
     replies: Sequence[Comment] = ()
@@ -284,8 +286,8 @@ def sheet(*, output: Output, to: User) -> Sheet:
     spans = places_of_feedback(output, said, rendered)
     places = places_of(output, written, rendered)
     cards = [
-        *(_of_feedback(one, spans.get(one.pk)) for one in said),
-        *(_of_annotation(one, places[one.pk]) for one in written),
+        *(_of_feedback(one, spans.get(one.pk), rendered) for one in said),
+        *(_of_annotation(one, places[one.pk], rendered) for one in written),
     ]
     _compare_suggestions(output, cards)
     return Sheet(
@@ -408,7 +410,7 @@ def _in_order(cards: Iterable[Card]) -> list[Card]:
     return ordered
 
 
-def _of_feedback(feedback: Feedback, placed: tuple[Place, str] | None) -> Card:
+def _of_feedback(feedback: Feedback, placed: tuple[Place, str] | None, rendered: Rendered) -> Card:
     place, words = placed or (_WHOLE, "")
     return Card(
         id=f"f{feedback.pk}",
@@ -420,10 +422,11 @@ def _of_feedback(feedback: Feedback, placed: tuple[Place, str] | None) -> Card:
         start=place.start,
         end=place.end,
         anchor=place.state,
+        found=_found(place, rendered),
     )
 
 
-def _of_annotation(annotation: Annotation, place: Place) -> Card:
+def _of_annotation(annotation: Annotation, place: Place, rendered: Rendered) -> Card:
     return Card(
         id=f"a{annotation.pk}",
         at=annotation.created_at,
@@ -435,5 +438,12 @@ def _of_annotation(annotation: Annotation, place: Place) -> Card:
         start=place.start,
         end=place.end,
         anchor=place.state,
+        found=_found(place, rendered),
         is_confirmed=place.is_confirmed,
     )
+
+
+def _found(place: Place, rendered: Rendered) -> str:
+    if place.state == "exact" or place.start is None:
+        return ""
+    return rendered.canonical[place.start : place.end]

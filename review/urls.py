@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 
 from review.demo import SLUG as DEMO
 from review.views import (
+    anchors,
     annotations,
     demo,
     desk,
@@ -111,6 +112,16 @@ urlpatterns: list[URLPattern] = [
         "p/<slug:project>/annotations/<int:annotation>/reopen/",
         threads.reopen,
         name="annotation_reopen",
+    ),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/confirm/",
+        anchors.confirm,
+        name="annotation_confirm",
+    ),
+    path(
+        "p/<slug:project>/annotations/<int:annotation>/reattach/",
+        anchors.reattach,
+        name="annotation_reattach",
     ),
     path("p/<slug:project>/replies/<int:reply>/edit/", threads.reply_edit, name="reply_edit"),
     path("p/<slug:project>/replies/<int:reply>/delete/", threads.reply_delete, name="reply_delete"),

@@ -12,7 +12,8 @@ from django.urls import reverse
 from django.utils.html import escape
 from django_htmx.http import reswap, retarget
 
-from review.annotations import AnnotationError, ConflictError, NotYoursError
+from review.anchoring import AnchorError
+from review.annotations import AnnotationError, ConflictError, NotYoursError, StaleVersionError
 from review.http import ProjectRequest
 from review.models import Annotation
 from review.views.pieces import pieces
@@ -51,10 +52,10 @@ def acted(
         act()
     except NotYoursError as error:
         return _plainly(str(error), 403)
-    except AnnotationError as error:
+    except (AnchorError, AnnotationError) as error:
         refused = _plainly(escape(error.message), 422)
         return reswap(retarget(refused, f"#{card}-errors"), "innerHTML")
-    except ConflictError as error:
+    except (ConflictError, StaleVersionError) as error:
         problem = str(error)
     if request.htmx:
         return pieces(request, annotation.output, did=did, card=card, said=said, problem=problem)

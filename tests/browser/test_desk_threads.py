@@ -16,6 +16,7 @@ from review.annotations import annotate
 from review.models import Annotation, Comment, QueueItem
 from review.rendering import render
 from tests.browser.conftest import Pages
+from tests.browser.selecting import drag
 from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -324,6 +325,28 @@ class TestFinding:
         expect(page.locator("#answer mark")).to_have_text("Troye Sivan")
         expect(card(page, note)).to_have_class(re.compile(r"\bis-active\b"))
         expect(page.get_by_role("textbox", name="Reply")).to_have_count(0)
+
+    def test_what_was_found_again_is_confirmed_attached_elsewhere_or_dismissed(
+        self, page_for: Pages
+    ) -> None:
+        """H9."""
+        desk = Desk()
+        moved, gone = desk.note(desk.ann, "came out on 31 August"), desk.note(desk.ann, "Plum")
+        AnswerVersion.objects.create(output=desk.output, number=1, text=ANSWER, superseded_at=NOW)
+        text = "Bloom is **an album** by Troye Sivan. It first came out on a 31 August 2018."
+        Output.objects.update(version=2, text=text)
+        page = page_for(desk.ben)
+        page.goto(desk.url())
+        expect(card(page, moved)).to_have_attribute("data-anchor", "changed")
+        expect(card(page, moved).locator(".note__found")).to_have_text("came out on a 31 August")
+        card(page, moved).get_by_role("button", name="Confirm").click()
+        expect(card(page, moved).locator(".note__moved")).to_have_count(0)
+        card(page, gone).get_by_role("button", name="Re-attach to selection").click()
+        expect(page.locator("#toasts")).to_contain_text("Select the words in the answer first.")
+        drag(page, "Troye Sivan")
+        card(page, gone).get_by_role("button", name="Re-attach to selection").click()
+        expect(page.locator(f'#answer mark[data-a="a{gone.pk}"]')).to_have_text("Troye Sivan")
+        expect(page.locator("#num-detached")).to_be_empty()
 
     def test_cards_and_replies_are_comments_by_name(self, page_for: Pages) -> None:
         """A1."""

@@ -1,6 +1,7 @@
 // What happens on the answer meanwhile: pieces from the server are put in without taking anything
 // from the hands of who reads, types or selects.
-import { announce } from "../toast.js";
+import { announce, toast } from "../toast.js";
+import { selected } from "./places.js";
 
 const EVERY_MS = 5000;
 
@@ -205,6 +206,26 @@ function filter() {
   }
 }
 
+/**
+ * Fill in the selected words before a card is attached to them.
+ * @param {Event} event
+ * @param {HTMLButtonElement} button
+ */
+function attach(event, button) {
+  const answer = document.getElementById("answer");
+  const words = answer ? selected(answer) : null;
+  if (!words) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    toast("Select the words in the answer first.", "warn");
+    return;
+  }
+  for (const name of /** @type {const} */ (["start", "end", "exact"])) {
+    const field = button.form?.elements.namedItem(name);
+    if (field instanceof HTMLInputElement) field.value = String(words[name]);
+  }
+}
+
 /** Keep up with the answer of this page. */
 export function watch() {
   document.addEventListener("htmx:beforeRequest", () => (busy += 1));
@@ -228,6 +249,13 @@ export function watch() {
     replace(card, news);
     document.dispatchEvent(new CustomEvent("htmx:afterSettle", { detail: { elt: card } }));
   });
+  const attaching = (/** @type {Event} */ event) => event.target instanceof Element ? event.target.closest("button[data-act=reattach]") : null;
+  // The selection shall outlive the press.
+  document.addEventListener("mousedown", (event) => attaching(event) && event.preventDefault());
+  document.addEventListener("click", (event) => {
+    const button = attaching(event);
+    if (button instanceof HTMLButtonElement) attach(event, button);
+  }, { capture: true });
   document.addEventListener("change", (event) => {
     if (event.target instanceof Element && event.target.matches("#by-author, #show-resolved")) {
       filter();
