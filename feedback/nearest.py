@@ -111,11 +111,12 @@ def is_indexed(*, kind: Kind, model: str) -> bool:
 def ensure_indexes(*, model: str) -> list[Kind]:
     """Build the indexes that are missing and worth it, beside the writing; return which.
 
-    Needs to be outside of a transaction. Two at once do no harm: the second waits, and finds
-    them built.
+    Needs to be outside of a transaction. While another builds, nothing is done.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(hashtextextended('vector indexes', 0))")
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended('vector indexes', 0))")
+        if cursor.fetchone() != (True,):
+            return []
         try:
             return [
                 kind

@@ -31,7 +31,8 @@ def embed() -> None:
         embed.delay()
 
 
-@shared_task
+# Four hours: a million vectors take a quarter of one. Handed out again meanwhile, it does nothing.
+@shared_task(soft_time_limit=14_400, time_limit=14_460)
 def index_vectors() -> None:
     """Build the indexes of vectors that have become worth it."""
     if kinds := ensure_indexes(model=model_id()):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feedback.marking import Marked
-from feedback.models import FeedbackReason, Output, Reason, SessionTag
+from feedback.models import FeedbackReason, Output, Project, Reason, Session, SessionTag
 from review.models import Review
 
 
@@ -20,6 +20,22 @@ class Finding:
     reasons: Sequence[Reason]
     review: Review | None
     tags: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """What has an id of the sender's."""
+
+    output: Output | None
+    session: Session | None
+
+
+def named(*, project: Project, identifier: str) -> Named:
+    """The output and the session of the project that have this very id, which no text holds."""
+    return Named(
+        output=Output.objects.filter(project=project, external_id=identifier).first(),
+        session=Session.objects.filter(project=project, external_id=identifier).first(),
+    )
 
 
 def findings(*, marked: Sequence[Marked]) -> list[Finding]:

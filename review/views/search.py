@@ -25,7 +25,7 @@ from feedback.search import LISTINGS, MODES, CursorError, Page, more_like, searc
 from feedback.timeouts import TooSlowError
 from review.completion import completions
 from review.facets import Facet, facets
-from review.findings import findings
+from review.findings import findings, named
 from review.http import ProjectRequest, project_view
 from review.models import Theme
 from review.views.asking import Asked
@@ -75,6 +75,9 @@ def search_page(request: ProjectRequest) -> HttpResponse:
             "asked": asked,
             "page": page,
             "findings": findings(marked=shown),
+            "named": named(project=request.project, identifier=asked.query)
+            if asked.query
+            else None,
             "milliseconds": round((monotonic() - started) * 1_000),
             "facets": [_facet(facet, asked, names) for facet in counted],
             "tokens": _tokens(asked, names),

@@ -101,6 +101,16 @@ class TestSearchPage:
         assert page.context["tokens"][0]["key"] == "more like"
         assert viewer.get(address, {"like": "nothing"}).status_code == 404
 
+    def test_leads_to_what_has_the_very_id(
+        self, viewer: Client, filled: Project, address: str
+    ) -> None:
+        make_output(make_project(), external_id="elsewhere")
+        assert viewer.get(address, {"q": "rain"}).context["named"].output.external_id == "rain"
+        assert (
+            f"/p/{filled.slug}/outputs/rain" in viewer.get(address, {"q": "rain"}).content.decode()
+        )
+        assert viewer.get(address, {"q": "elsewhere"}).context["named"].output is None
+
     def test_facets_count_what_choosing_them_would_find(
         self, viewer: Client, filled: Project, address: str
     ) -> None:
