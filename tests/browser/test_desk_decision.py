@@ -235,7 +235,6 @@ class TestDraft:
         page.goto(url(item))
         drag(page, "Bloom")
         page.keyboard.press("3")
-        page.keyboard.press("Control+Enter")
         expect(page.locator("#margin .note")).to_have_count(1)
         reason = page.locator("#decide-form [name=reasons][value=too-vague]")
         expect(reason).to_be_checked()

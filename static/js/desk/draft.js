@@ -49,10 +49,9 @@ let warned = "";
 const bar = () => document.getElementById("decide");
 /** @returns {HTMLFormElement | null} */
 const form = () => /** @type {HTMLFormElement | null} */ (document.getElementById("decide-form"));
-/** @returns {string} */
-const address = () => bar()?.dataset.draft ?? "";
-/** @returns {string} */
-const key = () => `draft ${bar()?.dataset.by} ${address()}`;
+/** Where drafts of this page go; the bar may be out of the page while it is swapped. */
+const address = bar()?.dataset.draft ?? "";
+const key = `draft ${bar()?.dataset.by} ${address}`;
 
 /**
  * @param {Fields} one
@@ -95,7 +94,7 @@ function fill(fields) {
 /** @returns {Kept | null} */
 function stored() {
   try {
-    return /** @type {Kept | null} */ (JSON.parse(localStorage.getItem(key()) ?? "null"));
+    return /** @type {Kept | null} */ (JSON.parse(localStorage.getItem(key) ?? "null"));
   } catch {
     return null;
   }
@@ -104,7 +103,7 @@ function stored() {
 /** @returns {boolean} whether this browser could keep it */
 function store() {
   try {
-    localStorage.setItem(key(), JSON.stringify(kept));
+    localStorage.setItem(key, JSON.stringify(kept));
     return true;
   } catch {
     return false;
@@ -173,7 +172,7 @@ function send(isClosing = false) {
   store();
   const body = new URLSearchParams([...kept.fields, ["revision", String(kept.revision)], ["version", kept.version]]);
   const headers = { "X-CSRFToken": token() };
-  return fetch(address(), { method: "POST", body, headers, keepalive: isClosing });
+  return fetch(address, { method: "POST", body, headers, keepalive: isClosing });
 }
 
 async function save() {
@@ -336,13 +335,13 @@ function begin() {
     fill(kept.fields);
     void save();
   } else {
-    localStorage.removeItem(key());
+    localStorage.removeItem(key);
   }
 }
 
 /** The form may have been swapped: what was entered is in the new one too. */
 export function refresh() {
-  if (!address()) return;
+  if (!address) return;
   if (form() !== known) {
     if (kept.isSaved && !known) begin();
     else {
@@ -356,14 +355,14 @@ export function refresh() {
 
 /** Listen to the form; it may be swapped at any time. */
 export function watch() {
-  if (!address()) return;
+  if (!address) return;
   begin();
   document.addEventListener("input", (event) => {
     const field = event.target instanceof Element ? event.target : null;
     if (field?.closest("#decide-form, [form=decide-form]")) changed();
   });
   addEventListener("storage", (event) => {
-    if (event.key === key() && event.newValue) adopt(/** @type {Kept} */ (JSON.parse(event.newValue)));
+    if (event.key === key && event.newValue) adopt(/** @type {Kept} */ (JSON.parse(event.newValue)));
   });
   // A page that comes back from the browser's memory has heard nothing of other tabs.
   addEventListener("pageshow", (event) => {
@@ -393,7 +392,7 @@ export function watch() {
 function submitted(xhr) {
   if (xhr.getResponseHeader("HX-Redirect")) {
     kept = { ...kept, isSaved: true };
-    localStorage.removeItem(key());
+    localStorage.removeItem(key);
     return;
   }
   isSubmitting = false;
