@@ -1,5 +1,7 @@
 // What every page does: theme, navigation, keys, toasts, and the rules around htmx requests.
 import * as keys from "./keys.js";
+import * as keysheet from "./keysheet.js";
+import * as palette from "./palette.js";
 import { fade, toast } from "./toast.js";
 
 const root = document.documentElement;
@@ -67,20 +69,23 @@ document.addEventListener("keydown", (event) => {
     event.target.blur();
     return;
   }
-  const key = keys.single(event);
-  if (key === null) return;
+  const pressed = keys.pressed(event);
+  if (pressed === null) return;
   const isSecond = pending !== "" && event.timeStamp - pendingSince < SEQUENCE_MS;
   const first = pending;
   pending = "";
   if (isSecond) {
-    const element = target(`${first} ${key}`);
+    const element = target(`${first} ${pressed}`);
     if (element) {
       event.preventDefault();
       element.click();
       // No page module shall see the second key as a key of its own.
       event.stopImmediatePropagation();
     }
-  } else if (key === "G") {
+    return;
+  }
+  const key = keys.single(event);
+  if (key === "G") {
     pending = key;
     pendingSince = event.timeStamp;
   } else if (key === "/") {
@@ -88,7 +93,7 @@ document.addEventListener("keydown", (event) => {
     search();
   } else if (key === "?") {
     event.preventDefault();
-    openSheet();
+    keysheet.open();
   }
 }, { capture: true });
 
@@ -102,55 +107,15 @@ window.addEventListener("keydown", (event) => {
   element.click();
 });
 
-/** Fill the cheat sheet with the keys of the page as it is now, and open it. */
-function openSheet() {
-  const dialog = /** @type {HTMLDialogElement | null} */ (document.getElementById("keys"));
-  const list = dialog?.querySelector("[data-keys]");
-  if (!dialog || !list || dialog.open) return;
-  const rows = new Map([["/", "Search"], ["?", "Show the keys"]]);
-  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-key]"))) {
-    const does = element.dataset.does || element.getAttribute("aria-label") || element.textContent || "";
-    rows.set(element.dataset.key ?? "", does.replace(/\s+/g, " ").trim());
-  }
-  list.replaceChildren(...[...rows].map(([key, does]) => row(key, does)));
-  dialog.showModal();
-}
-
-/**
- * One row of the cheat sheet.
- * @param {string} key
- * @param {string} does
- * @returns {HTMLElement}
- */
-function row(key, does) {
-  const line = document.createElement("div");
-  const words = document.createElement("span");
-  words.textContent = does;
-  const caps = document.createElement("span");
-  for (const [place, part] of key.split(" ").entries()) {
-    if (place) caps.append(" then ");
-    const cap = document.createElement("kbd");
-    cap.className = "kbd kbd--keep";
-    cap.textContent = part;
-    caps.append(cap);
-  }
-  line.append(words, caps);
-  return line;
-}
-
-root.dataset.keys = keys.areOff() ? "off" : "on";
-const keysOn = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-keys-on]"));
-if (keysOn) {
-  keysOn.checked = !keys.areOff();
-  keysOn.addEventListener("change", () => keys.turnOff(!keysOn.checked));
-}
+keysheet.watch();
+palette.watch();
 
 /* ------------------------------------------------------------------ toasts and dialogs */
 
 document.addEventListener("click", (event) => {
   const element = event.target instanceof Element ? event.target : null;
   element?.closest("[data-dismiss]")?.closest(".toast")?.remove();
-  if (element?.closest("[data-keys-open]")) openSheet();
+  if (element?.closest("[data-keys-open]")) keysheet.open();
   // A click on the backdrop lands on the dialog itself.
   if (element instanceof HTMLDialogElement && element.matches(":modal")) element.close();
 });

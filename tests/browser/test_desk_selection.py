@@ -456,3 +456,17 @@ class TestTheForm:
         page.wait_for_timeout(200)
         expect(page.locator("#pop-comment")).to_have_value("Compare")
         assert quote(page) == "second one"
+
+
+class TestSuggesting:
+    def test_starts_from_the_markdown_and_shows_what_comes_of_it(self, page_for: Pages) -> None:
+        """G1."""
+        page = opened(page_for, "A **bold word** here.")
+        drag(page, "A bold")
+        page.keyboard.press("e")
+        expect(page.locator("#pop-replacement")).to_have_value("A **bold word**")
+        page.locator("#pop-replacement").fill("A **brave word**")
+        expect(page.locator("#pop-preview .preview__page strong")).to_have_text("brave word")
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#margin .note")).to_have_count(1)
+        assert Annotation.objects.get().replacement == "A **brave word**"

@@ -1,20 +1,25 @@
 // The margin: each note stands beside its words, none over another, and both light up together.
 import { announce } from "../toast.js";
+import * as chooser from "./chooser.js";
+import { FOLDED, folded, spread } from "./spread.js";
 
-const GAP = 8;
 const TOP = 8;
-// With more notes than this, those that are not in use fold to their first line.
-const MOST_OPEN = 8;
 
 let active = "";
+/** What is lit now. @type {Element[]} */
+let lit = [];
+/** The pieces of each note, in order. @type {Map<string, HTMLElement[]> | null} */
+let pieces = null;
+/** Where the notes stand: their ids, tops and ends. @type {{id: string, top: number, end: number, isOut: boolean}[]} */
+let placed = [];
+let isPending = false;
 
-/** @returns {HTMLElement | null} */
 const grid = () => document.getElementById("folio");
-/** @returns {HTMLElement | null} */
 const margin = () => document.getElementById("margin");
+const folio = () => /** @type {HTMLElement | null} */ (document.querySelector(".folio"));
 
-/** @returns {HTMLElement[]} */
-function notes() {
+/** The notes, in the order of the text. @returns {HTMLElement[]} */
+export function notes() {
   return /** @type {HTMLElement[]} */ ([...(margin()?.children ?? [])]);
 }
 
@@ -24,13 +29,50 @@ function text() {
   return shown && shown.dataset.show !== "answer" ? shown : document.getElementById("answer");
 }
 
+/** The id of the active note, if there is one. @returns {string} */
+export function current() {
+  return active;
+}
+
+/** @returns {Map<string, HTMLElement[]>} */
+function index() {
+  if (pieces) return pieces;
+  pieces = new Map();
+  for (const piece of /** @type {NodeListOf<HTMLElement>} */ (text()?.querySelectorAll("[data-a]") ?? [])) {
+    for (const id of (piece.dataset.a ?? "").split(" ")) {
+      const known = pieces.get(id);
+      if (known) known.push(piece);
+      else pieces.set(id, [piece]);
+    }
+  }
+  return pieces;
+}
+
 /**
  * The marks of a note, in order.
  * @param {string} id
  * @returns {HTMLElement[]}
  */
 export function marks(id) {
-  return [.../** @type {NodeListOf<HTMLElement>} */ (text()?.querySelectorAll(`mark[data-a~="${CSS.escape(id)}"]`) ?? [])];
+  return index().get(id) ?? [];
+}
+
+/** Whether the notes stand beside the text. @returns {boolean} */
+export function isBeside() {
+  const list = margin();
+  return list !== null && getComputedStyle(list).position === "relative";
+}
+
+/* ------------------------------------------------------------------ layout */
+
+/** Lay the notes out anew in the next frame. */
+export function schedule() {
+  if (isPending) return;
+  isPending = true;
+  requestAnimationFrame(() => {
+    isPending = false;
+    lay();
+  });
 }
 
 /** Put every note at the height of its words; the active one has its way, the others yield. */
@@ -38,114 +80,181 @@ export function lay() {
   const area = grid();
   const list = margin();
   if (!area || !list) return;
-  const all = notes();
-  const isBeside = getComputedStyle(list).position === "relative";
-  list.classList.toggle("margin--dense", isBeside && all.length > MOST_OPEN);
-  list.classList.toggle("is-placed", isBeside);
-  if (!isBeside || all.length === 0) {
-    for (const note of all) note.style.top = "";
+  // Resolved notes, and those of others than the chosen author, may be left out of view.
+  const all = notes().filter((note) => note.checkVisibility());
+  const beside = isBeside();
+  list.classList.toggle("is-placed", beside);
+  if (!beside || all.length === 0) {
+    for (const note of notes()) note.classList.remove("is-folded", "is-beyond");
     list.style.minHeight = "";
-    lead(null);
+    placed = [];
+    draw(null);
     return;
   }
-  const origin = area.getBoundingClientRect().top;
-  const heights = all.map((note) => note.offsetHeight);
+  // Everything is read before anything is written, so that the page is laid out once.
+  const origin = list.getBoundingClientRect().top;
   const wanted = all.map((note) => {
-    const first = marks(note.id)[0];
-    return first ? first.getBoundingClientRect().top - origin - 8 : null;
+    const [line] = marks(note.id)[0]?.getClientRects() ?? [];
+    return line ? line.top - origin : null;
   });
-  const tops = spread(wanted, heights, all.findIndex((note) => note.id === active));
-  for (const [place, note] of all.entries()) note.style.top = `${tops[place]}px`;
-  const last = all.length - 1;
-  list.style.minHeight = `${(tops[last] ?? 0) + (heights[last] ?? 0) + 24}px`;
-  lead(document.getElementById(active));
-}
-
-/**
- * Tops without overlap, in order. A note that wants no place follows the one before it.
- * @param {(number | null)[]} wanted
- * @param {number[]} heights
- * @param {number} pinned the note that gets what it wants, -1 for none
- * @returns {number[]}
- */
-export function spread(wanted, heights, pinned) {
-  /** @type {number[]} */
-  const tops = [];
-  const after = (/** @type {number} */ place) => (tops[place] ?? 0) + (heights[place] ?? 0) + GAP;
-  const pin = pinned >= 0 ? wanted[pinned] : null;
-  const from = pin === null || pin === undefined ? 0 : pinned;
-  tops[from] = Math.max(TOP, pin ?? wanted[0] ?? TOP);
-  for (let place = from - 1; place >= 0; place -= 1) {
-    const limit = (tops[place + 1] ?? 0) - (heights[place] ?? 0) - GAP;
-    tops[place] = Math.min(wanted[place] ?? limit, limit);
+  const pinned = all.findIndex((note) => note.id === active);
+  const own = all[pinned];
+  const isWriting = own?.contains(document.activeElement) && document.activeElement?.matches("textarea");
+  const former = placed.find((one) => one.id === active);
+  if (isWriting && former) wanted[pinned] = former.top;
+  const folds = folded(wanted, pinned);
+  for (const [place, note] of all.entries()) note.classList.toggle("is-folded", folds[place]);
+  const heights = all.map((note, place) => (folds[place] ? FOLDED : note.offsetHeight));
+  const tops = spread(wanted, heights, pinned);
+  placed = all.map((note, place) => {
+    const top = tops[place] ?? 0;
+    return { id: note.id, top, end: top + (heights[place] ?? 0), isOut: top < TOP - 1 && place !== pinned };
+  });
+  for (const [place, note] of all.entries()) {
+    note.style.translate = `0 ${tops[place]}px`;
+    note.classList.toggle("is-beyond", placed[place]?.isOut);
   }
-  if ((tops[0] ?? TOP) < TOP) {
-    tops[0] = TOP;
-    for (let place = 1; place <= from; place += 1) tops[place] = Math.max(tops[place] ?? 0, after(place - 1));
-  }
-  for (let place = from + 1; place < wanted.length; place += 1) {
-    tops[place] = Math.max(wanted[place] ?? 0, after(place - 1));
-  }
-  return tops;
+  const end = `${Math.round((placed.at(-1)?.end ?? 0) + 24)}px`;
+  if (list.style.minHeight !== end) list.style.minHeight = end;
+  draw(own ?? null);
+  count();
 }
 
 /**
  * Join the active note to the line of its words, through the gutter so that no word is crossed.
  * @param {HTMLElement | null} note
  */
-function lead(note) {
+function draw(note) {
   const path = document.getElementById("leader");
   const area = grid()?.getBoundingClientRect();
-  const first = note ? marks(note.id)[0] : undefined;
-  const answer = document.getElementById("answer")?.getBoundingClientRect();
-  const line = first?.getClientRects()[0];
+  const [line] = (note && marks(note.id)[0]?.getClientRects()) ?? [];
+  const answer = text()?.getBoundingClientRect();
+  const list = margin()?.getBoundingClientRect();
   if (!path) return;
-  if (!note || !area || !answer || !line) {
+  const at = placed.find((one) => one.id === note?.id);
+  if (!note || !area || !answer || !line || !list || !at) {
     path.setAttribute("d", "");
     return;
   }
-  const card = note.getBoundingClientRect();
   const from = answer.right - area.left + 6;
-  path.setAttribute("d", `M${from} ${line.top + line.height / 2 - area.top} h10 L${card.left - area.left} ${note.offsetTop + 18}`);
+  const to = list.left - area.left;
+  const half = (from + to) / 2;
+  const low = list.top - area.top + at.top + Math.min(14, line.height / 2);
+  path.setAttribute("d", `M${from} ${line.top + line.height / 2 - area.top} H${half} L${to - 8} ${low} H${to}`);
   path.style.stroke = getComputedStyle(note).getPropertyValue("--cat-mark") || "var(--accent)";
 }
 
-/** @param {string} id */
-function light(id) {
-  for (const element of document.querySelectorAll("#answer mark, #margin > .note")) {
-    const ids = element instanceof HTMLElement ? (element.dataset.a ?? element.id).split(" ") : [];
-    element.classList.toggle("is-on", id !== "" && ids.includes(id));
-  }
+/** Say how many notes stand above and below what is in view, on the buttons that lead there. */
+function count() {
+  const view = folio();
+  const list = margin();
+  if (!view || !list || placed.length === 0) return;
+  const bar = document.querySelector(".folio__bar")?.clientHeight ?? 0;
+  const top = view.scrollTop + bar - list.offsetTop - (grid()?.offsetTop ?? 0) + bar;
+  const shown = view.clientHeight - bar;
+  const above = placed.filter((one) => one.isOut || one.end < top - bar);
+  const below = placed.filter((one) => one.top > top - bar + shown);
+  offer("above", above.length, above.at(-1)?.id);
+  offer("below", below.length, below[0]?.id);
 }
 
 /**
- * Make a note the active one: lit, and at the height of its words.
+ * @param {"above" | "below"} where
+ * @param {number} number
+ * @param {string | undefined} id
+ */
+function offer(where, number, id) {
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(`[data-beyond=${where}]`));
+  if (!button) return;
+  button.hidden = number === 0;
+  button.dataset.to = id ?? "";
+  const words = button.querySelector("[data-text]");
+  const text = `${number} ${where}`;
+  if (words && words.textContent !== text) words.textContent = text;
+}
+
+/* ------------------------------------------------------------------ light and the active note */
+
+/** @param {string[]} ids */
+function light(ids) {
+  for (const element of lit) element.classList.remove("is-on");
+  lit = ids.flatMap((id) => [...marks(id), document.getElementById(id) ?? []]).flat();
+  for (const element of lit) element.classList.add("is-on");
+}
+
+/**
+ * Make a note the active one: lit, and at the height of its words. "" for none.
  * @param {string} id
  */
 export function activate(id) {
+  if (active !== id) document.getElementById(active)?.classList.remove("is-active");
   active = id;
-  for (const note of notes()) note.classList.toggle("is-active", note.id === id);
-  light(id);
+  document.getElementById(id)?.classList.add("is-active");
+  light(id ? [id] : []);
   lay();
+  document.dispatchEvent(new CustomEvent("desk:active", { detail: id }));
 }
 
 /**
- * Go to the next or former note, and say which it is.
- * @param {1 | -1} step
+ * Bring words into the middle third of the view, unless they are wholly in it.
+ * @param {Element | undefined} words
  */
-export function step(step) {
-  const all = notes();
-  if (all.length === 0) return;
-  const here = all.findIndex((note) => note.id === active);
-  const there = here < 0 ? (step > 0 ? 0 : all.length - 1) : (here + step + all.length) % all.length;
-  const note = all[there];
-  if (!note) return;
-  activate(note.id);
-  const words = marks(note.id)[0];
-  (words ?? note).scrollIntoView({ block: "nearest" });
-  note.focus({ preventScroll: words !== undefined });
-  announce(`Comment ${there + 1} of ${all.length}`);
+export function reveal(words) {
+  const view = folio();
+  const lines = [...(words?.getClientRects() ?? [])];
+  if (!view || lines.length === 0) return;
+  const box = view.getBoundingClientRect();
+  const top = box.top + (document.querySelector(".folio__bar")?.clientHeight ?? 0);
+  const sheet = isBeside() ? null : document.getElementById("notes");
+  const low = Math.min(box.bottom, innerHeight, sheet?.dataset.sheet ? sheet.getBoundingClientRect().top : Infinity);
+  const [first, last] = [Math.min(...lines.map((line) => line.top)), Math.max(...lines.map((line) => line.bottom))];
+  if (first >= top && last <= low) return;
+  const middle = top + (low - top) / 2;
+  const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  view.scrollBy({ top: (first + Math.min(last, first + (low - top) / 3)) / 2 - middle, behavior: isStill ? "instant" : "smooth" });
 }
+
+/**
+ * Activate a note, show its words, and focus it.
+ * @param {string} id
+ */
+export function go(id) {
+  activate(id);
+  const [words] = marks(id);
+  const note = document.getElementById(id);
+  if (words) reveal(words);
+  else note?.scrollIntoView({ block: "nearest" });
+  note?.focus({ preventScroll: words !== undefined });
+}
+
+/**
+ * Whether J and K stop at a note.
+ * @param {HTMLElement} note
+ */
+const isUnresolved = (note) => note.dataset.state !== "resolved" && note.dataset.state !== "deleted" && !note.matches(".is-out");
+
+/**
+ * Go to the next or former note, and say which it is.
+ * @param {1 | -1} by
+ * @param {(note: HTMLElement) => boolean} [counts] which notes are gone through
+ */
+export function step(by, counts = isUnresolved) {
+  const all = notes().filter((note) => counts(note) || note.id === active);
+  const through = all.filter(counts);
+  if (through.length === 0) {
+    announce("There is no such comment");
+    return;
+  }
+  const here = all.findIndex((note) => note.id === active);
+  let at = here < 0 ? (by > 0 ? 0 : all.length - 1) : (here + by + all.length) % all.length;
+  if (!counts(/** @type {HTMLElement} */ (all[at]))) at = (at + by + all.length) % all.length;
+  const note = /** @type {HTMLElement} */ (all[at]);
+  const isWrapped = here >= 0 && (by > 0 ? at <= here : at >= here) && through.length > 1;
+  go(note.id);
+  announce(`${isWrapped ? (by > 0 ? "From the first again: " : "From the last again: ") : ""}Comment ${through.indexOf(note) + 1} of ${through.length}`);
+}
+
+/* ------------------------------------------------------------------ listening */
 
 /**
  * The notes that an event is about, the topmost first.
@@ -154,30 +263,70 @@ export function step(step) {
  */
 function about(event) {
   const target = event.target instanceof Element ? event.target : null;
-  const mark = /** @type {HTMLElement | null | undefined} */ (target?.closest("#answer mark"));
-  if (mark) return (mark.dataset.a ?? "").split(" ");
+  const piece = /** @type {HTMLElement | null | undefined} */ (target?.closest(":is(#answer, #shown) [data-a]"));
+  if (piece) return (piece.dataset.a ?? "").split(" ");
   const note = target?.closest("#margin > .note");
   return note ? [note.id] : [];
 }
 
+/** @param {MouseEvent} event */
+function clicked(event) {
+  const target = event.target instanceof Element ? event.target : null;
+  const ids = about(event);
+  if (!target || ids.length === 0) return;
+  const piece = target.closest(":is(#answer, #shown) [data-a]");
+  if (!piece) {
+    if (getSelection()?.isCollapsed === false && !target.closest("button, a, summary")) return;
+    if (ids[0] !== active) activate(ids[0] ?? "");
+    if (!target.closest("button, a, input, textarea, select, summary, label")) reveal(marks(active)[0]);
+    return;
+  }
+  // A link within marked words is followed with Ctrl or ⌘; a plain click is about the comment.
+  if (target.closest("a") && (event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  if (getSelection()?.isCollapsed === false) return;
+  const known = ids.filter((id) => document.getElementById(id));
+  if (known.length > 1) chooser.open(/** @type {HTMLElement} */ (piece), known, active, { show: activate, pick: go });
+  else if (known[0]) activate(known[0]);
+}
+
+/** @param {HTMLElement} area */
+function observe(area) {
+  const sizes = new ResizeObserver(schedule);
+  const watchSizes = () => {
+    sizes.disconnect();
+    for (const element of [text(), ...notes()]) if (element) sizes.observe(element);
+  };
+  new MutationObserver(() => {
+    pieces = null;
+    watchSizes();
+    schedule();
+  }).observe(area, { childList: true, subtree: true });
+  watchSizes();
+}
+
 /** Listen to the answer and the margin; they may be swapped at any time. */
 export function watch() {
-  document.addEventListener("mouseover", (event) => light(about(event)[0] ?? active));
+  const area = grid();
+  if (!area) return;
+  document.addEventListener("mouseover", (event) => {
+    const [id] = about(event);
+    light([id ?? active].filter(Boolean));
+  });
   document.addEventListener("focusin", (event) => {
     const ids = about(event);
-    if (ids.length && !ids.includes(active)) activate(ids[0] ?? "");
+    if (ids[0]) light([ids.includes(active) ? active : ids[0]]);
   });
+  document.addEventListener("click", clicked);
   document.addEventListener("click", (event) => {
-    const ids = about(event);
-    if (ids.length === 0 || getSelection()?.isCollapsed === false) return;
-    // Where notes overlap, each click on the words goes to the next one.
-    const next = ids[(ids.indexOf(active) + 1) % ids.length];
-    activate(next ?? "");
-    if (event.target instanceof Element && !event.target.closest("#answer")) marks(active)[0]?.scrollIntoView({ block: "nearest" });
+    const button = event.target instanceof Element ? event.target.closest("[data-beyond]") : null;
+    if (button instanceof HTMLElement && button.dataset.to) go(button.dataset.to);
   });
-  document.addEventListener("toggle", () => requestAnimationFrame(lay), { capture: true });
-  addEventListener("resize", () => requestAnimationFrame(lay));
-  document.fonts.ready.then(lay, () => undefined);
-  if (location.hash.length > 1 && document.getElementById(location.hash.slice(1))?.matches(".note")) activate(location.hash.slice(1));
+  folio()?.addEventListener("scroll", () => requestAnimationFrame(count), { passive: true });
+  addEventListener("resize", schedule);
+  document.fonts.ready.then(schedule, () => undefined);
+  observe(area);
+  const asked = document.getElementById(location.hash.slice(1));
+  if (asked?.matches(".note")) go(asked.id);
   else lay();
 }

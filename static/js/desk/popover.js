@@ -3,6 +3,7 @@ import { announce, toast } from "../toast.js";
 import { isField } from "../keys.js";
 import * as kept from "./kept.js";
 import { areSeveral, expanded, place, selected } from "./places.js";
+import * as preview from "./preview.js";
 
 const EDGE = 12;
 const GAP = 8;
@@ -17,6 +18,8 @@ let chosen = null;
 /** Where the focus was before the form took it. @type {Element | null} */
 let former = null;
 let request = "";
+/** The Markdown that a suggestion starts from; the words themselves until it is known. */
+let offered = "";
 /** What was written to an answer that has changed since. @type {import("./kept.js").Kept | null} */
 let carried = null;
 
@@ -98,6 +101,7 @@ function show(place) {
 /** @param {Place} place */
 function take(place) {
   chosen = place;
+  offered = place.exact;
   request = crypto.randomUUID();
   for (const name of /** @type {const} */ (["start", "end", "exact"])) set(name, place[name]);
   set("version", answer()?.dataset.version ?? "");
@@ -152,7 +156,7 @@ export function put() {
 /** Whether anything was typed. @returns {boolean} */
 function isTyped() {
   const words = replacement();
-  const isChanged = (field("suggests")?.checked ?? false) && words?.value !== chosen?.exact;
+  const isChanged = (field("suggests")?.checked ?? false) && words?.value !== offered;
   return (comment()?.value.trim() ?? "") !== "" || isChanged;
 }
 
@@ -192,10 +196,20 @@ export function suggest() {
   replacement()?.focus({ preventScroll: true });
 }
 
+/** Start from the Markdown of the words, and show what comes of it. */
 function prefill() {
+  const pop = form();
   const words = replacement();
-  if (words && !words.value) words.value = chosen?.exact ?? "";
+  if (!pop || !words) return;
+  const isFirst = !words.value;
+  if (isFirst) words.value = offered;
   grow();
+  void preview.ask(pop, isFirst).then((source) => {
+    if (source !== null && words.value === offered) words.value = source;
+    if (source !== null) offered = source;
+    grow();
+    put();
+  });
 }
 
 /** Make the fields as high as what is in them. */
@@ -345,6 +359,7 @@ export function close() {
   ask(false);
   pop.classList.remove("is-open");
   delete pop.dataset.stage;
+  preview.clear();
   CSS.highlights.delete("pending");
   chosen = null;
   count();
@@ -482,9 +497,10 @@ function watchForm(pop) {
       pick(button);
     } else if (button?.dataset.pop) PRESSED[button.dataset.pop]?.(button);
   });
-  pop.addEventListener("input", () => {
+  pop.addEventListener("input", (event) => {
     grow();
     save();
+    if (event.target === replacement()) preview.later(pop, put);
   });
   pop.addEventListener("change", (event) => {
     if (event.target instanceof HTMLInputElement && event.target.name === "suggests" && event.target.checked) prefill();
@@ -523,10 +539,10 @@ function watchSelection() {
       pending = setTimeout(() => (getSelection()?.isCollapsed === false ? open() : undefined), TOUCH_MS);
     }
     // A bar without its selection has nothing to be about.
-    if (isOpen() && form()?.dataset.stage === "bar" && getSelection()?.isCollapsed && sent.isOver) close();
+    if (isOpen() && form()?.dataset.stage === "bar" && getSelection()?.isCollapsed && sent.isOver && !document.querySelector("dialog[open]")) close();
   });
   document.addEventListener("keyup", (event) => {
-    if (!isField(event.target) && (event.shiftKey || event.key === "Shift")) open();
+    if (!document.querySelector("dialog[open]") && !isField(event.target) && (event.shiftKey || event.key === "Shift")) open();
   });
   document.addEventListener("pointerdown", (event) => {
     if (isOpen() && !isWithin(event) && !isTyped()) close();
