@@ -32,7 +32,7 @@ class StaleVersionError(Exception):
     """The answer has changed since the reviewer opened it; `version` is the one it has now."""
 
     def __init__(self, version: int) -> None:
-        super().__init__("The answer has changed since you opened it. Load it again.")
+        super().__init__("The answer has changed since you opened it.")
         self.version = version
 
 

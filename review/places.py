@@ -31,6 +31,11 @@ class Versions:
             for number, text in texts.values_list("number", "text"):
                 self._former[number] = render(text)
 
+    def canonical(self, number: int) -> str:
+        """The canonical text of a version; empty when it is not kept."""
+        former = self.rendered if number == self.output.version else self._former.get(number)
+        return former.canonical if former else ""
+
     def of_source(self, number: int, start: int, end: int) -> tuple[Place, str]:
         """The place of a span of that version as it was sent, and the words that it had there."""
         there = self.rendered if number == self.output.version else self._former.get(number)
@@ -90,6 +95,23 @@ def places_of_feedback(
         for pk, number, start, end in spans
         if number is not None and start is not None and end is not None
     }
+
+
+def selected_before(
+    *, output: Output, version: int, start: int, end: int, exact: str
+) -> tuple[Place, str]:
+    """Where words that were selected in a former version are now, and the words there now.
+
+    Detached too when the words were not at that place.
+    """
+    versions = Versions(output)
+    versions.load([version])
+    place = DETACHED
+    if 0 <= start < end and versions.canonical(version)[start:end] == exact:
+        place = versions.of_canonical(version, start, end)
+    return place, "" if place.start is None else versions.rendered.canonical[
+        place.start : place.end
+    ]
 
 
 def found(annotation: Annotation, versions: Versions) -> Place:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 from django_htmx.http import reswap, retarget
 
-from feedback.models import Membership
+from feedback.models import Membership, Output
 from review.anchoring import AnchorError
 from review.annotations import (
     AnnotationError,
@@ -20,6 +20,7 @@ from review.annotations import (
 )
 from review.http import ProjectRequest, project_view
 from review.models import QueueItem
+from review.places import selected_before
 from review.views.acting import acted, request_key, seen
 from review.views.desk import desk_page
 from review.views.pieces import pieces
@@ -62,7 +63,7 @@ def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
     except (AnchorError, AnnotationError) as error:
         return _refused(request, found, sent, {error.path: error.message}, status=422)
     except StaleVersionError as error:
-        return _refused(request, found, sent, {"version": str(error)}, status=409)
+        return _outdated(request, found, sent, error)
     if request.htmx:
         return pieces(
             request, found.output, did="annotated", card=f"a{written.pk}", said="Comment added"
@@ -96,6 +97,29 @@ def annotation_delete(request: ProjectRequest, annotation: int) -> HttpResponseB
     return acted(request, found, act, did="removed", said="Comment removed")
 
 
+def _outdated(
+    request: ProjectRequest, item: QueueItem, sent: Selection, error: StaleVersionError
+) -> HttpResponse:
+    """The words in the new version of the answer, to be looked at and sent again."""
+    output = Output.objects.get(pk=item.output_id)
+    place, words = selected_before(
+        output=output,
+        version=whole(request.POST.get("version", "")),
+        start=sent.start,
+        end=sent.end,
+        exact=sent.exact,
+    )
+    told = f"{error} Your selection could not be re-attached: select the words again."
+    if place.start is not None and place.end is not None:
+        told = f"{error} Your selection was re-attached. Send it again if these are the words."
+        moved = {"start": place.start, "end": place.end, "exact": words}
+        sent = Selection(**{**vars(sent), **moved})
+    item.output = output
+    return _refused(
+        request, item, sent, {"version": told}, status=409, is_moved=place.start is not None
+    )
+
+
 def _refused(
     request: ProjectRequest,
     item: QueueItem,
@@ -103,9 +127,10 @@ def _refused(
     errors: dict[str, str],
     *,
     status: int,
+    is_moved: bool = False,
 ) -> HttpResponse:
     if request.htmx:
-        context = {"errors": errors, "item": item}
+        context = {"errors": errors, "item": item, "moved": sent if is_moved else None}
         response = render(request, "review/desk/_refused.html", context, status=status)
         return reswap(retarget(response, "#pop-errors"), "innerHTML")
     typed = Selection(**{**vars(sent), "errors": errors})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from review.anchoring import AnchorError, select
+from review.reanchoring import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +28,12 @@ def selection(query: Mapping[str, str], canonical: str) -> Selection | None:
     """The words that ?select=start,end or ?words= names; None when nothing is asked."""
     words = query.get("words", "").replace("\r\n", "\n").strip()
     if words:
-        start = canonical.find(words)
-        if start < 0:
-            return Selection(words=words, errors={"words": "These words are not in the answer."})
-        return Selection(start=start, end=start + len(words), exact=words)
+        places = quoted(canonical, words)
+        if len(places) == 1:
+            [(start, end)] = places
+            return Selection(start=start, end=end, exact=canonical[start:end])
+        problem = f"there {len(places)} times: give more of them" if places else "not in the answer"
+        return Selection(words=words, errors={"words": f"These words are {problem}."})
     if "select" not in query:
         return None
     start_text, _, end_text = query["select"].partition(",")

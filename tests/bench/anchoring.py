@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,8 +32,9 @@ WITHOUT_SERVERS = {
     "DATABASE_URL": "postgresql://127.0.0.1/none",
     "REDIS_URL": "redis://127.0.0.1/0",
 }
-# What a quote loses that was taken from Markdown: its punctuation, and white space between blocks.
-_MARKUP = str.maketrans("", "", "*_`#>|~[]()\\-+=:.0123456789 \t\n")
+# What a text loses when it is shown as Markdown: markers of lists, its other marks, white space.
+_MARKER = re.compile(r"^[ \t>]*(?:\d{1,9}[.)]|[-*+])(?=\s|\Z)", re.MULTILINE)
+_MARKUP = re.compile(r"[*_`#>|~\[\]\\+-]|\s")
 
 
 def run() -> tuple[str, bool]:
@@ -110,7 +112,6 @@ class Painted:
 
     span: Quoted
     mark: str
-    expected: str
 
 
 def offset_sets(page: Page, data: Path) -> int:
@@ -134,15 +135,18 @@ def offset_sets(page: Page, data: Path) -> int:
                 print(f"  {kind} {span.row}: no place")
                 continue
             marks.append(Mark(f"f{number}", *there))
-            painted.append(Painted(span, f"f{number}", text[span.start : span.end]))
+            painted.append(Painted(span, f"f{number}"))
         shown.append((rendered, marks, painted))
     for start in range(0, len(shown), 200):
         part = shown[start : start + 200]
         found = read(page, [(one.painted(marks), one.canonical) for one, marks, _ in part])
         for (_, _, painted), answer in zip(part, found, strict=True):
             for one in painted:
-                told = counted[one.span.set]
-                told[_verdict(answer.marked.get(one.mark, ""), one.expected)] += 1
+                there = answer.marked.get(one.mark, "")
+                verdict = _verdict(there, one.span.text, one.span.start, one.span.end)
+                counted[one.span.set][verdict] += 1
+                if verdict.startswith("on marks"):
+                    print(f"  {one.span.set} {one.span.row}: {verdict}: {there!r}")
     lost = 0
     for kind, told in counted.items():
         lost += told["lost"]
@@ -165,12 +169,17 @@ def _fault(span: Quoted) -> str:
     return "" if columns["span_start"] == span.start else "stored elsewhere"
 
 
-def _verdict(there: str, quote: str) -> str:
-    if there == quote:
+def _verdict(there: str, text: str, start: int, end: int) -> str:
+    """Compare what is marked with a span of the text."""
+    if there == text[start:end]:
         return "equal"
-    if not quote.translate(_MARKUP) or there.translate(_MARKUP) == quote.translate(_MARKUP):
-        return "equal but for markup"
-    print(f"  read back {there!r} for {quote!r}")
+    markers = {at for found in _MARKER.finditer(text) for at in range(*found.span())}
+    kept = "".join(char for at, char in enumerate(text[start:end], start) if at not in markers)
+    if not (shown := _MARKUP.sub("", kept)):
+        return "on marks alone, shown at the nearest word"
+    if _MARKUP.sub("", there) == shown:
+        return "equal but for marks"
+    print(f"  read back {there!r} for {text[start:end]!r}")
     return "lost"
 
 
@@ -178,7 +187,7 @@ def quote_set(page: Page, data: Path) -> int:
     """Place quotes without offsets; return those that were placed on other words."""
     told: Counter[str] = Counter()
     shown: list[tuple[str, str]] = []
-    wanted: list[str] = []
+    wanted: list[tuple[str, int, int]] = []
     for row, text, quote in quotes(data):
         places = quoted(text, quote)
         if len(places) != 1:
@@ -189,20 +198,25 @@ def quote_set(page: Page, data: Path) -> int:
         rendered = render(text)
         there = rendered.source_to_canonical(*places[0])
         shown.append((rendered.painted([Mark("q", *there)] if there else []), rendered.canonical))
-        wanted.append(quote)
+        wanted.append((text, *places[0]))
         told["anchored"] += 1
+        assert _alike(text[slice(*places[0])], quote), (row, quote)
     wrong = 0
     for start in range(0, len(shown), 200):
         found = read(page, shown[start : start + 200])
-        for answer, quote in zip(found, wanted[start : start + 200], strict=True):
-            marked = answer.marked.get("q", "").casefold()
-            wrong += _verdict(marked, quote.casefold()) == "lost"
+        for answer, span in zip(found, wanted[start : start + 200], strict=True):
+            wrong += _verdict(answer.marked.get("q", ""), *span) == "lost"
     print(
         "halueval-general, quotes alone: "
         + ", ".join(f"{what} {number}" for what, number in told.items())
         + f", wrong {wrong}"
     )
     return wrong
+
+
+def _alike(first: str, second: str) -> bool:
+    """Whether two texts are the same but for white space and case."""
+    return first.split() == second.split() or first.lower().split() == second.lower().split()
 
 
 def later_versions(data: Path) -> float:

@@ -123,10 +123,18 @@ def edited_cases(data: Path) -> Iterator[Case]:
         while num_cases < CASES:
             text = draw.choice(texts)
             span = some_words(draw, text)
-            case = span and edit(draw, text, span, vocabulary)
+            if span is None or _is_said_twice(text, span):
+                continue
+            case = edit(draw, text, span, vocabulary)
             if case and case.old[slice(*case.span)].strip() and case.old != case.new:
                 num_cases += 1
                 yield case
+
+
+def _is_said_twice(text: str, span: Span) -> bool:
+    """Whether the sentence is there again word for word, so that none can tell which one went."""
+    sentence = _sentence(text, span)
+    return bool(sentence and text.count(text[slice(*sentence)].strip()) > 1)
 
 
 def _sentences(text: str) -> list[Span]:
