@@ -314,7 +314,12 @@ def changes(*, output: Output, to: User, since: Stamp, also: Iterable[str] = ())
     shown = sheet(output=output, to=to)
     wanted = set(also)
     if since.version != output.version:
-        found = [(card, "") for card in shown.cards if card.id in wanted]
+        # What was said of the new version is not on the page, and has no place there.
+        found = [
+            (card, "")
+            for card in shown.cards
+            if card.id in wanted and card.version != output.version
+        ]
         return Changes(sheet=shown, cards=found, is_outdated=True)
     if since.is_blind != shown.stamp.is_blind:
         return Changes(sheet=shown, is_all=True)

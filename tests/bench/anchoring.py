@@ -142,11 +142,11 @@ def offset_sets(page: Page, data: Path) -> int:
         found = read(page, [(one.painted(marks), one.canonical) for one, marks, _ in part])
         for (_, _, painted), answer in zip(part, found, strict=True):
             for one in painted:
-                there = answer.marked.get(one.mark, "")
-                verdict = _verdict(there, one.span.text, one.span.start, one.span.end)
+                marked = answer.marked.get(one.mark, "")
+                verdict = _verdict(marked, one.span.text, one.span.start, one.span.end)
                 counted[one.span.set][verdict] += 1
                 if verdict.startswith("on marks"):
-                    print(f"  {one.span.set} {one.span.row}: {verdict}: {there!r}")
+                    print(f"  {one.span.set} {one.span.row}: {verdict}: {marked!r}")
     lost = 0
     for kind, told in counted.items():
         lost += told["lost"]

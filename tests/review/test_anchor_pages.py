@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from feedback.models import AnswerVersion, Project, User
-from review.models import Annotation, QueueItem
+from review.models import Anchor, Annotation, QueueItem
 from tests.factories import NOW, make_item, make_output, make_queue, make_user
-from tests.review.test_desk_pages import HTMX, put, signed_in, url
+from tests.review.test_desk_pages import HTMX, comment, put, signed_in, url
 from tests.review.test_places import become
 
 pytestmark = pytest.mark.django_db
@@ -78,6 +80,53 @@ class TestAFormerVersion:
         words = "</mark><img src=x onerror=y>"
         page = put(signed_in(expert), item, end=len(words), exact=words, headers=HTMX)
         assert "<img" not in page.content.decode()
+
+
+class TestActs:
+    """H9."""
+
+    def act(self, expert: User, written: Annotation, name: str, **sent: object) -> Any:
+        target = reverse(name, args=[written.project.slug, written.pk])
+        return signed_in(expert).post(target, {"version": 2} | sent, headers=HTMX)
+
+    def test_a_place_is_confirmed(self, expert: User, item: QueueItem) -> None:
+        written = comment(item, expert, "came out on 31")
+        become(item.output, TEXT.replace("31", "1"))
+        before = signed_in(expert).get(url("item", item)).content.decode()
+        assert 'data-act="confirm"' in before
+        page = self.act(expert, written, "annotation_confirm")
+        assert page.status_code == 200
+        assert 'data-act="confirm"' not in page.content.decode()
+        assert Anchor.objects.get().confirmed_by == expert
+
+    def test_other_words_are_chosen(self, expert: User, item: QueueItem) -> None:
+        written = comment(item, expert, "well received")
+        become(item.output, TEXT.replace("well received", "hated"))
+        before = signed_in(expert).get(url("item", item)).content.decode()
+        assert 'data-act="confirm"' not in before
+        assert 'data-act="reattach"' in before
+        start = TEXT.index("well")
+        sent = {"start": start, "end": start + 5, "exact": "hated"}
+        assert self.act(expert, written, "annotation_reattach", **sent).status_code == 200
+        assert Anchor.objects.get().exact == "hated"
+
+    @pytest.mark.parametrize("sent", [{}, {"start": 0, "end": 5, "exact": "Gloom"}])
+    def test_words_that_are_not_there_are_refused(
+        self, expert: User, item: QueueItem, sent: dict[str, object]
+    ) -> None:
+        written = comment(item, expert, "well received")
+        become(item.output, TEXT.replace("well received", "hated"))
+        assert self.act(expert, written, "annotation_reattach", **sent).status_code == 422
+
+    @pytest.mark.parametrize("name", ["annotation_confirm", "annotation_reattach"])
+    def test_a_version_that_is_not_current_is_refused(
+        self, expert: User, item: QueueItem, name: str
+    ) -> None:
+        written = comment(item, expert, "came out on 31")
+        become(item.output, TEXT.replace("31", "1"))
+        page = self.act(expert, written, name, version=1)
+        assert page.status_code == 409
+        assert not Anchor.objects.filter(confirmed_at__isnull=False).exists()
 
 
 class TestWordsThatAreTyped:
