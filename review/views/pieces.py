@@ -9,7 +9,8 @@ from django_htmx.http import trigger_client_event
 
 from feedback.models import Membership, Output
 from review.http import ProjectRequest
-from review.sheets import Changes, Stamp, changes, sheet
+from review.news import Changes, changes
+from review.sheets import Stamp, sheet
 
 
 def pieces(

@@ -13,8 +13,8 @@ from feedback.models import Membership, Output
 from review import threads
 from review.http import ProjectRequest, project_view
 from review.models import Comment
+from review.news import changes as changes_of
 from review.sheets import Stamp
-from review.sheets import changes as changes_of
 from review.views.acting import acted, request_key, seen
 from review.views.pieces import render_changes
 
