@@ -142,6 +142,7 @@ def _build(kind: Kind, model: str) -> bool:
             cursor.execute(
                 f"CREATE INDEX CONCURRENTLY {name} ON feedback_embedding "
                 f"USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops) "
+                "WITH (ef_construction = 128) "
                 f"WHERE model = '{literal}' AND {kind}_id IS NOT NULL"
             )
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ["ingest", "pages", "anchoring"]
+NAMES = ["ingest", "pages", "anchoring", "search"]
 
 
 def main(wanted: list[str]) -> int:

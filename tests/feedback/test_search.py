@@ -212,6 +212,9 @@ class _Building:
             cursor.execute("SELECT pg_advisory_lock(hashtextextended('vector indexes', 0))")
 
     def __exit__(self, *_: object) -> None:
+        # A connection that is closed is gone a little later than its client thinks.
+        with self.other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
         self.other.close()
 
 
