@@ -11,7 +11,7 @@ ONLY ?=
 CHECK_ENV = SECRET_KEY=only-for-checks-only-for-checks-only DATABASE_URL=postgresql://127.0.0.1/none \
 	REDIS_URL=redis://127.0.0.1/0
 
-.PHONY: run test check fix bench shell clean
+.PHONY: run test check fix bench shots shell clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -37,6 +37,11 @@ fix: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench $(ONLY)
+
+# Pictures of every state of the desk, into docs/screens.
+shots: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m tests.browser.screenshots $(ONLY)
 
 # Of the Postil that runs here.
 shell: $(VENV)/.installed

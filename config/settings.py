@@ -103,7 +103,13 @@ if pool_size := env.integer("DATABASE_POOL_SIZE", 0):
 
 REDIS_URL = env.text("REDIS_URL")
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
+    # Cards as they were drawn, some ten megabytes a process; any change makes another key.
+    "cards": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "TIMEOUT": 3600,
+        "OPTIONS": {"MAX_ENTRIES": 3000},
+    },
 }
 
 AUTH_USER_MODEL = "feedback.User"

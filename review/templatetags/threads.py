@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import uuid
 from datetime import datetime
 from functools import lru_cache
+from hashlib import blake2b
 
 from django import template
+from django.core.cache import caches
 from django.template import Context, Template
 from django.template.loader import get_template
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 from feedback.models import Reason, User
-from review.sheets import Card
+from review.sheets import Card, Sheet
 from review.templatetags.postil import avatar
 
 register = template.Library()
 
 # Stand in a rendered form for what differs from card to card; no page has them otherwise.
 _PK, _KEY, _WORDS = "\ue000pk", "\ue000key", "\ue000words"
+# The same in a card that is kept; nobody can write these.
+_KEPT_TOKEN, _KEPT_KEY = secrets.token_hex(), secrets.token_hex()
+_REQUEST_KEY = re.compile(r'(name="request_key" value=")[0-9a-f-]{36}')
 
 
 @register.simple_tag
@@ -85,6 +92,49 @@ def byline(
 @lru_cache(maxsize=1_000)
 def _face(name: str, first_name: str, last_name: str) -> str:
     return avatar(User(username=name, first_name=first_name, last_name=last_name))
+
+
+@register.simple_tag(takes_context=True)
+def cards_of(context: Context, sheet: Sheet) -> SafeString:
+    """Draw the cards of a sheet. One that is as it was before is not drawn again."""
+    keys = [_key(context, sheet, card) for card in sheet.cards]
+    known = caches["cards"].get_many(keys)
+    token = str(context.get("csrf_token", ""))
+    fresh: dict[str, str] = {}
+    out: list[str] = []
+    template = get_template("review/desk/_card.html").template  # type: ignore[attr-defined]
+    for key, card in zip(keys, sheet.cards, strict=True):
+        html = known.get(key)
+        if html is None:
+            with context.push(card=card):
+                html = _REQUEST_KEY.sub(rf"\g<1>{_KEPT_KEY}", template.render(context))
+            fresh[key] = html = html.replace(token, _KEPT_TOKEN) if token else html
+        out.append(html.replace(_KEPT_TOKEN, token).replace(_KEPT_KEY, str(uuid.uuid4())))
+    if fresh:
+        caches["cards"].set_many(fresh)
+    return SafeString("".join(out))
+
+
+def _key(context: Context, sheet: Sheet, card: Card) -> str:
+    """A digest of all that the looks of a card depend on, whose eyes it is for among them."""
+    note, said, request = card.annotation, card.feedback, context["request"]
+    item = context.get("item")
+    seen: list[object] = [
+        (request.user.pk, context.get("may_review"), context.get("may_moderate")),
+        (context.get("back"), item.pk if item else None, context.get("threads")),
+        (card.id, card.name, card.number, sheet.num_cards, sheet.version, card.version),
+        (card.anchor, card.is_confirmed, card.start, card.end, card.quote, card.at),
+        [(one.pk, one.edited_at, one.deleted_at, one.text) for one in card.replies],
+        card.in_the_way,
+    ]
+    if note:
+        seen += [note.changed_at, note.edited_at, note.comment, note.replacement, note.decision]
+        seen += [note.decided_by_id, note.resolved_by_id, note.output_version]
+        seen += [one.pk for one in note.evidence.all()]
+    if said:
+        seen += [said.score, said.label, said.name, said.comment, said.correction]
+        seen += [said.annotator_kind, said.author_external_id]
+    return blake2b(repr(seen).encode(errors="replace"), digest_size=20).hexdigest()
 
 
 def _controls() -> Template:

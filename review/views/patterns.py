@@ -99,6 +99,8 @@ class PatternForm(forms.Form):
 @require_GET
 def patterns(request: SignedInRequest) -> HttpResponse:
     """Whoever is signed in. Shows every component in both themes, side by side."""
+    # The templates of a project's pages find theirs on the request.
+    request.project = specimens.PROJECT  # type: ignore[attr-defined]
     entered = {"name": "Opening hours on public holidays", "merge_into": "T-999", "role": "expert"}
     return render(
         request,

@@ -36,17 +36,18 @@ def _reasons() -> list[Reason]:
 REASONS = _reasons()
 ME = User(pk=1, username="mira", first_name="Mira", last_name="Okafor")
 OTHER = User(pk=2, username="expert-2")
-PROJECT = Project(pk=1, slug="patterns", name="Almanac")
-QUEUE = Queue(pk=1, project=PROJECT, slug="high-risk", name="High risk")
+# No row has the id 0, so nothing real can come in.
+PROJECT = Project(pk=0, slug="patterns", name="Almanac")
+QUEUE = Queue(pk=0, project=PROJECT, slug="high-risk", name="High risk")
 OUTPUT = Output(
-    pk=1,
+    pk=0,
     project=PROJECT,
-    session=Session(pk=1, project=PROJECT, external_id="7c41e9", started_at=NOW),
+    session=Session(pk=0, project=PROJECT, external_id="7c41e9", started_at=NOW),
     external_id="output-1",
     query="When does the museum open?",
     text=ANSWER,
 )
-ITEM = QueueItem(pk=1, queue=QUEUE, output=OUTPUT, entered_at=NOW)
+ITEM = QueueItem(pk=0, queue=QUEUE, output=OUTPUT, entered_at=NOW)
 
 
 @dataclass(frozen=True, kw_only=True)

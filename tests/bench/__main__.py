@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ["ingest", "pages", "anchoring", "search"]
+NAMES = ["ingest", "pages", "anchoring", "search", "desk"]
 
 
 def main(wanted: list[str]) -> int:

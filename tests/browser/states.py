@@ -83,6 +83,86 @@ def active_card(page: Page, scene: Scene) -> None:
 
 
 @state
+def replying(page: Page, scene: Scene) -> None:
+    """A reply being written."""
+    open_desk(page, scene)
+    card(page, scene, "replied")
+    box = page.locator(f"#a{scene.notes['replied'].pk}").get_by_role("textbox", name="Reply")
+    box.fill("Both tables say so.")
+    expect(box).to_be_focused()
+
+
+@state
+def resolved_shown(page: Page, scene: Scene) -> None:
+    """Resolved threads among the open ones."""
+    open_desk(page, scene)
+    page.locator("#show-resolved").dispatch_event("click")
+    expect(page.locator("#show-resolved")).to_be_checked()
+
+
+@state
+def undecided_suggestion(page: Page, scene: Scene) -> None:
+    """A suggestion, active."""
+    open_desk(page, scene)
+    card(page, scene, "suggested")
+
+
+@state
+def accepted_suggestion(page: Page, scene: Scene) -> None:
+    """A suggestion after it was accepted."""
+    open_desk(page, scene)
+    card(page, scene, "suggested")
+    note = page.locator(f"#a{scene.notes['suggested'].pk}")
+    note.locator("[data-act=accept]").click()
+    expect(note).to_have_attribute("data-decision", "accepted")
+
+
+@state
+def detached(page: Page, scene: Scene) -> None:
+    """A comment whose words are gone in this version."""
+    open_desk(page, scene)
+    pane(page, "Comments")
+    page.locator(f"#a{scene.notes['detached'].pk}").scroll_into_view_if_needed()
+
+
+def _view(page: Page, scene: Scene, name: str) -> None:
+    open_desk(page, scene, more=f"?show={name}")
+    expect(page.locator(f"#view-{name}")).to_have_attribute("aria-current", "true")
+
+
+@state
+def corrected(page: Page, scene: Scene) -> None:
+    """The answer with the accepted suggestions."""
+    _view(page, scene, "corrected")
+
+
+@state
+def changes(page: Page, scene: Scene) -> None:
+    """What the accepted suggestions change."""
+    _view(page, scene, "changes")
+
+
+@state
+def markdown(page: Page, scene: Scene) -> None:
+    """The answer as it was sent."""
+    _view(page, scene, "markdown")
+
+
+@state
+def comments_as_list(page: Page, scene: Scene) -> None:
+    """Every comment in a plain list."""
+    page.goto(reverse("output", args=[scene.project.slug, scene.output.external_id]) + "?view=list")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+@state
+def one_answer(page: Page, scene: Scene) -> None:
+    """The page of one answer."""
+    page.goto(reverse("output", args=[scene.project.slug, scene.output.external_id]))
+    expect(page.locator("#answer")).to_be_visible()
+
+
+@state
 def popover_open(page: Page, scene: Scene) -> None:
     """Words selected."""
     open_desk(page, scene)
