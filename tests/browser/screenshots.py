@@ -108,7 +108,8 @@ def _list(states: Mapping[str, object]) -> None:
             for view, *_ in VIEWS
             if (SCREENS / f"{stem}-{view}.webp").exists()
         )
-        lines.append(f"- {about} {views}")
+        if views:
+            lines.append(f"- {about} {views}")
     (SCREENS / "README.md").write_text("\n".join(lines) + "\n")
 
 

@@ -126,7 +126,9 @@ def detached(page: Page, scene: Scene) -> None:
 
 
 def _view(page: Page, scene: Scene, name: str) -> None:
-    open_desk(page, scene, more=f"?show={name}")
+    queues.claim(item=scene.item, by=scene.expert, now=timezone.now())
+    page.goto(reverse("item", args=[scene.project.slug, scene.item.pk]) + f"?show={name}")
+    pane(page, "Answer")
     expect(page.locator(f"#view-{name}")).to_have_attribute("aria-current", "true")
 
 
