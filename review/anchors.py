@@ -84,7 +84,7 @@ def reattach(
     Annotation.objects.filter(pk=annotation.pk).update(changed_at=now)
     # Where it stood, so that pages on which it is shown know what to paint anew.
     left = {} if anchor.start is None else {"start": anchor.start, "end": anchor.end or 0}
-    log(annotation, "reattached", by, now, **left)
+    log(annotation, "reattached", by, now, **left, author=annotation.author_id)
 
 
 def _current(annotation: Annotation, version: int, now: datetime) -> Anchor:

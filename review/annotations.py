@@ -17,6 +17,8 @@ from review.rendering import RENDERER_VERSION, Rendered, render
 from review.widening import empties, widened
 
 LONGEST_TEXT = 20_000
+# On one answer, whoever wrote them.
+MOST_ANNOTATIONS = 1_000
 
 
 class AnnotationError(ValueError):
@@ -82,6 +84,7 @@ def annotate(
         raise StaleVersionError(locked.version)
     rendered = render(locked.text)
     place = select(rendered.canonical, start=start, end=end, exact=exact)
+    check_room(locked)
     comment = checked("comment", comment).strip()
     proposed = None
     if replacement is not None:
@@ -175,7 +178,7 @@ def edit(*, annotation: Annotation, by: User, comment: str, now: datetime) -> No
 def remove(*, annotation: Annotation, by: User, now: datetime) -> None:
     """Remove an annotation; one that is gone already stays so.
 
-    One that was replied to keeps its place and its replies, without words, reason or replacement.
+    One that was replied to keeps its place and its replies, and nothing of its own.
 
     Raises NotYoursError unless the person wrote it or is at least a moderator of its project.
     """
@@ -196,6 +199,7 @@ def remove(*, annotation: Annotation, by: User, now: datetime) -> None:
             changed_at=now,
         )
         annotation.mentions.filter(reply=None).delete()
+        annotation.evidence.all().delete()
     else:
         gone, _ = there.delete()
     if gone:
@@ -219,6 +223,12 @@ def check_edit(source: str, rendered: Rendered, edit: Edit, *, is_sure: bool = F
         raise AnnotationError("replacement", "This changes nothing.")
     if not is_sure and empties(rendered, edit):
         raise AnnotationError("is_sure", "Nothing would be left of the paragraph. Delete it?")
+
+
+def check_room(output: Output, more: int = 1) -> None:
+    """Raise AnnotationError when a locked output cannot have so many more annotations."""
+    if output.annotations.count() + more > MOST_ANNOTATIONS:
+        raise AnnotationError("comment", f"An answer has at most {MOST_ANNOTATIONS:,} comments.")
 
 
 def lock(output: int) -> Output:

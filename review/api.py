@@ -84,12 +84,17 @@ def _id(value: str) -> str:
 def _about(feedback: QuerySet[Feedback], outputs: Sequence[Output]) -> list[dict[str, Any]]:
     said = feedback.select_related("session", "output").prefetch_related("reasons")
     annotations = (
-        Annotation.objects.filter(output__in=outputs)
+        Annotation.objects.revealed()
+        .filter(output__in=outputs)
         .select_related("output", "author", "reason", "resolved_by", "decided_by")
-        .prefetch_related(Prefetch("replies", Comment.objects.select_related("author")), "evidence")
+        .prefetch_related(
+            Prefetch("replies", Comment.objects.select_related("author").order_by("pk")),
+            Prefetch("evidence", Evidence.objects.order_by("pk")),
+        )
     )
     reviews = (
-        Review.objects.filter(output__in=outputs)
+        Review.objects.revealed()
+        .filter(output__in=outputs)
         .select_related("output", "reviewer")
         .prefetch_related("reasons")
     )

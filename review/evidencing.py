@@ -10,9 +10,10 @@ from typing import Any
 
 from django.db import transaction
 
-from feedback.models import Membership, Output, User
+from feedback.models import User
 from review.anchoring import AnchorError, Mark, select
-from review.models import Annotation, Event, Evidence
+from review.annotations import check_may_remove, lock, log
+from review.models import Annotation, Evidence
 
 # Passages that one annotation may rest on.
 MOST_EVIDENCE = 20
@@ -25,10 +26,6 @@ class EvidenceError(ValueError):
         super().__init__(f"{path}: {message}")
         self.path = path
         self.message = message
-
-
-class NotYoursError(Exception):
-    """Only who added evidence, and moderators, may remove it."""
 
 
 @transaction.atomic
@@ -51,10 +48,10 @@ def add_evidence(
     Raises EvidenceError naming the field: no such document, other words at that place, a deleted
     annotation, or one that rests on MOST_EVIDENCE passages already.
     """
-    locked = Annotation.objects.select_for_update(no_key=True).get(pk=annotation.pk)
-    if locked.deleted_at:
+    documents = lock(annotation.output_id).documents
+    locked = Annotation.objects.filter(pk=annotation.pk, deleted_at=None).first()
+    if locked is None:
         raise EvidenceError("annotation", "This comment was deleted.")
-    documents = Output.objects.values_list("documents", flat=True).get(pk=locked.output_id)
     if not 0 <= document < len(documents):
         raise EvidenceError("document", "The answer has no such document.")
     text = str(documents[document]["text"])
@@ -90,11 +87,9 @@ def remove_evidence(*, evidence: Evidence, by: User, now: datetime) -> None:
 
     Raises NotYoursError unless the person added it or is at least a moderator of its project.
     """
-    annotation = Annotation.objects.select_for_update(no_key=True).get(pk=evidence.annotation_id)
-    if evidence.added_by_id != by.pk:
-        membership = Membership.objects.filter(project=annotation.project_id, user=by).first()
-        if membership is None or not membership.may(Membership.Role.MODERATOR):
-            raise NotYoursError("Only who added this and moderators may remove it.")
+    annotation = evidence.annotation
+    check_may_remove(annotation, author_id=evidence.added_by_id, by=by)
+    lock(annotation.output_id)
     gone, _ = Evidence.objects.filter(pk=evidence.pk).delete()
     if gone:
         _log(evidence, annotation, "evidence_removed", by, now)
@@ -133,13 +128,4 @@ def _sha(text: str) -> str:
 
 def _log(evidence: Evidence, annotation: Annotation, verb: str, by: User, now: datetime) -> None:
     Annotation.objects.filter(pk=annotation.pk).update(changed_at=now)
-    Event.objects.create(
-        project_id=annotation.project_id,
-        output_id=annotation.output_id,
-        actor=by,
-        verb=verb,
-        target_type="annotation",
-        target_id=annotation.pk,
-        data={"output": annotation.output_id, "document": evidence.document},
-        at=now,
-    )
+    log(annotation, verb, by, now, document=evidence.document)

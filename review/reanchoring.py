@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -19,6 +19,7 @@ import regex
 from diff_match_patch import diff_match_patch
 
 from review.anchoring import CONTEXT, snap
+from review.word_diff import WORDS, coded
 
 # At least this share of the words' letters must be left for them to be the same words, changed.
 LEAST_KEPT = 0.5
@@ -32,15 +33,10 @@ MOST_GROWN = 3
 # Seconds for a comparison; texts so long and different that it takes more share little anyway.
 PATIENCE = 2.0
 
-# Scripts that are written without spaces count by the character.
-_TOKEN = regex.compile(
-    r"\s+|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*|\w+|\X"
-)
+_TOKEN = regex.compile(rf"\s+|{WORDS}")
 _CLUSTER = regex.compile(r"\X")
 _WORD = regex.compile(r"\w")
 _SENTENCE_ENDS = frozenset(".!?…。！？؟।")
-# Private use characters, so that the comparison sees no letters in them.
-_PRIVATE = (0xE000, 0xF900, 0xF0000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,21 +297,16 @@ Mates = list[int | None]
 
 def _matched(old: _Text, new: _Text) -> tuple[Mates, Mates]:
     """For each token of either text the number of the other's that it became or was."""
-    numbers: dict[str, str] = {}
-    private = _private()
-    sides = []
-    for text in (old, new):
-        for key in text.keys:
-            if key not in numbers:
-                numbers[key] = next(private)
-        sides.append("".join(numbers[key] for key in text.keys))
+    mates: Mates = [None] * old.num_tokens
+    claims: Mates = [None] * new.num_tokens
+    sides = coded(old.keys, new.keys)
+    if sides is None:
+        return mates, claims
     differ = diff_match_patch()
     differ.Diff_Timeout = PATIENCE
     diffs = differ.diff_main(*sides, checklines=False)
     # Single words that both happen to have between long changes mean nothing.
     differ.diff_cleanupSemantic(diffs)
-    mates: Mates = [None] * old.num_tokens
-    claims: Mates = [None] * new.num_tokens
     at = there = 0
     for change, run in diffs:
         if change == 0:
@@ -326,12 +317,6 @@ def _matched(old: _Text, new: _Text) -> tuple[Mates, Mates]:
     _slide(old, mates, claims)
     _slide(new, claims, mates)
     return mates, claims
-
-
-def _private() -> Iterator[str]:
-    first, after, more = _PRIVATE
-    yield from map(chr, range(first, after))
-    yield from map(chr, range(more, 0x110000))
 
 
 def _slide(text: _Text, mates: Mates, theirs: Mates) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID
@@ -17,6 +17,8 @@ from review.annotations import (
     ConflictError,
     StaleVersionError,
     check_edit,
+    check_room,
+    checked,
     lock,
     log,
     put,
@@ -153,19 +155,20 @@ def preview(
     )
     if replacement is None:
         return plain
-    edit = Edit(0, part.start, part.end, fold(replacement))
     problem = ""
+    try:
+        edit = Edit(0, part.start, part.end, fold(checked("replacement", replacement)))
+    except AnnotationError as error:
+        return replace(plain, problem=error.message)
     try:
         check_edit(output.text, rendered, edit)
     except AnnotationError as error:
         problem = error.message
-    return Preview(
-        **{
-            **vars(plain),
-            "pieces": word_diff(offered, edit.replacement),
-            "html": render(edited_lines(output.text, edit)).bare,
-            "problem": problem,
-        }
+    return replace(
+        plain,
+        pieces=word_diff(offered, edit.replacement),
+        html=render(edited_lines(output.text, edit)).bare,
+        problem=problem,
     )
 
 
@@ -359,6 +362,7 @@ def rewritten(
     if not rendered.canonical.strip():
         raise AnnotationError("text", "The answer has no words that could be corrected.")
     kept, made = revised(found.source, found.edits, text)
+    check_room(output, len(made))
     stay = {edit.id for edit in kept}
     for one in found.accepted:
         if one.pk not in stay:

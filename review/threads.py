@@ -20,6 +20,9 @@ from review.annotations import (
 from review.mentions import mention
 from review.models import Annotation, Comment
 
+# In one thread; who has more to say can begin another.
+MOST_REPLIES = 200
+
 
 @transaction.atomic
 def reply(
@@ -42,6 +45,8 @@ def reply(
     text = checked("text", text).strip()
     if not text:
         raise AnnotationError("text", "Write a reply.")
+    if annotation.replies.count() >= MOST_REPLIES:
+        raise AnnotationError("text", f"A thread has at most {MOST_REPLIES} replies.")
     if not Annotation.objects.filter(pk=annotation.pk).update(changed_at=now):
         raise ConflictError("This comment was removed.")
     written = Comment.objects.create(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import regex
 from diff_match_patch import diff_match_patch
@@ -20,11 +20,9 @@ PATIENCE = 1.0
 # Code points that `distance` compares exactly; the work grows with the square.
 EXACT = 20_000
 
-# Scripts that are written without spaces count by the character.
-_TOKEN = regex.compile(
-    r"\n|[^\S\n]+|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
-    r"|\w+|\X"
-)
+# Words and signs. Scripts that are written without spaces count by the character.
+WORDS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*|\w+|\X"
+_TOKEN = regex.compile(rf"\n|[^\S\n]+|{WORDS}")
 _GRAPHEME = regex.compile(r"\X")
 # Private use characters stand for tokens, so that the clean-up sees no letters in them.
 _PRIVATE = [*range(0xE000, 0xF900), *range(0xF0000, 0x110000)]
@@ -74,13 +72,22 @@ def tokens(text: str, whole: Iterable[tuple[int, int]] = ()) -> list[str]:
     return joined
 
 
+def coded(*texts: Sequence[str]) -> list[str] | None:
+    """Lists of tokens as texts, a character for each; None when there are too many different."""
+    codes: dict[str, str] = {}
+    for token in chain(*texts):
+        if token not in codes:
+            if len(codes) == len(_PRIVATE):
+                return None
+            codes[token] = chr(_PRIVATE[len(codes)])
+    return ["".join(map(codes.__getitem__, tokens)) for tokens in texts]
+
+
 def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
     """Where two lists of tokens differ, in order; between two changes lies something equal."""
-    codes: dict[str, str] = {}
-    encoded = [
-        "".join(codes.setdefault(token, chr(_PRIVATE[len(codes)])) for token in given)
-        for given in (old, new)
-    ]
+    encoded = coded(old, new)
+    if encoded is None:
+        return [Change(0, len(old), 0, len(new))]
     differ = diff_match_patch()
     differ.Diff_Timeout = PATIENCE
     found = differ.diff_main(*encoded, checklines=False)

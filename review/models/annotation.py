@@ -21,6 +21,10 @@ class AnnotationQuerySet(models.QuerySet["Annotation"]):
         blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("output"))
         return self.filter(Q(author=user) | ~Exists(blind))
 
+    def revealed(self) -> AnnotationQuerySet:
+        """Those on outputs that nobody is still to judge without knowing them."""
+        return self.filter(~Exists(QueueItem.objects.blind().filter(output=OuterRef("output"))))
+
     def suggestions(self) -> AnnotationQuerySet:
         """Those that propose other words, in the order of the answer."""
         return self.filter(replacement__isnull=False).order_by("edit_start", "id")
@@ -120,7 +124,7 @@ class Annotation(models.Model):
                 name="%(app_label)s_%(class)s_decision_on_suggestion",
             ),
             models.UniqueConstraint(
-                fields=["author", "request_key"],
+                fields=["output", "author", "request_key"],
                 condition=Q(request_key__isnull=False),
                 name="%(app_label)s_%(class)s_once",
             ),
@@ -217,7 +221,7 @@ class Comment(models.Model):
                 name="%(app_label)s_%(class)s_words_unless_deleted",
             ),
             models.UniqueConstraint(
-                fields=["author", "request_key"],
+                fields=["annotation", "author", "request_key"],
                 condition=Q(request_key__isnull=False),
                 name="%(app_label)s_%(class)s_once",
             ),

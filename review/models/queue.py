@@ -59,12 +59,16 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
         """Items that still need a review."""
         return self.filter(status=QueueItem.Status.OPEN)
 
+    def blind(self) -> QueueItemQuerySet:
+        """Open items that several are to judge without knowing of each other."""
+        return self.open().filter(queue__reviewers_per_item__gt=1)
+
     def blind_to(self, user: User) -> QueueItemQuerySet:
         """Open items of several reviewers that the user has not judged yet.
 
         What others think of the output is hidden from the user so long.
         """
-        return self.open().filter(queue__reviewers_per_item__gt=1).exclude(reviews__reviewer=user)
+        return self.blind().exclude(reviews__reviewer=user)
 
     def stale(self) -> QueueItemQuerySet:
         """Items about whose output something came in since they were ranked."""

@@ -26,10 +26,7 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
     def revealed(self) -> ReviewQuerySet:
         """Reviews of outputs that nobody is still to judge without knowing them."""
-        blind = QueueItem.objects.open().filter(
-            output=OuterRef("output"), queue__reviewers_per_item__gt=1
-        )
-        return self.filter(~Exists(blind))
+        return self.filter(~Exists(QueueItem.objects.blind().filter(output=OuterRef("output"))))
 
 
 class Review(models.Model):

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from feedback.models import Membership, Output
-from review.evidencing import EvidenceError, NotYoursError, add_evidence, remove_evidence
+from review.annotations import NotYoursError
+from review.evidencing import EvidenceError, add_evidence, remove_evidence
 from review.http import ProjectRequest, project_view
 from review.models import Annotation, Evidence, QueueItem
 from review.views.selecting import whole

@@ -149,7 +149,7 @@ class TestReattach:
         reattach(annotation=written, **chosen(output, "Plums"), by=by, now=NOW)
         event = Event.objects.get(verb="reattached", target_id=written.pk, output=output)
         start = render(EDITED).canonical.index("Pears")
-        assert event.data == {"start": start, "end": start + 5}
+        assert event.data == {"start": start, "end": start + 5, "author": written.author_id}
 
     def test_words_that_are_not_there_are_refused(self, output: Output) -> None:
         gone = put(output, "Pears")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -40,6 +41,24 @@ def put(output: Output, by: User, words: str = "Bloom tour", **fields: Any) -> A
 
 @pytest.mark.django_db
 class TestAnnotate:
+    def test_a_key_used_for_another_answer_is_another_annotation(
+        self, output: Output, project: Project
+    ) -> None:
+        author, key = make_user(project, "expert"), uuid4()
+        first = put(output, author, request_key=key)
+        assert put(output, author, request_key=key) == first
+        assert put(make_output(project, text=TEXT), author, request_key=key) != first
+
+    def test_there_are_so_many_on_an_answer_and_no_more(
+        self, output: Output, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("review.annotations.MOST_ANNOTATIONS", 1)
+        author = make_user(output.project, "expert")
+        put(output, author)
+        with pytest.raises(AnnotationError, match="at most 1"):
+            put(output, author)
+        assert Annotation.objects.count() == 1
+
     def test_keeps_the_place_the_words_and_the_source(self, output: Output) -> None:
         author = make_user(output.project, "expert")
         kept = put(output, author, reason="too-vague", replacement="tour for Bloom")

@@ -10,13 +10,16 @@ from django.test import Client
 from feedback.models import Feedback, Project
 from review.annotations import annotate
 from review.evidencing import add_evidence
-from review.models import Annotation
+from review.models import Annotation, QueueItem
 from tests.factories import (
     NOW,
+    make_annotation,
     make_feedback,
+    make_item,
     make_key,
     make_output,
     make_project,
+    make_queue,
     make_review,
     make_session,
     make_user,
@@ -147,3 +150,16 @@ class TestAccess:
         assert read(client, make_key(project, ["ingest"]), kind, "x").status_code == 403
         assert read(client, "", kind, "x").status_code == 401
         assert read(client, make_key(project), kind, "x\x00").status_code == 404
+
+
+def test_what_others_still_judge_blindly_is_left_out(client: Client, project: Project) -> None:
+    output = make_output(project, external_id="1")
+    item = make_item(make_queue(project, reviewers_per_item=2), output)
+    author = make_user(project, "expert")
+    make_annotation(output, author, "Bloom", comment="No.")
+    make_review(output, author, item=item)
+    key = make_key(project)
+    assert read(client, key, "outputs", "1").json()["trail"] == []
+    QueueItem.objects.update(status="done", closed_at=NOW)
+    found = read(client, key, "outputs", "1").json()["trail"]
+    assert [one["type"] for one in found] == ["annotation", "review"]

@@ -52,6 +52,13 @@ class TestSave:
         assert error.value.draft.fields["comment"] == "Mine"
         assert Draft.objects.get().fields["comment"] == "Mine"
 
+    def test_takes_the_escape_of_a_nul_but_no_nul(self, item: QueueItem, expert: User) -> None:
+        escape = "It says \\u0000 and \\\\u0000."
+        assert save(item, expert, escape).fields["comment"] == escape
+        for nul in ("\x00", "\\\x00"):
+            with pytest.raises(drafts.DraftError):
+                save(item, expert, nul, 1)
+
     def test_the_same_again_is_no_conflict_and_no_new_revision(
         self, item: QueueItem, expert: User
     ) -> None:

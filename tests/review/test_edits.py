@@ -336,3 +336,9 @@ def by_table(before: str, after: str) -> int:
                 min(last[other_number] + 1, row[-1] + 1, last[other_number - 1] + (one != other))
             )
     return row[-1]
+
+
+def test_more_different_signs_than_can_be_told_apart_are_replaced_whole() -> None:
+    signs = "".join(map(chr, range(0x40000, 0x40000 + 140_000)))
+    [edit] = hunks(signs, "apple")
+    assert (edit.start, edit.end, edit.replacement) == (0, len(signs), "apple")

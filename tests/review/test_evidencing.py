@@ -13,11 +13,10 @@ from django.test import Client
 from django.urls import reverse
 
 from feedback.models import Output, Project, User
-from review.annotations import annotate
+from review.annotations import NotYoursError, annotate, remove
 from review.evidencing import (
     MOST_EVIDENCE,
     EvidenceError,
-    NotYoursError,
     add_evidence,
     passages,
     remove_evidence,
@@ -25,6 +24,7 @@ from review.evidencing import (
 from review.models import Annotation, Event, Evidence
 from review.passages import painted
 from review.rendering import render
+from review.threads import reply
 from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +90,23 @@ class TestAddEvidence:
             written.pk,
         )
         assert "second album" not in json.dumps(event.data)
+
+    def test_a_comment_that_is_gone_meanwhile_takes_none(
+        self, output: Output, expert: User
+    ) -> None:
+        written = comment(output, expert)
+        seen = Annotation.objects.get()
+        remove(annotation=written, by=expert, now=NOW)
+        with pytest.raises(EvidenceError, match="deleted"):
+            rest(seen, "second album", expert)
+
+    def test_goes_with_a_comment_whose_replies_stay(self, output: Output, expert: User) -> None:
+        written = comment(output, expert)
+        rest(written, "second album", expert)
+        reply(annotation=written, by=expert, text="Which?", now=NOW)
+        remove(annotation=written, by=expert, now=NOW)
+        assert Annotation.objects.exists()
+        assert not Evidence.objects.exists()
 
     def test_touches_the_thread(self, output: Output, expert: User) -> None:
         written = comment(output, expert)

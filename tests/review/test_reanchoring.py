@@ -154,3 +154,8 @@ def test_a_place_is_exact_only_over_the_very_words(old: str, new: str, data: st.
     assert 0 <= found.start < found.end <= len(new)
     assert 0 <= found.score <= 1
     assert (new[found.start : found.end] == old[start:end]) >= (found.state == "exact")
+
+
+def test_texts_with_more_different_signs_than_can_be_told_apart_share_nothing() -> None:
+    signs = "".join(map(chr, range(0x40000, 0x40000 + 140_000)))
+    assert find(f"{signs} apple", "apple", "apple")[0].state in {"moved", "detached"}

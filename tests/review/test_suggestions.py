@@ -131,6 +131,10 @@ class TestPreview:
         """G4."""
         assert self.see(output, "six", "six").problem == "This changes nothing."
         assert "Delete it?" in self.see(output, "Ask twice", "").problem
+        for replacement in ("x" * 20_001, "\x00"):
+            shown = self.see(output, "six", replacement)
+            assert "20,000 printable characters" in shown.problem
+            assert (shown.pieces, shown.html) == ((), "")
 
     def test_hostile_words_are_only_text(self, output: Output) -> None:
         """Nasty case 21."""

@@ -12,7 +12,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import AnswerVersion, Feedback, Output, Project, User
-from review import threads
+from review import anchors, threads
 from review.models import Annotation, Comment, QueueItem
 from tests.factories import (
     NOW,
@@ -24,6 +24,7 @@ from tests.factories import (
     make_user,
 )
 from tests.review.test_desk_pages import HOSTILE, HTMX, comment, put, signed_in, url
+from tests.review.test_places import become
 
 pytestmark = pytest.mark.django_db
 
@@ -279,6 +280,17 @@ class TestBlindReview:
         everything = news(client, blind, since).content.decode()
         assert "Bens words." in everything
         assert 'id="margin"' in everything
+
+    def test_says_nothing_of_others_words_found_anew(
+        self, blind: QueueItem, ann: User, ben: User
+    ) -> None:
+        theirs = comment(blind, ben, "Bloom")
+        become(blind.output, f"{TEXT} Bloom.")
+        since = stamp(signed_in(ann), blind)
+        anchors.reattach(
+            annotation=theirs, version=2, start=0, end=5, exact="Bloom", by=ben, now=NOW
+        )
+        assert news(signed_in(ann), blind, since).status_code == 204
 
 
 class TestPermalink:

@@ -78,6 +78,23 @@ class TestReply:
         again = threads.reply(annotation=root, by=ann, text="One.", now=NOW, request_key=key)
         assert first == again
         assert Comment.objects.count() == 1
+
+    def test_a_key_used_for_another_thread_is_another_reply(
+        self, output: Output, ann: User
+    ) -> None:
+        key = uuid.uuid4()
+        for root in (note(output, ann), note(output, ann)):
+            threads.reply(annotation=root, by=ann, text="One.", now=NOW, request_key=key)
+        assert Comment.objects.count() == 2
+
+    def test_there_are_so_many_and_no_more(
+        self, output: Output, ann: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(threads, "MOST_REPLIES", 1)
+        root = note(output, ann)
+        threads.reply(annotation=root, by=ann, text="One.", now=NOW)
+        with pytest.raises(AnnotationError, match="at most 1"):
+            threads.reply(annotation=root, by=ann, text="Two.", now=NOW)
         assert verbs(output).count("replied") == 1
 
     @pytest.mark.parametrize("text", ["", " \n", "a\x00", "x" * 20_001])
