@@ -1,5 +1,6 @@
 """Settings of the web server that the command line does not give."""
 
+import gc
 import threading
 
 from gunicorn.workers.base import Worker
@@ -18,6 +19,14 @@ worker_tmp_dir = "/dev/shm"  # noqa: S108
 def post_worker_init(worker: Worker) -> None:
     """Load the embedding model aside, so that no request waits for it if it can be helped."""
     del worker
+    threading.Thread(target=_warm_up, daemon=True).start()
+
+
+def _warm_up() -> None:
     from feedback.embedding import get_encoder
 
-    threading.Thread(target=get_encoder, daemon=True).start()
+    get_encoder()
+    # What is loaded by now stays; looking through it again and again for garbage takes tens of
+    # milliseconds each time, in the midst of some request.
+    gc.collect()
+    gc.freeze()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Value
 from django.utils.text import slugify
 
 from feedback.filters import FilterError
@@ -295,19 +295,20 @@ class Around:
 
 
 def around(*, item: QueueItem) -> Around:
-    """Look around an item in the order in which its queue is worked off. Three queries."""
+    """Look around an item in the order in which its queue is worked off. Two queries."""
     others = QueueItem.objects.open().filter(queue=item.queue_id)
     ahead = Q(priority__gt=item.priority) | Q(priority=item.priority, pk__lt=item.pk)
     behind = Q(priority__lt=item.priority) | Q(priority=item.priority, pk__gt=item.pk)
     counts = others.aggregate(all=Count("pk"), ahead=Count("pk", filter=ahead))
     is_open = item.status == QueueItem.Status.OPEN
-    before = others.filter(ahead).order_by("priority", "-pk").values_list("pk", flat=True)
-    after = others.filter(behind).order_by("-priority", "pk").values_list("pk", flat=True)
+    before = others.filter(ahead).order_by("priority", "-pk").values_list(Value("before"), "pk")
+    after = others.filter(behind).order_by("-priority", "pk").values_list(Value("after"), "pk")
+    next_to = dict(before[:1].union(after[:1], all=True))
     return Around(
         place=counts["ahead"] + 1 if is_open else None,
         num_open=counts["all"],
-        before=before.first(),
-        after=after.first(),
+        before=next_to.get("before"),
+        after=next_to.get("after"),
     )
 
 

@@ -25,6 +25,8 @@ __all__ = ["RENDERER_VERSION", "Rendered", "render"]
 RENDERER_VERSION = 2
 # Code points; a process keeps the last few answers rendered, at most about 30 MB of them.
 LONGEST_KEPT = 40_000
+# Of an answer that is kept, how often its HTML is kept with marks.
+MOST_PAINTED = 3
 
 _BLOCKS = ["p", "h3", "h4", "h5", "h6", "th", "td", "code", "span"]
 _PLACE = re.compile(r' (?:data-start|id)="\w*"')
@@ -91,7 +93,19 @@ class Rendered:
 
         See `painting.paint` for what their attributes say.
         """
-        return _CLEANER.clean("".join(paint(self.pieces, marks).parts))
+        given = tuple(marks)
+        html = self._painted.get(given)
+        if html is None:
+            html = _CLEANER.clean("".join(paint(self.pieces, given).parts))
+            if len(self._painted) >= MOST_PAINTED:
+                self._painted.clear()
+            self._painted[given] = html
+        return html
+
+    @cached_property
+    def _painted(self) -> dict[tuple[Mark, ...], str]:
+        """What was painted last; few see an answer with the same marks at one time."""
+        return {}
 
     def painted_blocks(
         self, marks: Iterable[Mark], spans: Iterable[tuple[int, int]]

@@ -264,6 +264,7 @@ def sheet(*, output: Output, to: User) -> Sheet:
         .order_by("-id")[: MOST_CARDS + 1]
     )
     written = list(_annotations(output, to).order_by("-id")[: MOST_CARDS + 1])
+    _name(written)
     left_out = (len(said) > MOST_CARDS) + (len(written) > MOST_CARDS)
     said, written = said[:MOST_CARDS], written[:MOST_CARDS]
     spans = places_of_feedback(output, said, rendered)
@@ -289,13 +290,34 @@ def sheet(*, output: Output, to: User) -> Sheet:
 
 
 def _annotations(output: Output, to: User) -> AnnotationQuerySet:
-    replies = Comment.objects.seen_by(to).select_related("author").order_by("created_at", "id")
+    replies = Comment.objects.seen_by(to).order_by("created_at", "id")
     found = Annotation.objects.filter(output=output, output_version__lte=output.version)
-    return (
-        found.seen_by(to)
-        .select_related("author", "reason", "resolved_by", "decided_by")
-        .prefetch_related(Prefetch("replies", queryset=replies, to_attr="seen_replies"), "evidence")
+    return found.seen_by(to).prefetch_related(
+        Prefetch("replies", queryset=replies, to_attr="seen_replies"), "evidence"
     )
+
+
+def _name(annotations: Sequence[Annotation]) -> None:
+    """Fetch the people and reasons of annotations and replies: each once, as there are few."""
+    replies: list[Comment] = [
+        reply
+        for one in annotations
+        for reply in one.seen_replies  # type: ignore[attr-defined]
+    ]
+    people = User.objects.in_bulk(
+        {one.author_id for one in annotations}
+        | {one.author_id for one in replies}
+        | {one.resolved_by_id for one in annotations if one.resolved_by_id}
+        | {one.decided_by_id for one in annotations if one.decided_by_id}
+    )
+    reasons = Reason.objects.in_bulk({one.reason_id for one in annotations if one.reason_id})
+    for note in annotations:
+        note.author = people[note.author_id]
+        note.reason = reasons.get(note.reason_id or 0)
+        note.resolved_by = people.get(note.resolved_by_id or 0)
+        note.decided_by = people.get(note.decided_by_id or 0)
+    for reply in replies:
+        reply.author = people[reply.author_id]
 
 
 def _compare_suggestions(output: Output, cards: Iterable[Card]) -> None:

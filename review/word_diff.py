@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, chain
 
 import regex
@@ -16,6 +17,9 @@ from diff_match_patch import diff_match_patch
 
 # Seconds for one comparison; then what is left to compare counts as all different.
 PATIENCE = 1.0
+
+# Code points of both texts together; comparisons of longer ones are not kept.
+LONGEST_KEPT = 2_000
 
 # Code points that `distance` compares exactly; the work grows with the square.
 EXACT = 20_000
@@ -109,8 +113,14 @@ def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
     return listed
 
 
-def word_diff(before: str, after: str) -> list[Piece]:
+def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     """The pieces of both texts in order, deletions before insertions, none of them empty."""
+    return (
+        _kept(before, after) if len(before) + len(after) <= LONGEST_KEPT else _pieces(before, after)
+    )
+
+
+def _pieces(before: str, after: str) -> tuple[Piece, ...]:
     old, new = tokens(before), tokens(after)
     pieces: list[Piece] = []
     at = 0
@@ -122,7 +132,11 @@ def word_diff(before: str, after: str) -> list[Piece]:
         ]
         at = change.old_end
     pieces.append(Piece("equal", "".join(old[at:])))
-    return [piece for piece in pieces if piece.text]
+    return tuple(piece for piece in pieces if piece.text)
+
+
+# A page of suggestions is drawn again and again, and texts compare as they did before.
+_kept = lru_cache(maxsize=2_000)(_pieces)
 
 
 def distance(before: str, after: str) -> int:

@@ -9,7 +9,8 @@ from django import template
 from django.urls import reverse
 
 from feedback.models import Output
-from review.suggestions import corrected
+from review.sheets import Sheet
+from review.suggestions import corrected, correction
 
 register = template.Library()
 
@@ -18,7 +19,12 @@ register = template.Library()
 def applied(context: dict[str, Any], output: Output) -> dict[str, object]:
     """Show how much of an answer is corrected, with what can be done with all suggestions."""
     request = context["request"]
-    found = corrected(output=output, to=request.user)
+    sheet: Sheet | None = context.get("sheet")
+    found = (
+        correction(output.text, sheet.suggestions)
+        if sheet and sheet.version == output.version and not sheet.num_left_out
+        else corrected(output=output, to=request.user)
+    )
     mine = Counter(
         one.decided_at
         for one in found.suggestions

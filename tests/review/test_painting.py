@@ -141,7 +141,7 @@ def test_two_hundred_marks_on_twenty_thousand_characters_take_milliseconds() -> 
     assert len(marks) >= 199
     took = []
     for _ in range(7):
-        began = time.perf_counter()
+        began = time.process_time()
         rendered.painted(marks)
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     assert min(took) < 0.05

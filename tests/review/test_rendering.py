@@ -277,9 +277,9 @@ class TestRender:
         ids=range(15),
     )
     def test_bombs_are_shown_whole_in_time(self, source: str) -> None:
-        began = time.perf_counter()
+        began = time.process_time()
         rendered = render(source)
-        assert time.perf_counter() - began < 5
+        assert time.process_time() - began < 5
         assert_sound(source, rendered)
 
     def test_deeply_nested_text_is_shown_as_it_is(self) -> None:
