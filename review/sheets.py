@@ -65,7 +65,7 @@ class Card:
     `anchor` is what became of them in the current version: exact, changed, moved or detached.
     Others than exact ones are only a guess until they are confirmed; `found` has the words that
     are there now. `number` counts the cards from 1 in the order of the text. Of a suggestion
-    `change` is what it does to the Markdown, and `in_the_way` the accepted ones (ids of
+    `replaced` is the Markdown that it replaces, and `in_the_way` the accepted ones (ids of
     annotations) that it is in conflict with.
     """
 
@@ -83,13 +83,19 @@ class Card:
     feedback: Feedback | None = None
     replies: Sequence[Comment] = ()
     number: int = 0
-    change: Sequence[Piece] = ()
+    replaced: str = ""
     in_the_way: Sequence[int] = ()
 
     @property
     def category(self) -> int:
         """The position of the first reason, 0 for none."""
         return self.reasons[0].position if self.reasons else 0
+
+    @property
+    def change(self) -> Sequence[Piece]:
+        """What a suggestion does to the Markdown; compared when a card is drawn, and only then."""
+        note = self.annotation
+        return [] if note is None else word_diff(self.replaced, note.replacement or "")
 
     @property
     def short_quote(self) -> str:
@@ -321,7 +327,7 @@ def _name(annotations: Sequence[Annotation]) -> None:
 
 
 def _compare_suggestions(output: Output, cards: Iterable[Card]) -> None:
-    """Tell what each suggestion changes, and what is in its way."""
+    """Tell what each suggestion replaces, and what is in its way."""
     noted = [(card, card.annotation) for card in cards if card.annotation]
     proposing = [(card, note) for card, note in noted if note.is_suggestion]
     current = [note for _, note in proposing if note.output_version == output.version]
@@ -329,9 +335,9 @@ def _compare_suggestions(output: Output, cards: Iterable[Card]) -> None:
     for card, note in proposing:
         edit = note.edit
         if note.output_version != output.version:
-            card.change = word_diff(note.exact, edit.replacement)
+            card.replaced = note.exact
             continue
-        card.change = word_diff(fold(output.text[edit.start : edit.end]), edit.replacement)
+        card.replaced = fold(output.text[edit.start : edit.end])
         if not note.decision:
             others = (other for other in accepted if is_in_conflict(edit, other.edit))
             card.in_the_way = [other.pk for other in others]

@@ -27,6 +27,8 @@ FOUND = 10
 HEAD = 200
 # Signals of one turn, and feedback on the session as a whole, the first of each.
 MOST_SIGNALS, MOST_ON_SESSION = 12, 5
+# Tokens of served context that are followed.
+MOST_EXPOSURES = 5
 # Code points of system context and documents that come with the page; the rest when opened.
 UP_FRONT = 12_000
 LONGEST_WORDS = 200
@@ -372,7 +374,7 @@ def tag_names(*, session: Session) -> list[str]:
 
 
 def exposure_tokens(exposure: object) -> list[str]:
-    """The tokens of served context in what the sender gave as `context.exposure`."""
+    """The first tokens of served context in what the sender gave as `context.exposure`."""
     given = exposure if isinstance(exposure, list) else [exposure]
     tokens = []
     for one in given:
@@ -381,4 +383,4 @@ def exposure_tokens(exposure: object) -> list[str]:
             tokens.append(str(UUID(str(text))))
         except ValueError:
             continue
-    return tokens
+    return list(dict.fromkeys(tokens))[:MOST_EXPOSURES]

@@ -188,6 +188,7 @@ def _card(
         annotation=note,
         replies=replies or [],
         number=number,
+        replaced="ten",
     )
 
 

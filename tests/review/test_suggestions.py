@@ -549,3 +549,17 @@ class TestPages:
             suggest(output, expert, "Plus", f"**{number}**")
         with django_assert_num_queries(len(few)):
             client.get(url)
+
+
+@pytest.mark.django_db
+def test_a_card_compares_words_only_when_it_is_drawn(
+    output: Output, expert: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suggest(output, expert, "six", "twelve")
+    [card] = sheet(output=output, to=expert).cards
+    assert [(one.kind, one.text) for one in card.change] == [
+        ("delete", "six"),
+        ("insert", "twelve"),
+    ]
+    monkeypatch.delattr("review.sheets.word_diff")
+    assert sheet(output=output, to=expert).num_cards == 1

@@ -229,6 +229,8 @@ class TestExposureTokens:
             ("8f0c5d0e-54a4-4a5c-8a43-1f8f3a0c2d11", 1),
             ({"exposure": "8f0c5d0e-54a4-4a5c-8a43-1f8f3a0c2d11"}, 1),
             (["8f0c5d0e-54a4-4a5c-8a43-1f8f3a0c2d11", "x"], 1),
+            (["8f0c5d0e-54a4-4a5c-8a43-1f8f3a0c2d11"] * 2, 1),
+            ([f"8f0c5d0e-54a4-4a5c-8a43-{number:012}" for number in range(9)], 5),
             ({"entries": [1]}, 0),
             (7, 0),
         ],

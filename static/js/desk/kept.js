@@ -1,4 +1,4 @@
-// Comments not sent yet, kept in this tab by answer, version and place until sent or discarded.
+// Comments not sent yet, kept in this tab by person, answer, version and place until sent or discarded.
 
 /**
  * @typedef {object} Kept
@@ -16,8 +16,8 @@
 
 const answer = () => document.getElementById("answer");
 
-/** Of this answer, whatever the page it is on. @returns {string} */
-const prefix = () => `note:${answer()?.dataset.output ?? location.pathname}:`;
+/** Of this person and answer, whatever the page it is on. @returns {string} */
+const prefix = () => `note:${document.getElementById("pop")?.dataset.by}:${answer()?.dataset.output ?? location.pathname}:`;
 
 /**
  * @param {{version: string, start: number, end: number}} of

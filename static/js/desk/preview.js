@@ -21,7 +21,7 @@ export async function ask(form, isFirst) {
   const body = new FormData(form);
   body.delete("comment");
   if (isFirst) body.delete("replacement");
-  const response = await fetch(url, { method: "POST", body, headers: { "HX-Request": "true" } }).catch(() => null);
+  const response = await fetch(url, { method: "POST", body, headers: { "HX-Request": "true" }, redirect: "error" }).catch(() => null);
   const text = response && [200, 409, 422].includes(response.status) ? await response.text() : "";
   // Somebody typed on, or closed the form.
   if (number !== asked) return null;
