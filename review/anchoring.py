@@ -43,6 +43,7 @@ class Selector:
 class Mark:
     """What is painted over a span. `category` is the position of its reason, 0 for none.
 
+    `is_changed` is whether its words are not those that were marked.
     Of a suggestion `cut` is the part of the span that it takes out, maybe an empty one, and
     `insertion` the text that it puts in there.
     """
@@ -54,6 +55,7 @@ class Mark:
     is_resolved: bool = False
     cut: tuple[int, int] | None = None
     insertion: str = ""
+    is_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -153,25 +154,61 @@ def put(
 
 
 @transaction.atomic
-def edit(*, annotation: Annotation, by: User, comment: str, now: datetime) -> None:
-    """Change the words of an annotation.
+def edit(
+    *,
+    annotation: Annotation,
+    by: User,
+    comment: str,
+    now: datetime,
+    reason: str | None = None,
+    replacement: str | None = None,
+    is_sure: bool = False,
+) -> None:
+    """Change the words of an annotation, its reason, and what it suggests.
 
-    Raises NotYoursError for anybody but its author, AnnotationError when nothing would be left
-    of it, ConflictError when it was removed.
+    `reason` is a slug of the current taxonomy or the one it has, "" for none; a reason or
+    replacement of None stays. A replacement is changed as long as nobody has decided on it.
+
+    Raises NotYoursError for anybody but its author, AnnotationError naming the field that cannot
+    stand, ConflictError when it was removed or the suggestion cannot be changed any more.
     """
     if annotation.author_id != by.pk:
         raise NotYoursError("Only its author may change this.")
-    lock(annotation.output_id)
-    comment = checked("comment", comment).strip()
-    if not comment and annotation.reason_id is None and annotation.replacement is None:
-        raise AnnotationError("comment", "Write a comment, or remove it.")
+    output = lock(annotation.output_id)
     there = Annotation.objects.filter(pk=annotation.pk, deleted_at=None)
-    if there.filter(comment=comment).exists():
-        return
-    if not there.update(comment=comment, edited_at=now, changed_at=now):
+    found = there.select_related("reason").first()
+    if found is None:
         raise ConflictError("This comment was removed.")
-    mention(annotation=annotation, text=comment, now=now)
-    log(annotation, "edited", by, now)
+    before = (found.comment, found.reason_id, found.replacement)
+    found.comment = checked("comment", comment).strip()
+    if reason is not None and reason != (found.reason.slug if found.reason else ""):
+        found.reason = _reason(output.project_id, reason) if reason else None
+    if replacement is not None:
+        replacement = fold(checked("replacement", replacement))
+        if replacement != found.replacement:
+            _check_replacement(found, output, replacement, is_sure=is_sure)
+            found.replacement = replacement
+    if not found.comment and found.reason is None and found.replacement is None:
+        raise AnnotationError("comment", "Write a comment, or remove it.")
+    if before == (found.comment, found.reason_id, found.replacement):
+        return
+    found.edited_at = found.changed_at = now
+    found.save(update_fields=["comment", "reason", "replacement", "edited_at", "changed_at"])
+    mention(annotation=found, text=found.comment, now=now)
+    log(found, "edited", by, now)
+
+
+def _check_replacement(
+    suggestion: Annotation, output: Output, replacement: str, *, is_sure: bool
+) -> None:
+    if not suggestion.is_suggestion:
+        raise AnnotationError("replacement", "This suggests nothing. Select the words again.")
+    if suggestion.decision:
+        raise ConflictError("Somebody decided on this before you.")
+    if suggestion.output_version != output.version:
+        raise ConflictError("The answer has a newer version. Suggest it there.")
+    proposed = replace(suggestion.edit, replacement=replacement)
+    check_edit(output.text, render(output.text), proposed, is_sure=is_sure)
 
 
 @transaction.atomic

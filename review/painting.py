@@ -167,7 +167,7 @@ def _suggestion(part: str | _Stretch | Mark | None) -> str:
 
 def _insertion(mark: Mark) -> str:
     of, text = escape(mark.id), escape(mark.insertion, quote=False)
-    return f'<ins data-no-text data-a="{of}">{text}</ins>'
+    return f'<ins role="insertion" data-no-text data-a="{of}">{text}</ins>'
 
 
 def _mark(part: _Stretch, begins: Sequence[Mark], ends: Sequence[Mark]) -> str:
@@ -178,6 +178,8 @@ def _mark(part: _Stretch, begins: Sequence[Mark], ends: Sequence[Mark]) -> str:
         classes += " hl--del"
     if all(mark.is_resolved for mark in part.marks):
         classes += " is-resolved"
+    if any(mark.is_changed for mark in ends):
+        classes += " is-changed"
     # A suggestion may have nothing but deletions and insertions in it (ARIA 1.3).
     role = ' role="deletion"' if part.struck else ""
     written = f'<mark class="{classes}"{role} data-a="{ids}"'

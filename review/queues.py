@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -272,6 +273,18 @@ def skip(*, item: QueueItem, by: User, reason: str, now: datetime) -> Skip:
     )
     _log(item.queue.project_id, "skipped", "queue_item", item.pk, by, now)
     return skipped
+
+
+@transaction.atomic
+def unskip(*, item: QueueItem, by: User, now: datetime) -> bool:
+    """Take a skip back, and hold the item again if a place is free; False when there is none."""
+    gone, _ = Skip.objects.filter(item=item, reviewer=by).delete()
+    if not gone:
+        return False
+    _log(item.queue.project_id, "unskipped", "queue_item", item.pk, by, now)
+    with suppress(HeldError, DoneError):
+        claim(item=item, by=by, now=now)
+    return True
 
 
 def hold_again(*, place: Claim, by: User, now: datetime) -> None:

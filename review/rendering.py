@@ -40,7 +40,7 @@ _CLEANER = nh3.Cleaner(
         **{tag: {"data-start"} for tag in _BLOCKS},
         "a": {"href", "title", "target"},
         "ol": {"start"},
-        "ins": {"data-no-text", "data-a"},
+        "ins": {"role", "data-no-text", "data-a"},
         "mark": {
             "role",
             *("class", "data-a", "data-cat", "data-cat2", "data-cat3", "data-more", "data-n"),

@@ -176,7 +176,7 @@ def painted(found: Correction, shown: Sheet) -> str:
     """The corrected answer as sanitised HTML, with the marks that have a place in it.
 
     Marks go where the edits moved their words; over accepted suggestions they cover what was put
-    in. Those whose words are gone are left out.
+    in. Those whose words are gone are left out, and those whose words an edit replaced tell so.
     """
     rendered = render(found.text)
     accepted = {f"a{one.pk}": one.edit for one in found.accepted}
@@ -185,6 +185,7 @@ def painted(found: Correction, shown: Sheet) -> str:
         if not card.is_painted or card.start is None or card.end is None:
             continue
         span = shown.rendered.canonical_to_source(card.start, card.end)
+        is_changed = True
         if edit := accepted.get(card.id):
             others = [other for other in found.edits if other != edit]
             start = mapped(found.source, others, edit.start, edit.start).start
@@ -193,9 +194,11 @@ def painted(found: Correction, shown: Sheet) -> str:
         else:
             place = mapped(found.source, found.edits, *span)
             start, end = place.start, place.end
+            is_changed = place.is_changed
         words = rendered.source_to_canonical(start, end) if start < end else None
         if words and words[0] < words[1]:
-            marks.append(Mark(card.id, *words, card.category, card.state == "resolved"))
+            is_resolved = card.state == "resolved"
+            marks.append(Mark(card.id, *words, card.category, is_resolved, is_changed=is_changed))
     return rendered.painted_bare(marks)
 
 

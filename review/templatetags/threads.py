@@ -23,9 +23,10 @@ from review.templatetags.postil import avatar
 register = template.Library()
 
 # Stand in a rendered form for what differs from card to card; no page has them otherwise.
-_PK, _KEY, _WORDS = "\ue000pk", "\ue000key", "\ue000words"
+_PK, _KEY, _WORDS, _FIX = "\ue000pk", "\ue000key", "\ue000words", "\ue000fix"
 # The same in a card that is kept; nobody can write these.
 _KEPT_TOKEN, _KEPT_KEY = secrets.token_hex(), secrets.token_hex()
+_SAID = re.compile(f"{_WORDS}|{_FIX}")
 _REQUEST_KEY = re.compile(r'(name="request_key" value=")[0-9a-f-]{36}')
 
 
@@ -131,6 +132,8 @@ def _key(context: Context, sheet: Sheet, card: Card) -> str:
         seen += [note.changed_at, note.edited_at, note.comment, note.replacement, note.decision]
         seen += [note.decided_by_id, note.resolved_by_id, note.output_version]
         seen += [one.pk for one in note.evidence.all()]
+        if note.author_id == request.user.pk:
+            seen += [note.reason_id, [one.pk for one in context["choices"]]]
     if said:
         seen += [said.score, said.label, said.name, said.comment, said.correction]
         seen += [said.annotator_kind, said.author_external_id]
@@ -149,12 +152,35 @@ def card_controls(context: Context, card: Card) -> SafeString:
     if note is None or not context.get("may_review"):
         return SafeString("")
     is_own = note.author_id == context["request"].user.pk
-    drawn: dict[tuple[str, bool], str] = context["drawn"]
-    html = drawn.get((card.state, is_own))
+    is_editable = (
+        is_own
+        and note.is_suggestion
+        and not note.decision
+        and note.output_version == context["sheet"].version
+    )
+    alike = (card.state, is_own, is_editable, note.reason_id if is_own else None)
+    drawn: dict[tuple[str, bool, bool, int | None], str] = context["drawn"]
+    html = drawn.get(alike)
     if html is None:
-        with context.push(state=card.state, is_own=is_own, pk=_PK, key=_KEY, words=_WORDS):
+        more: dict[str, object] = {}
+        if is_own:
+            choices = context["choices"]
+            more = {"reason": note.reason, "slugs": {one.slug for one in choices}}
+        with context.push(
+            state=card.state,
+            is_own=is_own,
+            is_editable=is_editable,
+            pk=_PK,
+            key=_KEY,
+            words=_WORDS,
+            replacement=_FIX,
+            **more,
+        ):
             html = str(_controls().render(context))
-        drawn[card.state, is_own] = html
+        drawn[alike] = html
     html = html.replace(_PK, str(note.pk)).replace(_KEY, str(uuid.uuid4()))
-    # Last, since words may be anything.
-    return SafeString(html.replace(_WORDS, escape(note.comment)) if is_own else html)
+    if not is_own:
+        return SafeString(html)
+    # Last and in one go, since words may be anything.
+    said = {_WORDS: escape(note.comment), _FIX: escape(note.replacement or "")}
+    return SafeString(_SAID.sub(lambda found: said[found[0]], html))

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.utils.html import escape
+from django.utils.html import escape, format_html
 from django_htmx.http import reswap, retarget
 
 from review.anchoring import AnchorError
@@ -17,6 +17,12 @@ from review.annotations import AnnotationError, ConflictError, NotYoursError, St
 from review.http import ProjectRequest
 from review.models import Annotation
 from review.views.pieces import pieces
+
+# Sends the form of a changed comment again.
+SURE = (
+    '{} <button class="btn btn--s" type="submit" form="{}-edit" name="is_sure" value="on">'
+    "Suggest to delete it</button>"
+)
 
 
 def seen(request: ProjectRequest, annotation: int) -> Annotation:
@@ -53,7 +59,10 @@ def acted(
     except NotYoursError as error:
         return _plainly(str(error), 403)
     except (AnchorError, AnnotationError) as error:
-        refused = _plainly(escape(error.message), 422)
+        told = escape(error.message)
+        if error.path == "is_sure" and request.htmx:
+            told = format_html(SURE, told, card)
+        refused = _plainly(told, 422)
         return reswap(retarget(refused, f"#{card}-errors"), "innerHTML")
     except (ConflictError, StaleVersionError) as error:
         problem = str(error)

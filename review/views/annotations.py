@@ -75,12 +75,19 @@ def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
 @require_POST
 @project_view(Membership.Role.EXPERT)
 def annotation_edit(request: ProjectRequest, annotation: int) -> HttpResponseBase:
-    """Authors: change the words of a comment."""
+    """Authors: change the words of a comment, its reason, and what it suggests."""
     found = seen(request, annotation)
 
     def act() -> None:
-        comment = request.POST.get("comment", "")
-        edit(annotation=found, by=request.user, comment=comment, now=timezone.now())
+        edit(
+            annotation=found,
+            by=request.user,
+            comment=request.POST.get("comment", ""),
+            reason=request.POST.get("reason"),
+            replacement=request.POST.get("replacement"),
+            is_sure="is_sure" in request.POST,
+            now=timezone.now(),
+        )
 
     return acted(request, found, act, did="edited", said="Comment changed")
 

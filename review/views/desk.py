@@ -141,6 +141,8 @@ def item_skip(request: ProjectRequest, item: int) -> HttpResponseBase:
         queues.skip(item=found, by=request.user, reason=reason, now=timezone.now())
     except queues.QueueError as error:
         return desk_page(request, found, skip_error=error.message, skip_reason=reason, status=422)
+    undo = reverse("item_undo", args=[request.project.slug, found.pk])
+    messages.success(request, "Skipped.", extra_tags=undo)
     return _go_on(request, found)
 
 
@@ -220,8 +222,10 @@ def item_draft(request: ProjectRequest, item: int) -> HttpResponse:
 @require_POST
 @project_view(Membership.Role.EXPERT)
 def item_undo(request: ProjectRequest, item: int) -> HttpResponseBase:
-    """Experts and above: take one's own decision back, and go to the item with all of it."""
+    """Experts and above: take one's own decision or skip back, and go to the item as it was."""
     found = _item(request, item)
+    if queues.unskip(item=found, by=request.user, now=timezone.now()):
+        messages.info(request, "Taken back. The item is yours again, unless somebody took it.")
     review = Review.objects.filter(item=found, reviewer=request.user).first()
     if review is not None:
         try:
@@ -259,6 +263,7 @@ def desk_page(
         **_form(request, opened.hold, item, typed, now),
         "reasons": opened.reasons,
         **card_context(request),
+        "choices": opened.reasons,
         **trailing(request, output=item.output, item=item, theme=item.theme),
         **more,
     }

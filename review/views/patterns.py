@@ -132,6 +132,7 @@ def patterns(request: SignedInRequest) -> HttpResponse:
             "may_review": True,
             "may_moderate": True,
             "drawn": {},
+            "choices": specimens.REASONS,
             "threads": "/",
             "sheet": specimens.sheet(),
         },

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django_htmx.http import trigger_client_event
 
-from feedback.models import Membership, Output
+from feedback.models import Membership, Output, Reason
 from review.http import ProjectRequest
 from review.news import Changes, changes
 from review.sheets import Stamp, sheet
@@ -63,6 +63,8 @@ def card_context(request: ProjectRequest) -> dict[str, object]:
     return {
         "may_review": request.membership.may(Membership.Role.EXPERT),
         "may_moderate": request.membership.may(Membership.Role.MODERATOR),
+        # What the author of a comment may make its reason; asked for when it is drawn.
+        "choices": Reason.objects.current().filter(taxonomy__project=request.project),
         # Controls of cards as far as they are drawn.
         "drawn": {},
         # Acts on threads are addresses below this one.

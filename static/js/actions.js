@@ -6,6 +6,7 @@
  * @property {string} label
  * @property {string} [group] a heading of the cheat sheet
  * @property {() => boolean | void} [run] false when there is nothing to do it to
+ * @property {() => boolean} [may] whether there is anything now to do it to; the palette lists no others
  * @property {boolean} [isFixed] whether the key stays as it is
  */
 

@@ -17,6 +17,20 @@ import { accept, announce } from "./toast.js";
 
 /** The comment marked last, which Enter adds a note to. */
 let marked = "";
+/** Whether Ctrl+Alt+N was pressed just now, and says what C and P mean. */
+let isGoing = false;
+
+/**
+ * A control of a card that can be pressed.
+ * @param {string} act as `data-act` names it
+ * @param {string} id of the card
+ * @returns {HTMLElement | undefined}
+ */
+function control(act, id) {
+  const card = document.getElementById(id);
+  const found = [.../** @type {NodeListOf<HTMLElement>} */ (card?.querySelectorAll(`[data-act="${act}"]`) ?? [])];
+  return found.map((one) => (one instanceof HTMLFormElement ? one.querySelector("button") : one)).find((one) => one?.checkVisibility()) ?? undefined;
+}
 
 /**
  * Press a control of a card, if it is there; one that opens a field leads into it.
@@ -26,13 +40,11 @@ let marked = "";
  */
 function press(act, id = margin.current()) {
   if (id !== margin.current() && document.getElementById(id)) margin.activate(id);
-  const card = document.getElementById(id);
-  const found = [.../** @type {NodeListOf<HTMLElement>} */ (card?.querySelectorAll(`[data-act="${act}"]`) ?? [])];
-  const control = found.map((one) => (one instanceof HTMLFormElement ? one.querySelector("button") : one)).find((one) => one?.checkVisibility());
-  if (!control) return false;
-  const field = /** @type {HTMLElement | null | undefined} */ (act === "reply" ? control.closest("form")?.querySelector("textarea") : null);
-  if (!field) control.click();
-  const opened = control.closest("details")?.querySelector("textarea");
+  const pressed = control(act, id);
+  if (!pressed) return false;
+  const field = /** @type {HTMLElement | null | undefined} */ (act === "reply" ? pressed.closest("form")?.querySelector("textarea") : null);
+  if (!field) pressed.click();
+  const opened = pressed.closest("details")?.querySelector("textarea");
   (field ?? opened)?.focus();
   return true;
 }
@@ -47,26 +59,35 @@ const is = {
   mine: (note) => note.dataset.state === "open" && note.dataset.author === document.getElementById("notes")?.dataset.you,
 };
 
-/** @param {() => void} run */
-const ifSelected = (run) => () => (popover.isOpen() && !popover.isComposing() ? run() : false);
+const isSelected = () => popover.isOpen() && !popover.isComposing();
+/** @param {() => boolean | void} run */
+const ifSelected = (run) => () => (isSelected() ? run() : false);
+/** @param {string[]} acts any of which the active card has */
+const has = (...acts) => () => acts.some((act) => control(act, margin.current()) !== undefined);
+/** @param {(note: HTMLElement) => boolean} [counts] */
+const some = (counts) => () => margin.hasAny(counts);
+
+const entry = /** @type {HTMLElement | null} */ (document.querySelector("[data-cursor-button]"));
 
 /** Every key of the desk that is on no button of the page. @type {import("./actions.js").Action[]} */
 const TABLE = [
-  { key: "C", group: "Selected words", label: "Comment on the selected words, else on the whole answer", run: () => (popover.isOpen() ? popover.write() : decision.focusComment()) },
-  { key: "E", group: "Selected words", label: "Suggest other words, or edit the active comment", run: () => (popover.isOpen() ? popover.suggest() : press("edit")) },
-  { key: "W", group: "Selected words", label: "Widen to whole words", run: ifSelected(() => popover.widen("word")) },
-  { key: "S", group: "Selected words", label: "Widen to whole sentences", run: ifSelected(() => popover.widen("sentence")) },
-  { key: "P", group: "Selected words", label: "Widen to whole paragraphs", run: ifSelected(() => popover.widen("block")) },
-  { key: "T", group: "Selected words", label: "Select words with the keyboard", run: () => (cursor.isOn() ? cursor.leave() : cursor.enter()) },
-  { key: "J", group: "Comments", label: "Next open comment", run: () => margin.step(1) },
-  { key: "K", group: "Comments", label: "Former open comment", run: () => margin.step(-1) },
-  { key: "]", group: "Comments", label: "Next comment, resolved ones too", run: () => margin.step(1, is.any) },
-  { key: "[", group: "Comments", label: "Former comment, resolved ones too", run: () => margin.step(-1, is.any) },
-  { key: "U", group: "Comments", label: "Next open comment of mine", run: () => margin.step(1, is.mine) },
-  { key: "R", group: "Comments", label: "Reply to the active comment", run: () => press("reply") },
-  { key: "⇧R", group: "Comments", label: "Resolve or re-open the active comment", run: () => pressFirst("resolve", "reopen") },
-  { key: "A", group: "Comments", label: "Accept the active suggestion", run: () => press("accept") },
-  { key: "Z", group: "Comments", label: "Reject the active suggestion", run: () => press("reject") },
+  { key: "C", group: "Selected words", label: "Comment on the selected words, else on the whole answer", may: () => popover.isOpen() || decision.isThere(), run: () => (popover.isOpen() ? popover.write() : decision.focusComment()) },
+  { key: "E", group: "Selected words", label: "Suggest other words, or edit the active comment", may: () => popover.isOpen() || has("edit")(), run: () => (popover.isOpen() ? popover.suggest() : press("edit")) },
+  { key: "W", group: "Selected words", label: "Widen to whole words", may: isSelected, run: ifSelected(() => popover.widen("word")) },
+  { key: "S", group: "Selected words", label: "Widen to whole sentences", may: isSelected, run: ifSelected(() => popover.widen("sentence")) },
+  { key: "P", group: "Selected words", label: "Widen to whole paragraphs", may: isSelected, run: ifSelected(() => popover.widen("block")) },
+  { key: "T", group: "Selected words", label: "Select words with the keyboard", may: () => entry !== null, run: () => (cursor.isOn() ? cursor.leave() : cursor.enter()) },
+  { key: "J", group: "Comments", label: "Next open comment", may: some(), run: () => margin.step(1) },
+  { key: "K", group: "Comments", label: "Former open comment", may: some(), run: () => margin.step(-1) },
+  { key: "]", group: "Comments", label: "Next comment, resolved ones too", may: some(is.any), run: () => margin.step(1, is.any) },
+  { key: "[", group: "Comments", label: "Former comment, resolved ones too", may: some(is.any), run: () => margin.step(-1, is.any) },
+  { key: "U", group: "Comments", label: "Next open comment of mine", may: some(is.mine), run: () => margin.step(1, is.mine) },
+  { key: "R", group: "Comments", label: "Reply to the active comment", may: has("reply"), run: () => press("reply") },
+  { key: "⇧R", group: "Comments", label: "Resolve or re-open the active comment", may: has("resolve", "reopen"), run: () => pressFirst("resolve", "reopen") },
+  { key: "A", group: "Comments", label: "Accept the active suggestion", may: has("accept"), run: () => press("accept") },
+  { key: "Z", group: "Comments", label: "Reject the active suggestion", may: has("reject"), run: () => press("reject") },
+  { key: "⇧A", group: "Comments", label: "Re-attach the active comment to the selected words", may: () => isSelected() && has("reattach")(), run: ifSelected(() => press("reattach")) },
+  { key: "Ctrl Alt N, C or P", group: "Comments", label: "Next and former open comment", isFixed: true },
   { key: "Enter", group: "Comments", label: "From a comment to its words, and back", isFixed: true },
   { key: "Delete", group: "Comments", label: "Remove the active comment", isFixed: true },
   { key: "⌘ ↵", group: "Everywhere", label: "Send what is being written, else the decision", isFixed: true },
@@ -88,7 +109,6 @@ evidence.watch();
 sheet.watch();
 focus.watch();
 
-const entry = /** @type {HTMLElement | null} */ (document.querySelector("[data-cursor-button]"));
 if (entry) entry.hidden = false;
 entry?.addEventListener("click", () => (cursor.isOn() ? cursor.leave() : cursor.enter()));
 
@@ -126,6 +146,18 @@ function special(event) {
     if (!popover.isOpen()) popover.open();
     popover.write();
     return true;
+  }
+  if (isCommand && event.altKey && event.code === "KeyN" && !event.getModifierState("AltGraph")) {
+    isGoing = true;
+    return true;
+  }
+  if (isGoing && !["Control", "Alt", "Meta"].includes(event.key)) {
+    isGoing = false;
+    const by = event.code === "KeyC" ? 1 : event.code === "KeyP" ? -1 : 0;
+    if (by && !isTyping) {
+      margin.step(by);
+      return true;
+    }
   }
   if (event.key === "F6") {
     focus.cycle(event.shiftKey ? -1 : 1);

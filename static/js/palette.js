@@ -23,8 +23,8 @@ function gather() {
   const add = (/** @type {string} */ label, /** @type {string} */ hint, /** @type {() => void} */ run) => {
     if (label && !found.has(label)) found.set(label, { label, hint, run });
   };
-  for (const { label, key, run } of actions.all()) {
-    if (run) add(label, keys.shown(key), () => (run() === false ? toast("There is nothing here to do that to.") : undefined));
+  for (const { label, key, run, may } of actions.all()) {
+    if (run && (may?.() ?? true)) add(label, keys.shown(key), () => (run() === false ? toast("There is nothing here to do that to.") : undefined));
   }
   const known = "[data-key], .nav a[href], .crumbs a[href], .top__actions :is(a[href], button), [data-command]";
   for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(known))) {

@@ -243,6 +243,24 @@ class TestDraft:
         page.reload()
         expect(reason).to_be_checked()
 
+    def test_a_reason_unticked_by_hand_stays_unticked(self, page_for: Pages) -> None:
+        item, expert = make_desk()
+        hold(item, expert)
+        page = page_for(expert)
+        page.goto(url(item))
+        reason = page.locator("#decide-form [name=reasons][value=too-vague]")
+        for number in (1, 2):
+            drag(page, "Bloom")
+            page.keyboard.press("3")
+            expect(page.locator("#margin .note")).to_have_count(number)
+            if number == 1:
+                expect(reason).to_be_checked()
+                page.keyboard.press("3")
+            expect(reason).not_to_be_checked()
+        expect_saved(page)
+        page.reload()
+        expect(reason).not_to_be_checked()
+
 
 class TestLease:
     def test_one_lost_to_another_reviewer_keeps_what_was_typed(self, page_for: Pages) -> None:
@@ -422,6 +440,12 @@ class TestSubmitting:
         page.get_by_role("button", name="Not my language").click()
         page.wait_for_url(f"**{url(following)}")
         assert Skip.objects.get().reason == "Not my language"
+        toast = page.locator("#toasts")
+        expect(toast).to_contain_text("Skipped.")
+        toast.get_by_role("button", name="Undo").click()
+        page.wait_for_url(f"**{url(item)}")
+        assert not Skip.objects.exists()
+        expect(page.get_by_role("button", name="Submit and next")).to_be_visible()
 
     def test_shift_j_and_shift_k_go_to_the_items_beside_it(self, page_for: Pages) -> None:
         item, expert = make_desk()

@@ -12,8 +12,9 @@ from playwright.sync_api import Page, Response, expect
 from config.shipping import bare
 from review.models import Annotation
 from tests.browser.conftest import Pages
-from tests.browser.selecting import popover
+from tests.browser.selecting import drag, popover
 from tests.factories import (
+    NOW,
     make_annotation,
     make_item,
     make_output,
@@ -21,6 +22,7 @@ from tests.factories import (
     make_queue,
     make_user,
 )
+from tests.review.test_places import become
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -59,6 +61,113 @@ class TestComments:
         expect(page.locator("#live")).to_have_text("From the first again: Comment 1 of 2")
         page.keyboard.press("k")
         expect(page.locator(f"#a{two.pk}")).to_be_focused()
+
+    def test_brackets_stop_at_resolved_ones_and_u_at_ones_own(self, page_for: Pages) -> None:
+        """K1."""
+        page, [one, two, three] = opened(page_for, "first", "second", "paragraph")
+        other = make_user(one.project, "expert")
+        Annotation.objects.filter(pk=two.pk).update(resolved_at=NOW, resolved_by=other)
+        Annotation.objects.filter(pk=one.pk).update(author=other)
+        page.reload()
+        for key, note in (("j", one), ("j", three), ("k", one), ("]", two), ("]", three)):
+            page.keyboard.press(key)
+            expect(page.locator(f"#a{note.pk}")).to_be_focused()
+        for key, note in (("[", two), ("[", one), ("u", three), ("u", three)):
+            page.keyboard.press(key)
+            expect(page.locator(f"#a{note.pk}")).to_be_focused()
+
+    def test_the_keys_of_google_docs_work_too(self, page_for: Pages) -> None:
+        """K1: Ctrl+Alt+N, then C or P."""
+        page, [one, two] = opened(page_for, "first", "second")
+        for then, note in (("c", one), ("Control+Alt+c", two), ("p", one)):
+            page.keyboard.press("Control+Alt+n")
+            page.keyboard.press(then)
+            expect(page.locator(f"#a{note.pk}")).to_be_focused()
+        page.keyboard.press("p")
+        expect(page.locator(f"#a{one.pk}")).to_be_focused()
+
+    def test_r_replies_and_shift_r_resolves_and_reopens(self, page_for: Pages) -> None:
+        """K2."""
+        page, [one] = opened(page_for, "first")
+        page.keyboard.press("j")
+        page.keyboard.press("r")
+        reply = page.locator(f"#a{one.pk}").get_by_role("textbox", name="Reply")
+        expect(reply).to_be_focused()
+        page.keyboard.type("So it is.")
+        page.keyboard.press("Control+Enter")
+        expect(page.locator(f"#a{one.pk} .note__reply")).to_contain_text("So it is.")
+        page.locator(f"#a{one.pk}").focus()
+        page.keyboard.press("Shift+R")
+        expect(page.locator(f"#a{one.pk}")).to_have_attribute("data-state", "resolved")
+        page.locator(f"#a{one.pk}").focus()
+        page.keyboard.press("Shift+R")
+        expect(page.locator(f"#a{one.pk}")).to_have_attribute("data-state", "open")
+
+    def test_a_accepts_and_z_rejects_the_active_suggestion(self, page_for: Pages) -> None:
+        """K2."""
+        page, [one, two] = opened(page_for, "first", "second")
+        for note in (one, two):
+            Annotation.objects.filter(pk=note.pk).update(
+                replacement="other", edit_start=note.source_start, edit_end=note.source_end
+            )
+        page.reload()
+        for key, note, decision in (("a", one, "accepted"), ("z", two, "rejected")):
+            page.keyboard.press("j")
+            expect(page.locator(f"#a{note.pk}")).to_be_focused()
+            page.keyboard.press(key)
+            expect(page.locator(f"#a{note.pk}")).to_have_attribute("data-decision", decision)
+
+    def test_e_edits_words_reason_and_suggestion(self, page_for: Pages) -> None:
+        """K2, T2."""
+        page, [one] = opened(page_for, "first")
+        Annotation.objects.filter(pk=one.pk).update(
+            replacement="1st", edit_start=one.source_start, edit_end=one.source_end
+        )
+        page.reload()
+        page.keyboard.press("j")
+        page.keyboard.press("e")
+        card = page.locator(f"#a{one.pk}")
+        expect(card.get_by_role("textbox", name="Your comment")).to_be_focused()
+        card.get_by_role("textbox", name="The words you suggest").fill("very first")
+        card.get_by_role("combobox", name="Reason").select_option("too-vague")
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#answer ins")).to_have_text("very ")
+        expect(card).to_have_attribute("data-cat", "3")
+        expect(card).to_contain_text("edited")
+
+    def test_enter_after_marking_adds_a_note_and_ctrl_z_takes_it_back(
+        self, page_for: Pages
+    ) -> None:
+        """S8."""
+        page, _ = opened(page_for)
+        drag(page, "first sentence")
+        page.keyboard.press("1")
+        expect(page.locator("#margin > .note")).to_have_count(1)
+        expect(page.locator("#live")).to_contain_text("Marked.")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("textbox", name="Your comment")).to_be_focused()
+        page.keyboard.type("Which?")
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#margin .note__text")).to_have_text("Which?")
+        drag(page, "second one")
+        page.keyboard.press("1")
+        expect(page.locator("#margin > .note")).to_have_count(2)
+        page.keyboard.press("Control+z")
+        expect(page.locator("#margin > .note")).to_have_count(1)
+
+    def test_lost_words_are_attached_again_without_a_mouse(self, page_for: Pages) -> None:
+        """H9."""
+        page, [one] = opened(page_for, "second")
+        become(one.output, "The first sentence. Nothing else is left.")
+        page.reload()
+        expect(page.locator(f"#a{one.pk}")).to_have_attribute("data-anchor", "detached")
+        page.keyboard.press("j")
+        page.keyboard.press("t")
+        page.keyboard.press("Control+ArrowRight")
+        page.keyboard.press("Control+Shift+ArrowRight")
+        assert quote(page) == "first"
+        page.keyboard.press("Shift+A")
+        expect(page.locator(f'#answer mark[data-a="a{one.pk}"]')).to_have_text("first")
 
     def test_enter_leads_to_the_words_and_back(self, page_for: Pages) -> None:
         """K2."""
@@ -209,6 +318,19 @@ class TestPalette:
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_have_count(0)
         expect(page.locator(f"#a{one.pk}")).to_be_focused()
+
+    def test_lists_only_what_can_be_done_now(self, page_for: Pages) -> None:
+        page, [one] = opened(page_for, "first")
+        for is_active in (False, True):
+            page.keyboard.press("Control+k")
+            labels = page.locator("#palette [role=option] span:first-child").all_text_contents()
+            assert "Next open comment" in labels
+            assert "Accept the active suggestion" not in labels
+            assert "Widen to whole words" not in labels
+            assert ("Reply to the active comment" in labels) == is_active
+            page.keyboard.press("Escape")
+            page.keyboard.press("j")
+            expect(page.locator(f"#a{one.pk}")).to_be_focused()
 
     def test_keeps_the_selected_words_and_leads_to_other_pages(self, page_for: Pages) -> None:
         page, _ = opened(page_for)

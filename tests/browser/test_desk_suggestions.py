@@ -12,7 +12,16 @@ from feedback.models import User
 from review import queues, suggestions
 from review.models import Annotation, QueueItem, Review
 from tests.browser.conftest import Pages
-from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
+from tests.browser.selecting import drag, popover
+from tests.factories import (
+    NOW,
+    make_annotation,
+    make_item,
+    make_output,
+    make_project,
+    make_queue,
+    make_user,
+)
 from tests.review.test_suggestions import suggest
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -201,6 +210,29 @@ class TestWholeAnswer:
 
 
 class TestTwoBrowsers:
+    def test_what_another_accepts_is_applied_on_every_view(self, page_for: Pages) -> None:
+        """T4, G2."""
+        item, expert = make_desk()
+        other = make_user(item.queue.project, "expert")
+        noted = make_annotation(item.output, expert, "six sessions", comment="Which plan?")
+        made = suggest(item.output, expert, "six", "twelve")
+        queues.claim(item=item, by=expert, now=NOW.replace(year=2099))
+        page = page_for(expert)
+        page.goto(url(item))
+        page.get_by_role("link", name="Corrected", exact=True).click()
+        expect(page.locator("#shown")).to_contain_text("covers six sessions")
+        expect(page.locator("#shown mark.is-changed")).to_have_count(0)
+        expect(page.locator("#applied")).to_contain_text("0 of 1 edit")
+        suggestions.accept(annotation=made, by=other, now=NOW)
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.locator("#shown")).to_contain_text("covers twelve sessions")
+        expect(page.locator("#applied")).to_contain_text("1 of 1 edit")
+        expect(card(page, made)).to_have_attribute("data-decision", "accepted")
+        changed = page.locator(f"#shown mark.is-changed[data-last~='a{noted.pk}']")
+        expect(changed).to_have_count(1)
+        badge = changed.evaluate("(mark) => getComputedStyle(mark, '::after').content")
+        assert badge == '"changed"'
+
     def test_the_second_to_decide_is_told_and_sees_what_was_decided(self, page_for: Pages) -> None:
         """T3, and nasty case 29: no version of the answer comes of an accepted suggestion."""
         item, expert = make_desk()
@@ -225,6 +257,27 @@ class TestTwoBrowsers:
 
 
 class TestComposer:
+    def test_refuses_what_changes_nothing_and_asks_before_a_paragraph_goes(
+        self, page_for: Pages
+    ) -> None:
+        """G4."""
+        item, expert = make_desk("A first paragraph.\n\nA **second** one.")
+        page = page_for(expert)
+        page.goto(url(item))
+        drag(page, "A second one.")
+        page.keyboard.press("e")
+        box = page.locator("#pop-replacement")
+        expect(box).to_have_value("A **second** one.")
+        page.keyboard.press("Control+Enter")
+        expect(popover(page).get_by_role("alert")).to_contain_text("This changes nothing.")
+        box.fill("")
+        page.keyboard.press("Control+Enter")
+        expect(popover(page).get_by_role("alert")).to_contain_text("Nothing would be left")
+        assert not Annotation.objects.exists()
+        popover(page).get_by_role("button", name="Suggest to delete it").click()
+        expect(page.locator("#margin > .note[data-suggestion]")).to_have_count(1)
+        assert Annotation.objects.get().replacement == ""
+
     def test_offers_balanced_markdown(self, page_for: Pages) -> None:
         """G1, nasty case 18."""
         item, expert = make_desk()

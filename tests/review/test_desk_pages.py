@@ -324,6 +324,18 @@ class TestItemSkip:
         assert Skip.objects.get().reason == "Not my language."
         assert page["Location"] == url("item", following)
 
+    def test_is_undone_as_a_decision_is(self, expert: User, item: QueueItem) -> None:
+        browser = signed_in(expert)
+        make_item(item.queue)
+        browser.post(url("item_skip", item), {"common": "Not my field"})
+        undo = url("item_undo", item)
+        page = browser.get(url("item", item)).content.decode()
+        assert "Skipped." in page
+        assert f'<form action="{undo}" method="post">' in page
+        browser.post(undo)
+        assert not Skip.objects.exists()
+        assert Claim.objects.get(item=item).reviewer == expert
+
     def test_a_common_reason_is_one_click(self, expert: User, item: QueueItem) -> None:
         page = signed_in(expert).post(
             url("item_skip", item), {"common": "Not my language", "reason": ""}

@@ -96,7 +96,7 @@ class TestSuggestions:
         assert re.fullmatch(
             r'<p[^>]*>Open at <span role="suggestion" aria-details="a1">'
             r'<mark class="hl hl--del" role="deletion"[^>]*><del>ten</del></mark>'
-            r'<ins data-no-text="" data-a="a1">nine</ins></span> today.</p>',
+            r'<ins role="insertion" data-no-text="" data-a="a1">nine</ins></span> today.</p>',
             html,
         )
 

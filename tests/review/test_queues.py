@@ -320,3 +320,25 @@ class TestSkip:
         held = queues.claim(item=item, by=holder, now=NOW)
         queues.skip(item=item, by=make_user(project), reason="Long", now=NOW)
         assert queues.renew(item=item, by=holder, fence=held.fence, now=NOW).reviewer == holder
+
+    def test_is_taken_back_and_the_item_held_again(self, project: Project) -> None:
+        queue, by = make_queue(project), make_user(project)
+        item = make_item(queue)
+        assert not queues.unskip(item=item, by=by, now=NOW)
+        queues.skip(item=item, by=by, reason="Long", now=NOW)
+        assert queues.unskip(item=item, by=by, now=NOW)
+        held = queues.claim(item=item, by=by, now=NOW)
+        assert held.reviewer == by
+        assert not Skip.objects.exists()
+        assert Event.objects.filter(verb="unskipped", target_id=item.pk).count() == 1
+
+    def test_is_taken_back_also_when_somebody_took_the_item_meanwhile(
+        self, project: Project
+    ) -> None:
+        queue, by, other = make_queue(project), make_user(project), make_user(project)
+        item = make_item(queue)
+        queues.skip(item=item, by=by, reason="Long", now=NOW)
+        queues.claim(item=item, by=other, now=NOW)
+        assert queues.unskip(item=item, by=by, now=NOW)
+        with pytest.raises(queues.HeldError):
+            queues.claim(item=item, by=by, now=NOW)

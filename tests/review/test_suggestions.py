@@ -21,6 +21,7 @@ from review.annotations import (
     ConflictError,
     StaleVersionError,
     annotate,
+    edit,
     remove,
 )
 from review.edits import ConflictingEditsError
@@ -54,6 +55,110 @@ def suggest(output: Output, by: User, words: str, replacement: str, **fields: An
 
 def text_of(output: Output, to: User) -> str:
     return suggestions.corrected(output=output, to=to).text
+
+
+@pytest.mark.django_db
+class TestEdit:
+    def test_changes_words_reason_and_replacement(self, output: Output, expert: User) -> None:
+        made = suggest(output, expert, "six", "twelve", reason="too-vague")
+        edit(
+            annotation=made,
+            by=expert,
+            comment="Better.",
+            reason="incomplete",
+            replacement="12\r\n",
+            now=LATER,
+        )
+        made.refresh_from_db()
+        assert made.reason is not None
+        assert (made.comment, made.reason.slug, made.replacement) == (
+            "Better.",
+            "incomplete",
+            "12\n",
+        )
+        assert made.edited_at == LATER
+        assert Event.objects.filter(verb="edited", target_id=made.pk).count() == 1
+
+    def test_what_is_not_given_stays(self, output: Output, expert: User) -> None:
+        made = suggest(output, expert, "six", "twelve", reason="too-vague")
+        edit(annotation=made, by=expert, comment="", now=LATER)
+        edit(
+            annotation=made,
+            by=expert,
+            comment="",
+            reason="too-vague",
+            replacement="twelve",
+            now=LATER,
+        )
+        made.refresh_from_db()
+        assert (made.replacement, made.edited_at) == ("twelve", None)
+        edit(annotation=made, by=expert, comment="", reason="", now=LATER)
+        made.refresh_from_db()
+        assert made.reason is None
+
+    @pytest.mark.parametrize(
+        ("path", "sent"),
+        [
+            ("reason", {"reason": "no-such"}),
+            ("replacement", {"replacement": "six"}),
+            ("replacement", {"replacement": "\0"}),
+        ],
+    )
+    def test_what_cannot_stand_is_refused(
+        self, output: Output, expert: User, path: str, sent: dict[str, Any]
+    ) -> None:
+        made = suggest(output, expert, "six", "twelve")
+        with pytest.raises(AnnotationError) as error:
+            edit(annotation=made, by=expert, comment="", now=LATER, **sent)
+        assert error.value.path == path
+
+    def test_one_that_leaves_nothing_is_asked_about(self, output: Output, expert: User) -> None:
+        """G4."""
+        made = suggest(output, expert, "Ask twice", "Ask once")
+        with pytest.raises(AnnotationError) as error:
+            edit(annotation=made, by=expert, comment="", replacement="", now=LATER)
+        assert error.value.path == "is_sure"
+        edit(annotation=made, by=expert, comment="", replacement="", is_sure=True, now=LATER)
+        made.refresh_from_db()
+        assert made.replacement == ""
+
+    def test_what_was_decided_on_or_is_of_a_former_version_stays(
+        self, output: Output, expert: User
+    ) -> None:
+        made = suggest(output, expert, "six", "twelve")
+        suggestions.accept(annotation=made, by=expert, now=NOW)
+        with pytest.raises(ConflictError, match="decided"):
+            edit(annotation=made, by=expert, comment="", replacement="12", now=LATER)
+        suggestions.undo(annotation=made, by=expert, now=NOW)
+        Output.objects.update(version=2)
+        with pytest.raises(ConflictError, match="newer version"):
+            edit(annotation=made, by=expert, comment="", replacement="12", now=LATER)
+
+    def test_a_comment_gets_no_replacement(self, output: Output, expert: User) -> None:
+        made = suggest(output, expert, "six", "twelve", comment="Why?")
+        Annotation.objects.update(replacement=None, edit_start=None, edit_end=None)
+        with pytest.raises(AnnotationError):
+            edit(annotation=made, by=expert, comment="", replacement="12", now=LATER)
+
+    def test_its_author_finds_the_form_in_the_card(self, output: Output, expert: User) -> None:
+        made = suggest(output, expert, "Ask twice", "</textarea>\ue000words", reason="too-vague")
+        item = make_item(make_queue(output.project), output)
+        client = Client()
+        client.force_login(expert)
+        address = reverse("item", args=[output.project.slug, item.pk])
+        page = client.get(address).content.decode()
+        assert "&lt;/textarea&gt;\ue000words</textarea>" in page
+        assert '<option value="too-vague" selected>' in page
+        post = reverse("annotation_edit", args=[output.project.slug, made.pk])
+        refused = client.post(
+            post, {"comment": "", "replacement": ""}, headers={"HX-Request": "true"}
+        )
+        assert refused.status_code == 422
+        assert f'form="a{made.pk}-edit" name="is_sure"' in refused.content.decode()
+        suggestions.accept(annotation=made, by=expert, now=NOW)
+        assert 'name="replacement" rows="2" maxlength="20000" aria-label="The words' not in (
+            client.get(address).content.decode()
+        )
 
 
 @pytest.mark.django_db
@@ -526,8 +631,8 @@ class TestPages:
         page = client.get(url).content.decode()
         assert f'<span role="suggestion" aria-details="a{made.pk}"><mark class="hl hl--del"' in page
         assert (
-            f'<ins data-no-text="" data-a="a{made.pk}">&lt;/mark&gt;&lt;b&gt;12</ins></span>'
-            in page
+            f'<ins role="insertion" data-no-text="" data-a="a{made.pk}">'
+            "&lt;/mark&gt;&lt;b&gt;12</ins></span>" in page
         )
         suggestions.reject(annotation=made, by=expert, now=NOW)
         assert "hl--del" not in client.get(url).content.decode()

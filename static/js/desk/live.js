@@ -25,9 +25,9 @@ const cards = () => [.../** @type {NodeListOf<HTMLElement>} */ (document.querySe
 /** @param {Element} card @returns {HTMLTextAreaElement[]} */
 const fields = (card) => [...card.querySelectorAll("textarea")];
 
-/** @param {Element} card @returns {boolean} whether somebody types in it, or has typed */
+/** @param {Element} card @returns {boolean} whether somebody types or chooses in it, or has typed */
 function isInUse(card) {
-  return fields(card).some((field) => field === document.activeElement || field.value !== field.defaultValue);
+  return document.activeElement?.closest(".note__edit form")?.closest(".note") === card || fields(card).some((field) => field === document.activeElement || field.value !== field.defaultValue);
 }
 
 /** @param {Element} block @returns {boolean} whether words of it are selected, or commented on */
@@ -192,6 +192,8 @@ async function look() {
   } finally {
     isNews = false;
   }
+  // What is drawn of all suggestions together asks for itself.
+  document.body.dispatchEvent(new CustomEvent("news"));
 }
 
 /** Show the cards and marks of one author only, or of all. */

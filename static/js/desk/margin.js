@@ -234,6 +234,15 @@ export function go(id) {
 const isUnresolved = (note) => note.dataset.state !== "resolved" && note.dataset.state !== "deleted" && !note.matches(".is-out");
 
 /**
+ * Whether there is a note to go to.
+ * @param {(note: HTMLElement) => boolean} [counts]
+ * @returns {boolean}
+ */
+export function hasAny(counts = isUnresolved) {
+  return notes().some(counts);
+}
+
+/**
  * Go to the next or former note, and say which it is.
  * @param {1 | -1} by
  * @param {(note: HTMLElement) => boolean} [counts] which notes are gone through

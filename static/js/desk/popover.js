@@ -506,9 +506,10 @@ function watchForm(pop) {
     if (event.target instanceof HTMLInputElement && event.target.name === "suggests" && event.target.checked) prefill();
     put();
   });
-  pop.addEventListener("submit", () => {
+  pop.addEventListener("submit", (event) => {
     sent = { isQuiet: !isComposing(), isOver: false };
-    complain();
+    // A button that sends the form from among the errors has to be there until it is sent.
+    if (!event.submitter?.closest("#pop-errors")) complain();
   });
   for (const name of ["sendError", "timeout"]) {
     document.addEventListener(`htmx:${name}`, (event) => {
