@@ -47,8 +47,6 @@ def styles(page: Page, selector: str, *names: str) -> list[str]:
 
 
 class TestForcedColours:
-    """H1."""
-
     def test_reasons_differ_by_their_underline(self, page_for: Pages) -> None:
         scene = make_scene()
         page = page_for(scene.expert, forced_colors="active")
@@ -162,7 +160,7 @@ SHIFTS = """() => {
 
 class TestLayoutShift:
     def test_nothing_jumps_while_the_desk_loads_or_is_pointed_at(self, page_for: Pages) -> None:
-        """H2. Scores of the Layout Instability API; 0.1 and less counts as good."""
+        """Scores of the Layout Instability API; 0.1 and less counts as good."""
         scene = make_scene()
         page = page_for(scene.expert)
         page.context.add_init_script(f"({SHIFTS})()")

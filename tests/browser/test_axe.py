@@ -52,8 +52,6 @@ class TestFindings:
 
 
 class TestDesk:
-    """R6."""
-
     @pytest.mark.parametrize("name", STATES)
     def test_has_no_grave_finding_in_this_state(self, page_for: Pages, name: str) -> None:
         scene = make_scene()

@@ -49,7 +49,6 @@ def quote(page: Page) -> str:
 
 class TestComments:
     def test_are_gone_through_in_a_circle_and_announced(self, page_for: Pages) -> None:
-        """K1."""
         page, [one, two] = opened(page_for, "first", "second")
         page.keyboard.press("j")
         expect(page.locator(f"#a{one.pk}")).to_be_focused()
@@ -170,7 +169,6 @@ class TestComments:
         expect(page.locator(f'#answer mark[data-a="a{one.pk}"]')).to_have_text("first")
 
     def test_enter_leads_to_the_words_and_back(self, page_for: Pages) -> None:
-        """K2."""
         page, [one] = opened(page_for, "first")
         page.keyboard.press("j")
         page.keyboard.press("Enter")
@@ -179,7 +177,6 @@ class TestComments:
         expect(page.locator(f"#a{one.pk}")).to_be_focused()
 
     def test_delete_asks_and_the_focus_goes_to_the_next(self, page_for: Pages) -> None:
-        """K2, K6."""
         page, [one, two, three] = opened(page_for, "first", "second", "end")
         asked: list[str] = []
 
@@ -203,7 +200,6 @@ class TestComments:
     def test_the_shortcut_for_a_comment_leaves_letters_of_alt_gr_alone(
         self, page_for: Pages
     ) -> None:
-        """K1."""
         page, _ = opened(page_for)
         page.keyboard.press("t")
         page.keyboard.press("s")
@@ -219,7 +215,6 @@ class TestComments:
 
 class TestTabs:
     def test_the_answer_is_one_stop_and_so_is_each_other_card(self, page_for: Pages) -> None:
-        """K5."""
         page, [one, two] = opened(page_for, "first", "second")
         page.locator(f'mark[data-a~="a{one.pk}"]').focus()
         page.keyboard.press("ArrowRight")
@@ -231,7 +226,6 @@ class TestTabs:
         expect(page.locator(f"#a{two.pk}")).to_be_focused()
 
     def test_f6_goes_round(self, page_for: Pages) -> None:
-        """K5."""
         page, [one] = opened(page_for, "first")
         page.keyboard.press("F6")
         expect(page.locator(f'mark[data-a~="a{one.pk}"]')).to_be_focused()
@@ -243,7 +237,6 @@ class TestTabs:
         expect(page.locator(f"#a{one.pk}")).to_be_focused()
 
     def test_landmarks_and_ways_past_them(self, page_for: Pages) -> None:
-        """A5."""
         page, _ = opened(page_for, "first")
         expect(page.get_by_role("complementary", name="Comments")).to_be_visible()
         for name in ("Skip to the answer", "Skip to the comments", "Skip to the decision"):
@@ -256,7 +249,6 @@ class TestTabs:
 
 class TestTextCursor:
     def test_moves_selects_and_marks(self, page_for: Pages) -> None:
-        """K3, K4."""
         page, _ = opened(page_for)
         page.keyboard.press("t")
         expect(page.locator(".caret")).to_be_visible()
@@ -275,7 +267,6 @@ class TestTextCursor:
         expect(page.locator(".caret")).to_be_visible()
 
     def test_takes_an_emoji_as_one_and_stays_in_the_answer(self, page_for: Pages) -> None:
-        """K3."""
         page, _ = opened(page_for)
         page.keyboard.press("t")
         for key in ["ArrowDown", "Home", *["Control+ArrowRight"] * 3]:
@@ -292,7 +283,6 @@ class TestTextCursor:
         assert quote(page).endswith("The end.")
 
     def test_escape_leaves_and_gives_the_focus_back(self, page_for: Pages) -> None:
-        """K4."""
         page, _ = opened(page_for)
         page.get_by_role("button", name="Review it").focus()
         page.keyboard.press("t")
@@ -380,7 +370,6 @@ class TestChangedKeys:
 
 class TestScreenReaders:
     def test_ends_of_comments_are_told_unless_switched_off(self, page_for: Pages) -> None:
-        """A2."""
         page, [one] = opened(page_for, "first")
         content = (
             "getComputedStyle(document.querySelector('#answer mark[data-last]'), '::after').content"
@@ -393,7 +382,6 @@ class TestScreenReaders:
         assert one.pk
 
     def test_one_polite_region_speaks(self, page_for: Pages) -> None:
-        """A4."""
         page, _ = opened(page_for, "first")
         live = page.locator("body > [aria-live], .app [aria-live=polite]:not(dialog *)")
         assert live.evaluate_all("(all) => all.map((one) => one.id)") == ["live"]

@@ -63,7 +63,6 @@ def lines(page: Page) -> list[tuple[float, float]]:
 
 class TestLayout:
     def test_the_active_card_stands_at_its_line_and_others_yield(self, page_for: Pages) -> None:
-        """H3."""
         page, notes = opened(page_for, "plain4", "plain5", "plain6", "words6")
         for note in notes:
             page.locator(f'mark[data-a~="a{note.pk}"]').first.click()
@@ -75,7 +74,6 @@ class TestLayout:
         assert order == [f"a{note.pk}" for note in notes]
 
     def test_crowded_cards_fold_to_a_line_but_for_the_active_one(self, page_for: Pages) -> None:
-        """H7."""
         page, notes = opened(page_for, "Some1", "plain1", "words1", "line1")
         expect(page.locator("#margin > .is-folded")).to_have_count(4)
         page.locator(f'mark[data-a~="a{notes[2].pk}"]').click()
@@ -85,7 +83,6 @@ class TestLayout:
     def test_cards_out_of_view_are_counted_on_buttons_that_lead_there(
         self, page_for: Pages
     ) -> None:
-        """H7."""
         page, notes = opened(page_for, "plain1", "plain40", "plain45", "plain50")
         page.get_by_role("button", name="3 below").click()
         expect(page.locator(f"#a{notes[1].pk}")).to_be_focused()
@@ -93,7 +90,6 @@ class TestLayout:
         expect(page.get_by_role("button", name="1 above")).to_be_visible()
 
     def test_cards_follow_when_the_text_above_grows(self, page_for: Pages) -> None:
-        """H6."""
         page, [note] = opened(page_for, "plain5")
         page.locator(f'mark[data-a~="a{note.pk}"]').click()
         page.evaluate("document.querySelector('#answer p').style.height = '120px'")
@@ -104,7 +100,6 @@ class TestLayout:
         assert abs(top_of_card(page, note) - top_of_words(page, note)) <= 1
 
     def test_the_active_card_stays_while_one_writes_in_it(self, page_for: Pages) -> None:
-        """H6."""
         page, [note] = opened(page_for, "plain5")
         page.locator(f'mark[data-a~="a{note.pk}"]').click()
         page.evaluate(
@@ -121,7 +116,6 @@ class TestLayout:
         assert abs(top_of_card(page, note) - before) <= 1
 
     def test_two_hundred_cards_are_laid_out_within_a_frame(self, page_for: Pages) -> None:
-        """R5."""
         spans = [f"{word}{n}" for n in range(50) for word in ("Some", "plain", "words", "line")]
         page, _ = opened(page_for, *spans, text="\n\n".join(LINE.format(n) for n in range(320)))
         expect(page.locator("#margin > .note")).to_have_count(200)
@@ -144,7 +138,6 @@ class TestLayout:
 
 class TestBothWays:
     def test_pointing_lights_words_and_card_without_moving_anything(self, page_for: Pages) -> None:
-        """H2."""
         page, [one, two] = opened(page_for, "plain2", "words8 that")
         before = lines(page)
         page.locator(f'mark[data-a~="a{two.pk}"]').hover()
@@ -166,7 +159,6 @@ class TestBothWays:
         assert took < 50
 
     def test_a_click_on_a_card_scrolls_only_to_words_out_of_view(self, page_for: Pages) -> None:
-        """H4."""
         page, [near, far] = opened(page_for, "plain2", "plain50")
         page.locator(f"#a{near.pk}").click(position={"x": 10, "y": 10})
         assert page.evaluate("document.querySelector('.folio').scrollTop") == 0
@@ -178,7 +170,6 @@ class TestBothWays:
         assert 1 / 3 <= share <= 2 / 3
 
     def test_words_under_several_comments_offer_them_all(self, page_for: Pages) -> None:
-        """H5."""
         page, [one, two] = opened(page_for, "plain3 words3 that", "words3")
         both = page.locator("#answer mark[data-a*=' ']")
         both.click()
@@ -197,7 +188,6 @@ class TestBothWays:
         expect(both).to_be_focused()
 
     def test_a_link_under_a_comment_opens_only_when_asked_to(self, page_for: Pages) -> None:
-        """R8."""
         text = "See [the page](https://example.org/) for more."
         project = make_project()
         output = make_output(project, text=text)
@@ -211,7 +201,6 @@ class TestBothWays:
         assert len(page.context.pages) == 1
 
     def test_the_line_to_the_card_crosses_no_words(self, page_for: Pages) -> None:
-        """H3."""
         page, [note] = opened(page_for, "plain5")
         page.locator(f'mark[data-a~="a{note.pk}"]').click()
         line = page.locator("#leader").bounding_box()

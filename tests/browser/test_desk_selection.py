@@ -66,7 +66,6 @@ def quote(page: Page) -> str:
 
 class TestWhatIsTaken:
     def test_an_end_within_an_emoji_takes_the_whole_of_it(self, page_for: Pages) -> None:
-        """S4, case 1."""
         page = opened(page_for)
         at = render(ANSWER).canonical.index("\U0001f469")
         choose(page, at + 1, at + 3)
@@ -79,7 +78,6 @@ class TestWhatIsTaken:
         assert written.exact == "\U0001f469\U0001f3fd\u200d\U0001f33e"
 
     def test_an_end_within_a_flag_takes_that_flag_alone(self, page_for: Pages) -> None:
-        """S4, case 3."""
         page = opened(page_for)
         at = render(ANSWER).canonical.index("\U0001f1e9")
         choose(page, at + 1, at + 2)
@@ -90,7 +88,6 @@ class TestWhatIsTaken:
         assert (written.start, written.end, written.exact) == (at, at + 2, "\U0001f1e9\U0001f1ea")
 
     def test_a_letter_keeps_its_combining_accent(self, page_for: Pages) -> None:
-        """S4, case 2."""
         page = opened(page_for)
         at = render(ANSWER).canonical.index("e\u0301")
         choose(page, at, at + 1)
@@ -98,7 +95,6 @@ class TestWhatIsTaken:
         assert quote(page) == "e\u0301"
 
     def test_a_drag_across_both_scripts_keeps_the_logical_order(self, page_for: Pages) -> None:
-        """Case 4."""
         text = "\u05e9\u05dc\u05d5\u05dd **\u05e2\u05d5\u05dc\u05dd** abc"
         page = opened(page_for, text)
         choose(page, 0, 13, text)
@@ -109,7 +105,6 @@ class TestWhatIsTaken:
         expect(page.locator("#margin .note")).to_have_count(1)
 
     def test_two_paragraphs_are_one_range_without_marked_space(self, page_for: Pages) -> None:
-        """Case 7."""
         page = opened(page_for)
         drag(page, "more words.\nThe next")
         page.keyboard.press("1")
@@ -128,7 +123,7 @@ class TestWhatIsTaken:
     def test_a_triple_click_takes_exactly_one_block(
         self, page_for: Pages, words: str, block: str
     ) -> None:
-        """S4, case 8: the browser's selection ends at the start of the next block."""
+        """The browser's selection ends at the start of the next block."""
         page = opened(page_for)
         at = place(page, words)
         page.mouse.click(at["x1"] + 3, at["y1"], click_count=3)
@@ -137,7 +132,6 @@ class TestWhatIsTaken:
         expect(popover(page).locator("[data-said]")).to_have_text("")
 
     def test_markers_of_a_list_are_no_text(self, page_for: Pages) -> None:
-        """Case 11."""
         page = opened(page_for)
         drag(page, "outer item\ninner")
         assert quote(page) == "outer item\ninner"
@@ -145,7 +139,6 @@ class TestWhatIsTaken:
     def test_what_leaves_the_answer_is_trimmed_to_it_and_that_is_said(
         self, page_for: Pages
     ) -> None:
-        """S3."""
         page = opened(page_for)
         asked = page.locator(".asked").bounding_box()
         at = place(page, "first paragraph")
@@ -158,7 +151,6 @@ class TestWhatIsTaken:
         assert quote(page) == "The first paragraph"
 
     def test_white_space_and_what_is_elsewhere_offer_nothing(self, page_for: Pages) -> None:
-        """S3."""
         page = opened(page_for)
         at = render(ANSWER).canonical.index(" paragraph")
         choose(page, at, at + 1)
@@ -167,7 +159,7 @@ class TestWhatIsTaken:
         expect(popover(page)).to_be_hidden()
 
     def test_several_stretches_are_refused_in_words(self, page_for: Pages) -> None:
-        """Case 10: Firefox selects several ranges with Ctrl."""
+        """Firefox selects several ranges with Ctrl."""
         page = opened(page_for)
         page.evaluate(
             """() => Object.defineProperty(Selection.prototype, "rangeCount", { get: () => 2 })"""
@@ -196,7 +188,6 @@ class TestWhatIsTaken:
         assert found == "first"
 
     def test_twenty_thousand_characters_are_read_within_a_frame(self, page_for: Pages) -> None:
-        """R5."""
         text = "\n\n".join(
             f"Paragraph **{n}** with some words \U0001f600 in it." for n in range(500)
         )
@@ -223,7 +214,6 @@ class TestTheBar:
     def test_it_stands_clear_of_the_words_and_within_the_view(
         self, page_for: Pages, words: str
     ) -> None:
-        """S1."""
         page = opened(page_for)
         drag(page, words)
         bar = popover(page).bounding_box()
@@ -237,7 +227,6 @@ class TestTheBar:
         expect(popover(page)).to_be_in_viewport(ratio=1)
 
     def test_it_comes_within_150_ms(self, page_for: Pages) -> None:
-        """S1."""
         page = opened(page_for)
         took = page.evaluate(
             """() => new Promise((done) => {
@@ -253,7 +242,6 @@ class TestTheBar:
         assert took < 150
 
     def test_it_takes_neither_the_focus_nor_the_selection(self, page_for: Pages) -> None:
-        """S2."""
         page = opened(page_for)
         drag(page, "first paragraph")
         assert page.evaluate("document.activeElement.closest('#pop') === null")
@@ -265,7 +253,6 @@ class TestTheBar:
         assert page.evaluate("document.activeElement.closest('#pop') === null")
 
     def test_words_are_not_widened_unasked_but_by_button_and_key(self, page_for: Pages) -> None:
-        """S5."""
         page = opened(page_for)
         drag(page, "econd on")
         assert quote(page) == "econd on"
@@ -281,7 +268,6 @@ class TestTheBar:
         assert quote(page) == "The next paragraph\nruns over two lines."
 
     def test_the_reason_used_last_stands_first(self, page_for: Pages) -> None:
-        """S7."""
         page = opened(page_for)
         drag(page, "first")
         chips = popover(page).locator("[data-reason]")
@@ -295,7 +281,6 @@ class TestTheBar:
         expect(chips.first).to_contain_text("Incomplete")
 
     def test_a_reason_marks_at_once_with_undo_and_focuses_nothing(self, page_for: Pages) -> None:
-        """S8."""
         page = opened(page_for)
         drag(page, "first paragraph")
         popover(page).get_by_role("button", name="Too vague").click()
@@ -308,7 +293,6 @@ class TestTheBar:
         expect(page.locator("#answer mark")).to_have_count(0)
 
     def test_undo_is_offered_for_eight_seconds(self, page_for: Pages) -> None:
-        """S8."""
         page = opened(page_for)
         page.clock.install()
         page.reload()
@@ -324,7 +308,6 @@ class TestTheBar:
 
 class TestTheForm:
     def test_the_words_stay_painted_while_one_types(self, page_for: Pages) -> None:
-        """S6."""
         page = opened(page_for)
         drag(page, "first paragraph")
         page.keyboard.press("c")
@@ -335,7 +318,6 @@ class TestTheForm:
     def test_escape_goes_one_level_at_a_time_and_gives_the_focus_back(
         self, page_for: Pages
     ) -> None:
-        """S9."""
         page = opened(page_for)
         page.get_by_role("button", name="Review it").focus()
         choose(page, 4, 9)
@@ -355,7 +337,6 @@ class TestTheForm:
         expect(page.locator("#pop-comment")).to_have_value("Half a thought")
 
     def test_what_was_discarded_is_gone(self, page_for: Pages) -> None:
-        """S9, S10."""
         page = opened(page_for)
         choose(page, 4, 9)
         page.keyboard.press("c")
@@ -372,7 +353,6 @@ class TestTheForm:
     def test_a_draft_survives_a_reload_and_a_visit_elsewhere_until_it_is_sent(
         self, page_for: Pages
     ) -> None:
-        """S10."""
         page = opened(page_for)
         drag(page, "second one")
         page.keyboard.press("c")
@@ -392,7 +372,6 @@ class TestTheForm:
         expect(popover(page)).to_be_hidden()
 
     def test_drafts_of_several_places_are_counted_and_opened_in_turn(self, page_for: Pages) -> None:
-        """S10."""
         page = opened(page_for)
         for words in ("second one", "two lines"):
             drag(page, words)
@@ -409,7 +388,6 @@ class TestTheForm:
     def test_without_a_network_nothing_typed_is_lost_and_one_click_sends_it(
         self, page_for: Pages
     ) -> None:
-        """R4."""
         page = opened(page_for, expected=("ERR_FAILED", "htmx:"))
         drag(page, "second one")
         page.keyboard.press("c")
@@ -426,7 +404,6 @@ class TestTheForm:
     def test_a_draft_on_an_answer_that_changed_is_put_to_the_same_words(
         self, page_for: Pages
     ) -> None:
-        """R1, case 29."""
         item, expert = make_desk()
         page = page_for(expert)
         page.goto(reverse("item", args=[item.queue.project.slug, item.pk]))
@@ -460,7 +437,6 @@ class TestTheForm:
 
 class TestSuggesting:
     def test_starts_from_the_markdown_and_shows_what_comes_of_it(self, page_for: Pages) -> None:
-        """G1."""
         page = opened(page_for, "A **bold word** here.")
         drag(page, "A bold")
         page.keyboard.press("e")

@@ -76,7 +76,6 @@ class TestInTheText:
     def test_stand_as_deletion_then_insertion_named_to_a_screen_reader(
         self, page_for: Pages
     ) -> None:
-        """G2, A3."""
         item, expert = make_desk()
         page = page_for(expert)
         page.goto(url(item))
@@ -91,7 +90,6 @@ class TestInTheText:
         assert canonical(page) == before
 
     def test_are_decided_in_place_and_undone(self, page_for: Pages) -> None:
-        """G3."""
         item, expert = make_desk()
         queues.claim(item=item, by=expert, now=NOW.replace(year=2099))
         made = suggest(item.output, expert, "six", "twelve")
@@ -110,7 +108,6 @@ class TestInTheText:
         assert canonical(page).startswith("Robin knows that Robin covers six sessions")
 
     def test_in_conflict_name_each_other_until_one_is_rebased(self, page_for: Pages) -> None:
-        """G3."""
         item, expert = make_desk()
         first = suggest(item.output, expert, "covers six", "pays for six")
         second = suggest(item.output, expert, "covers six sessions", "covers six visits")
@@ -128,7 +125,7 @@ class TestInTheText:
 
 class TestViews:
     def test_never_change_the_anchors(self, page_for: Pages) -> None:
-        """G2, nasty case 25. The accepted words are marked, and no lookalike of the old ones."""
+        """The accepted words are marked, and no lookalike of the old ones."""
         item, expert = make_desk()
         named = suggest(item.output, expert, "Robin covers", "Elisa covers")
         noted = suggest(item.output, expert, "a year", "each year")
@@ -154,7 +151,6 @@ class TestViews:
         assert anchors(page) == before
 
     def test_are_pages_without_a_script(self, page_for: Pages) -> None:
-        """G2."""
         item, expert = make_desk()
         made = suggest(item.output, expert, "six", "twelve")
         page = page_for(expert, java_script_enabled=False)
@@ -169,7 +165,6 @@ class TestViews:
 
 class TestWholeAnswer:
     def test_is_edited_in_its_place_and_submitted(self, page_for: Pages) -> None:
-        """G5, G6."""
         item, expert = make_desk()
         page = page_for(expert)
         page.goto(url(item))
@@ -193,7 +188,6 @@ class TestWholeAnswer:
         assert review.edit_distance
 
     def test_all_are_accepted_at_once_and_taken_back(self, page_for: Pages) -> None:
-        """G3."""
         item, expert = make_desk()
         made = [suggest(item.output, expert, *words) for words in (("six", "6"), ("here", "there"))]
         page = page_for(expert)
@@ -234,7 +228,7 @@ class TestTwoBrowsers:
         assert badge == '"changed"'
 
     def test_the_second_to_decide_is_told_and_sees_what_was_decided(self, page_for: Pages) -> None:
-        """T3, and nasty case 29: no version of the answer comes of an accepted suggestion."""
+        """No version of the answer comes of an accepted suggestion."""
         item, expert = make_desk()
         other = make_user(item.queue.project, "expert")
         made = suggest(item.output, expert, "six", "twelve")
@@ -279,7 +273,6 @@ class TestComposer:
         assert Annotation.objects.get().replacement == ""
 
     def test_offers_balanced_markdown(self, page_for: Pages) -> None:
-        """G1, nasty case 18."""
         item, expert = make_desk()
         page = page_for(expert)
         page.goto(url(item))

@@ -98,7 +98,7 @@ class TestTextOfTheBrowser:
         assert one.wrong == []
         assert one.marked == {"a1": painted}
 
-    def test_case_20_nothing_of_an_answer_is_run_or_loaded(self, blank: Page) -> None:
+    def test_nothing_of_an_answer_is_run_or_loaded(self, blank: Page) -> None:
         asked: list[str] = []
         blank.on("request", lambda request: asked.append(request.url))
         hostile = "<script>document.title='x'</script> ![i](http://u.example/i.png)"
@@ -147,9 +147,7 @@ class TestOnTheDesk:
         page.goto(reverse("item", args=[project.slug, item.pk]))
         return page, item
 
-    def test_case_4_a_range_of_two_directions_is_kept_in_logical_order(
-        self, page_for: Pages
-    ) -> None:
+    def test_a_range_of_two_directions_is_kept_in_logical_order(self, page_for: Pages) -> None:
         source = "שלום **עולם** abc"
         page, _ = self.opened(page_for, source)
         choose(page, 1, 11, source)
@@ -163,7 +161,6 @@ class TestOnTheDesk:
     def test_r1_words_selected_in_a_former_version_are_offered_where_they_are_now(
         self, page_for: Pages
     ) -> None:
-        """R1, case 29."""
         page, item = self.opened(page_for)
         drag(page, "31 August")
         page.keyboard.press("c")
@@ -182,7 +179,6 @@ class TestOnTheDesk:
     def test_h9_what_changed_is_marked_as_a_guess_and_what_is_gone_is_listed(
         self, page_for: Pages
     ) -> None:
-        """H9."""
         page, item = self.opened(page_for)
         for words in ("came out on 31 August", "well received"):
             drag(page, words)

@@ -82,7 +82,6 @@ def look(page: Page) -> None:
 
 class TestReplying:
     def test_enter_adds_a_line_and_ctrl_enter_sends(self, page_for: Pages) -> None:
-        """T1."""
         desk = Desk()
         note = desk.note(desk.ann, "an album")
         page = page_for(desk.ben)
@@ -102,7 +101,6 @@ class TestReplying:
         assert Comment.objects.get().text == "One.\nTwo."
 
     def test_pressed_twice_it_is_sent_once(self, page_for: Pages) -> None:
-        """R3."""
         desk = Desk()
         note = desk.note(desk.ann, "an album")
         page = page_for(desk.ben)
@@ -113,7 +111,6 @@ class TestReplying:
         assert Comment.objects.count() == 1
 
     def test_what_is_sent_offline_stays_and_is_sent_again_on_a_click(self, page_for: Pages) -> None:
-        """R4."""
         desk = Desk()
         note = desk.note(desk.ann, "an album")
         page = page_for(
@@ -132,7 +129,6 @@ class TestReplying:
         assert Comment.objects.get().text == "Typed without a network."
 
     def test_words_are_changed_and_taken_back_by_their_author(self, page_for: Pages) -> None:
-        """T2."""
         desk = Desk()
         mine, theirs = desk.note(desk.ann, "an album"), desk.note(desk.ben, "Plum")
         desk.reply(mine, desk.ben, "Yes.")
@@ -159,7 +155,6 @@ class TestSettling:
     def test_a_settled_thread_goes_and_is_shown_and_taken_up_on_demand(
         self, page_for: Pages
     ) -> None:
-        """H8."""
         desk = Desk()
         note = desk.note(desk.ann, "an album", reason="too-vague")
         page = page_for(desk.ben)
@@ -183,7 +178,7 @@ class TestSettling:
     def test_who_resolves_second_sees_who_was_first_and_keeps_what_was_typed(
         self, page_for: Pages
     ) -> None:
-        """T3: two browsers at once."""
+        """Two browsers at once."""
         desk = Desk()
         note = desk.note(desk.ann, "an album")
         first, second = page_for(desk.ann), page_for(desk.ben)
@@ -205,7 +200,7 @@ class TestSettling:
 
 class TestNews:
     def test_replies_of_others_come_without_moving_anything(self, page_for: Pages) -> None:
-        """T4: two browsers at once."""
+        """Two browsers at once."""
         desk = Desk()
         upper, lower = desk.note(desk.ann, "an album"), desk.note(desk.ann, "Plum")
         ann, ben = page_for(desk.ann), page_for(desk.ben)
@@ -225,7 +220,6 @@ class TestNews:
         assert ann.evaluate("document.querySelector('.folio').scrollTop") == scroll
 
     def test_a_new_comment_is_painted_and_put_in_its_place(self, page_for: Pages) -> None:
-        """T4."""
         desk = Desk()
         last = desk.note(desk.ann, "second point")
         page = page_for(desk.ann)
@@ -241,7 +235,6 @@ class TestNews:
         expect(page.locator("#num-cards")).to_have_text("2 comments")
 
     def test_who_types_gets_a_pill_and_keeps_the_words(self, page_for: Pages) -> None:
-        """T4, case 30."""
         desk = Desk()
         note = desk.note(desk.ann, "an album")
         page = page_for(desk.ann)
@@ -265,7 +258,6 @@ class TestNews:
         )
 
     def test_selected_words_stay_selected(self, page_for: Pages) -> None:
-        """T4, case 30."""
         desk = Desk()
         page = page_for(desk.ann)
         page.goto(desk.url())
@@ -296,7 +288,6 @@ class TestNews:
 
 class TestFinding:
     def test_a_permalink_opens_the_card(self, page_for: Pages) -> None:
-        """H10."""
         desk = Desk()
         for words in ("Bloom", "Plum"):
             note = desk.note(desk.ann, words)
@@ -309,7 +300,6 @@ class TestFinding:
     def test_a_permalink_to_lost_words_opens_the_version_that_had_them(
         self, page_for: Pages
     ) -> None:
-        """H9, H10."""
         desk = Desk()
         note = desk.note(desk.ann, "Troye Sivan")
         AnswerVersion.objects.create(output=desk.output, number=1, text=ANSWER, superseded_at=NOW)
@@ -329,7 +319,6 @@ class TestFinding:
     def test_what_was_found_again_is_confirmed_attached_elsewhere_or_dismissed(
         self, page_for: Pages
     ) -> None:
-        """H9."""
         desk = Desk()
         moved, gone = desk.note(desk.ann, "came out on 31 August"), desk.note(desk.ann, "Plum")
         AnswerVersion.objects.create(output=desk.output, number=1, text=ANSWER, superseded_at=NOW)
@@ -349,7 +338,6 @@ class TestFinding:
         expect(page.locator("#num-detached")).to_be_empty()
 
     def test_cards_and_replies_are_comments_by_name(self, page_for: Pages) -> None:
-        """A1."""
         desk = Desk()
         note = desk.note(desk.ann, "an album", reason="factually-incorrect")
         desk.reply(note, desk.ben, "Yes.")
@@ -379,7 +367,6 @@ class TestFinding:
         expect(card(page, mine)).to_be_visible()
 
     def test_the_list_does_everything_without_a_script(self, page_for: Pages) -> None:
-        """A6."""
         desk = Desk()
         first, second = desk.note(desk.ann, "Plum"), desk.note(desk.ben, "an album")
         page = page_for(desk.ann, java_script_enabled=False)
@@ -401,7 +388,6 @@ class TestFinding:
 
 class TestNastyCases:
     def test_hostile_words_are_only_words(self, page_for: Pages) -> None:
-        """Case 21."""
         desk = Desk()
         note = desk.note(desk.ann, "an album", comment=HOSTILE, replacement=HOSTILE)
         desk.reply(note, desk.ben, HOSTILE)
@@ -417,7 +403,6 @@ class TestNastyCases:
         assert page.title() != "owned"
 
     def test_of_three_overlapping_one_goes_and_two_stay_as_they_are(self, page_for: Pages) -> None:
-        """Case 27."""
         desk = Desk()
         a, b, c = (desk.note(desk.ann, words) for words in ("album by", "by Troye Sivan", "Troye"))
         page = page_for(desk.ann)
@@ -437,7 +422,6 @@ class TestNastyCases:
         )
 
     def test_two_blind_reviewers_see_their_own_and_then_both(self, page_for: Pages) -> None:
-        """T5, case 28."""
         desk = Desk(reviewers=2)
         desk.note(desk.ann, "an album", reason="too-vague")
         desk.note(desk.ben, "an album", reason="unsafe")

@@ -47,7 +47,6 @@ def choose(page: Page) -> None:
 
 class TestSelecting:
     def test_a_bar_at_the_foot_waits_until_the_handles_rest(self, page_for: Pages) -> None:
-        """M1, M3."""
         page, _ = opened(page_for)
         seen = page.evaluate(
             """async () => {
@@ -80,7 +79,6 @@ class TestSelecting:
         assert Annotation.objects.get().exact == "Paragraph0 with words0 in it."
 
     def test_a_long_press_offers_sentence_and_paragraph(self, page_for: Pages) -> None:
-        """M3."""
         page, _ = opened(page_for)
         box = page.locator("#answer p").nth(1).bounding_box()
         assert box
@@ -95,7 +93,6 @@ class TestSelecting:
         )
 
     def test_the_keyboard_of_the_screen_lifts_the_form(self, page_for: Pages) -> None:
-        """M4."""
         page, _ = opened(page_for)
         choose(page)
         popover(page).locator("[data-pop=comment]").tap()
@@ -114,7 +111,6 @@ class TestSheet:
     def test_opens_with_the_words_above_it_and_every_wipe_has_a_button(
         self, page_for: Pages
     ) -> None:
-        """M2."""
         page, [one, two] = opened(page_for, "words1", "words20")
         expect(page.locator("#notes[data-sheet=peek]")).to_be_visible()
         expect(page.locator(f"#a{one.pk}")).to_be_hidden()

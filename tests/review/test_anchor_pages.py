@@ -30,8 +30,6 @@ def expert(project: Project) -> User:
 
 
 class TestAFormerVersion:
-    """R1, case 29."""
-
     def test_is_refused_with_where_the_selected_words_are_now(
         self, expert: User, item: QueueItem
     ) -> None:
@@ -71,7 +69,6 @@ class TestAFormerVersion:
         assert "Who?" in shown
 
     def test_a_hostile_quote_stays_text(self, expert: User, item: QueueItem) -> None:
-        """Case 21."""
         AnswerVersion.objects.create(
             output=item.output, number=1, text="</mark><img src=x onerror=y>", superseded_at=NOW
         )
@@ -83,8 +80,6 @@ class TestAFormerVersion:
 
 
 class TestActs:
-    """H9."""
-
     def act(self, expert: User, written: Annotation, name: str, **sent: object) -> Any:
         target = reverse(name, args=[written.project.slug, written.pk])
         return signed_in(expert).post(target, {"version": 2} | sent, headers=HTMX)

@@ -85,7 +85,7 @@ class TestReasons:
         assert contrast(text, tint) >= 4.5
 
     def test_marked_words_can_be_read(self, theme: str, digit: str) -> None:
-        """H1. Words under several reasons lie on the tint of the topmost."""
+        """Words under several reasons lie on the tint of the topmost."""
         for tone in ("cat-tint", "cat-deep"):
             ground = reason_tone(tone, theme, *reasons()[digit])
             for text in ("ink", "accent", "ink-2"):

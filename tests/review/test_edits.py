@@ -57,7 +57,6 @@ class TestApply:
     def test_gives_the_same_whatever_the_order(
         self, given_edits: tuple[str, list[Edit]], chance: random.Random
     ) -> None:
-        """G3."""
         source, edits = given_edits
         made = apply(source, edits)
         chance.shuffle(edits)
@@ -68,7 +67,7 @@ class TestApply:
     def test_undo_is_exact(
         self, given_edits: tuple[str, list[Edit]], decisions: list[tuple[int, bool]]
     ) -> None:
-        """G3. Whatever was accepted and undone before, only what is accepted now counts."""
+        """Whatever was accepted and undone before, only what is accepted now counts."""
         source, edits = given_edits
         accepted: dict[int, Edit] = {}
         for number, is_accepted in decisions:
@@ -85,7 +84,6 @@ class TestApply:
         assert apply("a\nb", [Edit(1, 0, 1, "c\r\nd")]) == "c\nd\nb"
 
     def test_keeps_tabs_and_blanks_of_code(self) -> None:
-        """G6."""
         source = "```\n\tif x:\n\t\ty = 1  \n\n```\n"
         start = source.index("y = 1")
         made = apply(source, [Edit(1, start, start + 5, "y = 2\n\t\tz\t= 3 ")])
@@ -142,7 +140,6 @@ class TestConflicts:
 
 class TestMapped:
     def test_replaced_words_are_their_replacement_and_never_a_lookalike(self) -> None:
-        """Nasty case 25."""
         place = mapped(SOURCE, [NAMED, COUNTED], 11, 16)
         made = apply(SOURCE, [NAMED, COUNTED])
         assert made[place.start : place.end] == "Elisa"
@@ -194,7 +191,6 @@ class TestHunks:
     @given(texts, texts)
     @settings(max_examples=150, deadline=None)
     def test_applied_make_the_rewritten_text(self, source: str, rewritten: str) -> None:
-        """G5."""
         made = apply(source, hunks(source, rewritten))
         assert fold(made) == fold(rewritten)
         if "\r" not in source:
@@ -203,13 +199,11 @@ class TestHunks:
     @given(texts)
     @settings(deadline=None)
     def test_there_are_none_when_only_line_ends_differ(self, source: str) -> None:
-        """G4."""
         assert hunks(source, fold(source)) == []
 
     @given(texts, texts)
     @settings(max_examples=100, deadline=None)
     def test_split_no_grapheme(self, source: str, rewritten: str) -> None:
-        """G5."""
         edges = {match.start() for match in regex.finditer(r"\X", source)} | {len(source)}
         assert {at for edit in hunks(source, rewritten) for at in (edit.start, edit.end)} <= edges
 
@@ -221,13 +215,11 @@ class TestHunks:
         assert made == [("Robin", "Elisa"), ("six", "twelve")]
 
     def test_replace_rows_of_a_table_whole(self) -> None:
-        """G5."""
         source = "| Song | Year |\n|---|---|\n| Plum | 2017 |\n| Bloom | 2018 |\n\n2017 is early."
         found = hunks(source, source.replace("2017", "2018"))
         assert [source[edit.start : edit.end] for edit in found] == ["| Plum | 2017 |", "2017"]
 
     def test_replace_the_line_of_a_fence_whole(self) -> None:
-        """G5."""
         source = "See:\n\n```python hello\npython = 1\n```\n"
         found = hunks(source, "See:\n\n```python there\npython = 2\n```\n")
         assert [source[edit.start : edit.end] for edit in found] == ["```python hello", "1"]
@@ -244,7 +236,6 @@ class TestRevised:
     def test_makes_the_rewritten_text_and_keeps_what_it_can(
         self, given_edits: tuple[str, list[Edit]], rewritten: str
     ) -> None:
-        """G5."""
         source, edits = given_edits
         kept, made = revised(source, edits, rewritten)
         assert set(kept) <= set(edits)

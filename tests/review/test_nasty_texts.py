@@ -1,7 +1,7 @@
 """Texts that have broken other tools: each is shown, marked and kept to the letter.
 
-The numbers are those of the project's list of thirty nasty cases. Those about the mouse, threads
-and drafts have their tests with the pages; re-anchoring has its own.
+What is nasty about the mouse, threads and drafts is tested with the pages; re-anchoring has a
+module of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def source_of(source: str, rendered: Rendered, place: Selector) -> str:
     return source[slice(*rendered.canonical_to_source(place.start, place.end))]
 
 
-def test_case_1_an_emoji_of_several_code_points_is_one() -> None:
+def test_an_emoji_of_several_code_points_is_one() -> None:
     source = "a 👩🏽\u200d🌾 b"
     rendered = render(source)
     place = select(rendered.canonical, start=3, end=5, exact=source[3:5])
@@ -39,17 +39,17 @@ def test_case_1_an_emoji_of_several_code_points_is_one() -> None:
     assert marked(source, place.exact)[2] == "👩🏽\u200d🌾"
 
 
-def test_case_2_a_decomposed_letter_stays_decomposed() -> None:
+def test_a_decomposed_letter_stays_decomposed() -> None:
     _, place, there = marked("e\u0301tat", "e\u0301")
     assert (place.end, there) == (2, "e\u0301")
 
 
-def test_case_3_the_second_of_two_flags() -> None:
+def test_the_second_of_two_flags() -> None:
     _, place, there = marked("🇫🇷🇩🇪 x", "🇩🇪")
     assert (place.start, place.end, there) == (2, 4, "🇩🇪")
 
 
-def test_case_4_two_directions_are_one_range_in_logical_order() -> None:
+def test_two_directions_are_one_range_in_logical_order() -> None:
     source = "שלום **עולם** abc"
     rendered, place, there = marked(source, "לום עולם ab")
     assert there == "לום עולם ab"
@@ -57,25 +57,25 @@ def test_case_4_two_directions_are_one_range_in_logical_order() -> None:
     assert rendered.painted([Mark("a1", place.start, place.end)]).count("<mark") == 3
 
 
-def test_case_5_line_ends_of_windows() -> None:
+def test_line_ends_of_windows() -> None:
     rendered, place, there = marked("x\r\ny", "y")
     assert (rendered.canonical, place.start, there) == ("x\ny", 2, "y")
     assert source_of("x\r\ny", rendered, place) == "y"
 
 
 @pytest.mark.parametrize("source", ["foo\\\nbar", "foo  \nbar"])
-def test_case_6_a_hard_break_is_a_line_feed(source: str) -> None:
+def test_a_hard_break_is_a_line_feed(source: str) -> None:
     rendered, _, there = marked(source, "foo\nbar")
     assert (rendered.canonical, there) == ("foo\nbar", "foo\nbar")
 
 
-def test_case_7_across_paragraphs_nothing_between_them_is_marked() -> None:
+def test_across_paragraphs_nothing_between_them_is_marked() -> None:
     rendered, place, there = marked("One two.\n\nThree four.", "two.\nThree")
     assert (place.exact, there) == ("two.\nThree", "two.Three")
     assert rendered.painted([Mark("a1", place.start, place.end)]).count("<mark") == 2
 
 
-def test_case_9_across_cells_the_table_stays_one() -> None:
+def test_across_cells_the_table_stays_one() -> None:
     source = "| a | b | c |\n|---|---|---|\n| 1\\|2 | | z |"
     rendered, place, there = marked(source, "1|2\t\tz")
     assert there == "1|2z"
@@ -85,7 +85,7 @@ def test_case_9_across_cells_the_table_stays_one() -> None:
     assert html.count("<td") == 3
 
 
-def test_case_11_no_list_marker_is_in_a_quote() -> None:
+def test_no_list_marker_is_in_a_quote() -> None:
     source = "- outer\n  1. first\n  2. second\n- last"
     rendered, place, there = marked(source, "outer\nfirst")
     assert there == "outerfirst"
@@ -93,34 +93,34 @@ def test_case_11_no_list_marker_is_in_a_quote() -> None:
     assert rendered.painted([Mark("a1", place.start, place.end)]).count("<mark") == 2
 
 
-def test_case_12_blank_lines_and_tabs_at_the_start_of_code_count() -> None:
+def test_blank_lines_and_tabs_at_the_start_of_code_count() -> None:
     source = "```python\n\n\n\tx = 1\n```"
     rendered, place, there = marked(source, "x = 1")
     assert (rendered.canonical, place.start, there) == ("\n\n\tx = 1", 3, "x = 1")
     assert source_of(source, rendered, place) == "x = 1"
 
 
-def test_case_13_code_that_equals_its_language() -> None:
+def test_code_that_equals_its_language() -> None:
     source = "```python\npython\n```"
     rendered, place, _ = marked(source, "python")
     start, _ = rendered.canonical_to_source(place.start, place.end)
     assert start == len("```python\n")
 
 
-def test_case_14_code_is_marked_across_its_tokens() -> None:
+def test_code_is_marked_across_its_tokens() -> None:
     rendered, place, there = marked("```python\ndef f(x):\n    return x\n```", "f(x)")
     assert there == "f(x)"
     assert rendered.canonical == "def f(x):\n    return x"
     assert place.prefix == "def "
 
 
-def test_case_15_code_has_no_numbers_and_no_buttons_in_its_text() -> None:
+def test_code_has_no_numbers_and_no_buttons_in_its_text() -> None:
     rendered, _, there = marked("```sh\nls\ncd\n```", "ls\ncd")
     assert there == "ls\ncd"
     assert Page(rendered.html).text == "ls\ncd"
 
 
-def test_case_16_an_entity_is_whole_in_the_source() -> None:
+def test_an_entity_is_whole_in_the_source() -> None:
     source = "AT&amp;T &lt;b&gt;"
     rendered, place, there = marked(source, "T <b", number=0)
     assert (rendered.canonical, there) == ("AT&T <b>", "T <b")
@@ -129,7 +129,7 @@ def test_case_16_an_entity_is_whole_in_the_source() -> None:
     assert source_of(source, rendered, ampersand) == "&amp;"
 
 
-def test_case_17_tex_keeps_its_source() -> None:
+def test_tex_keeps_its_source() -> None:
     source = r"\*not bold\* \(x_1\) and \[ y_1 * y_2 * y_3 \]"
     rendered, place, there = marked(source, r"\(x_1\)")
     assert rendered.canonical == r"*not bold* \(x_1\) and \[ y_1 * y_2 * y_3 \]"
@@ -139,14 +139,14 @@ def test_case_17_tex_keeps_its_source() -> None:
     assert source_of(source, rendered, part) == "x_1"
 
 
-def test_case_18_across_strong_text_and_a_link() -> None:
+def test_across_strong_text_and_a_link() -> None:
     source = '**bo**ld [link](http://u.example "t")'
     rendered, place, there = marked(source, "old li")
     assert there == "old li"
     assert source_of(source, rendered, place) == "o**ld [li"
 
 
-def test_case_19_of_an_image_the_description_is_the_text() -> None:
+def test_of_an_image_the_description_is_the_text() -> None:
     """Nothing is loaded, so the description is all there is to read, and to mark."""
     rendered, place, there = marked("![alt](http://u.example/i.png) text", "alt text")
     assert (rendered.canonical, place.start, there) == ("alt text", 0, "alt text")
@@ -154,12 +154,12 @@ def test_case_19_of_an_image_the_description_is_the_text() -> None:
 
 
 @pytest.mark.parametrize("source", ["<script>alert(1)</script>", "<b>alert(1)</b>"])
-def test_case_20_raw_html_is_text_that_can_be_marked(source: str) -> None:
+def test_raw_html_is_text_that_can_be_marked(source: str) -> None:
     rendered, _, there = marked(source, "alert(1)")
     assert (rendered.canonical, there) == (source, "alert(1)")
 
 
-def test_case_27_removing_one_of_three_overlapping_leaves_the_others() -> None:
+def test_removing_one_of_three_overlapping_leaves_the_others() -> None:
     a, b, c = Mark("a", 0, 10), Mark("b", 5, 15), Mark("c", 7, 8)
     rendered = render("0123456789abcdef")
     for marks in ([a, b, c], [a, c]):
@@ -169,7 +169,7 @@ def test_case_27_removing_one_of_three_overlapping_leaves_the_others() -> None:
 
 
 @pytest.mark.parametrize("char", ["\u202e", "\u200b", "\u00ad", "\u2028", "\ufeff"])
-def test_case_30_characters_that_nobody_sees_are_kept(char: str) -> None:
+def test_characters_that_nobody_sees_are_kept(char: str) -> None:
     source = f"one {char}two three"
     rendered, place, there = marked(source, f"{char}two")
     assert rendered.canonical == source
@@ -177,7 +177,7 @@ def test_case_30_characters_that_nobody_sees_are_kept(char: str) -> None:
     assert source_of(source, rendered, place).strip() == there.strip()
 
 
-def test_case_30_nul_is_shown_as_a_replacement() -> None:
+def test_nul_is_shown_as_a_replacement() -> None:
     rendered, place, there = marked("a\x00b", "\ufffdb")
     assert (rendered.canonical, there) == ("a\ufffdb", "\ufffdb")
     assert source_of("a\x00b", rendered, place) == "\x00b"

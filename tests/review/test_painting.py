@@ -37,7 +37,6 @@ class TestMarks:
         ]
 
     def test_name_their_cards_to_a_screen_reader(self) -> None:
-        """A1."""
         html = render("one two").painted([Mark("a1", 0, 7), Mark("f2", 4, 7)])
         assert [mark["aria-details"] for mark in marks_of(html)] == ["a1", "f2 a1"]
 
@@ -89,7 +88,6 @@ class TestMarks:
 
 class TestSuggestions:
     def test_are_a_deletion_then_an_insertion(self) -> None:
-        """A3."""
         html = render("Open at ten today.").painted(
             [Mark("a1", 8, 11, 1, cut=(8, 11), insertion="nine")]
         )
@@ -119,7 +117,6 @@ class TestSuggestions:
 
     @pytest.mark.parametrize("text", ["</mark><img src=x onerror=alert(1)>", "<b>&amp;", "\"'<!--"])
     def test_are_text_whatever_they_hold(self, text: str) -> None:
-        """Nasty case 21."""
         page = Page(render("one").painted([Mark("a1", 0, 3, cut=(0, 3), insertion=text)]))
         assert page.inserted == text
         assert page.text == "one"

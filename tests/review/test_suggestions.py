@@ -164,7 +164,6 @@ class TestEdit:
 @pytest.mark.django_db
 class TestSuggest:
     def test_replaces_whole_markup(self, output: Output, expert: User) -> None:
-        """G1."""
         made = suggest(output, expert, "Plus cov", "**Max** cov")
         assert (made.exact, made.replacement) == ("Plus cov", "**Max** cov")
         assert TEXT[made.edit.start : made.edit.end] == "**Plus** cov"
@@ -176,7 +175,6 @@ class TestSuggest:
     def test_one_that_changes_nothing_is_refused(
         self, project: Project, expert: User, text: str, replacement: str
     ) -> None:
-        """G4."""
         output = make_output(project, text=text)
         words = render(text).canonical if text != TEXT else "six sessions"
         with pytest.raises(AnnotationError) as caught:
@@ -185,14 +183,12 @@ class TestSuggest:
         assert not Annotation.objects.exists()
 
     def test_one_that_empties_the_paragraph_asks(self, output: Output, expert: User) -> None:
-        """G4."""
         with pytest.raises(AnnotationError) as caught:
             suggest(output, expert, "Ask twice", " ")
         assert caught.value.path == "is_sure"
         assert suggest(output, expert, "Ask twice", "", is_sure=True).replacement == ""
 
     def test_code_keeps_its_tabs_and_line_ends(self, project: Project, expert: User) -> None:
-        """G6."""
         output = make_output(project, text="```\r\n\tif a:\r\n\t\tx = 1\r\n\r\n```\r\n")
         made = suggest(output, expert, "x = 1", "x\t= 2 \n\t\ty = 3\n")
         suggestions.accept(annotation=made, by=expert, now=NOW)
@@ -216,13 +212,11 @@ class TestPreview:
         )
 
     def test_offers_the_markdown_of_the_words(self, output: Output) -> None:
-        """G1."""
         shown = self.see(output, "Plus cov", None)
         assert (shown.offered, shown.is_wider, shown.is_block) == ("**Plus** cov", True, False)
         assert (shown.pieces, shown.html, shown.problem) == ((), "", "")
 
     def test_shows_the_changes_and_the_page(self, output: Output) -> None:
-        """G1."""
         shown = self.see(output, "six", "_twelve_")
         assert [(one.kind, one.text) for one in shown.pieces] == [
             ("delete", "six"),
@@ -233,7 +227,6 @@ class TestPreview:
         )
 
     def test_says_what_would_be_refused(self, output: Output) -> None:
-        """G4."""
         assert self.see(output, "six", "six").problem == "This changes nothing."
         assert "Delete it?" in self.see(output, "Ask twice", "").problem
         for replacement in ("x" * 20_001, "\x00"):
@@ -242,7 +235,6 @@ class TestPreview:
             assert (shown.pieces, shown.html) == ((), "")
 
     def test_hostile_words_are_only_text(self, output: Output) -> None:
-        """Nasty case 21."""
         shown = self.see(output, "six", "</mark><img src=x onerror=alert(1)>")
         assert "<img" not in shown.html
         assert "&lt;img" in shown.html
@@ -259,7 +251,6 @@ class TestPreview:
 
     @pytest.mark.parametrize("method", ["get", "post"])
     def test_is_a_fragment(self, client: Client, output: Output, expert: User, method: str) -> None:
-        """G1."""
         client.force_login(expert)
         url = reverse("suggestion_preview", args=[output.project.slug, output.pk])
         sent = {"version": 1, "start": 7, "end": 11, "exact": "Plus"}
@@ -278,7 +269,6 @@ class TestDecide:
     def test_the_corrected_answer_is_the_original_with_what_was_accepted(
         self, output: Output, expert: User
     ) -> None:
-        """G3."""
         named = suggest(output, expert, "Plus", "**Max**")
         counted = suggest(output, expert, "six", "twelve")
         suggest(output, expert, "a year", "each year")
@@ -292,7 +282,6 @@ class TestDecide:
         assert (output.text, output.version) == (TEXT, 1)
 
     def test_undo_is_exact(self, output: Output, expert: User) -> None:
-        """G3."""
         made = [suggest(output, expert, *words) for words in [("Plus", "**Max**"), ("six", "6")]]
         for one in made:
             suggestions.accept(annotation=one, by=expert, now=NOW)
@@ -303,7 +292,6 @@ class TestDecide:
         assert Event.objects.filter(output=output, verb="undone").count() == 2
 
     def test_a_rejected_one_is_left_out(self, output: Output, expert: User) -> None:
-        """G3."""
         made = suggest(output, expert, "six", "twelve")
         suggestions.reject(annotation=made, by=expert, now=NOW)
         made.refresh_from_db()
@@ -325,7 +313,6 @@ class TestDecide:
     def test_an_overlap_is_refused_by_name_until_the_other_goes(
         self, output: Output, expert: User
     ) -> None:
-        """G3."""
         first = suggest(output, expert, "covers six", "pays for six")
         second = suggest(output, expert, "six sessions", "twelve sessions")
         suggestions.accept(annotation=first, by=expert, now=NOW)
@@ -337,7 +324,6 @@ class TestDecide:
         assert "covers twelve sessions" in text_of(output, expert)
 
     def test_rebased_it_keeps_what_is_not_in_the_way(self, output: Output, expert: User) -> None:
-        """G3."""
         first = suggest(output, expert, "covers six", "pays for six")
         second = suggest(output, expert, "covers six sessions", "covers six visits")
         suggestions.accept(annotation=first, by=expert, now=NOW)
@@ -388,7 +374,6 @@ class TestDecideAll:
     def test_accepts_what_goes_together_and_takes_it_back_in_one(
         self, output: Output, expert: User
     ) -> None:
-        """G3."""
         first = suggest(output, expert, "six", "twelve")
         in_the_way = suggest(output, expert, "six sessions", "ten visits")
         done = suggest(output, expert, "Plus", "**Max**")
@@ -419,7 +404,6 @@ class TestRewrite:
     def test_makes_an_accepted_suggestion_of_each_change(
         self, output: Output, expert: User
     ) -> None:
-        """G5."""
         text = TEXT.replace("six", "twelve").replace("x = 1", "x = 2").replace("Ask", "Do ask")
         made = self.write(output, expert, text.replace("\n", "\r\n"))
         assert [(one.exact, one.replacement) for one in made] == [
@@ -521,7 +505,6 @@ class TestPages:
     def test_accepting_answers_with_the_card_the_words_and_the_count(
         self, client: Client, output: Output, expert: User
     ) -> None:
-        """G3."""
         client.force_login(expert)
         made = suggest(output, expert, "six", "twelve")
         since = str(sheet(output=output, to=expert).stamp)
@@ -547,7 +530,6 @@ class TestPages:
     def test_a_conflict_is_shown_by_number_on_the_other_card(
         self, client: Client, output: Output, expert: User
     ) -> None:
-        """G3."""
         client.force_login(expert)
         first = suggest(output, expert, "covers six", "pays for six")
         second = suggest(output, expert, "six sessions", "twelve sessions")
@@ -578,7 +560,6 @@ class TestPages:
     def test_each_view_is_a_page_and_a_fragment(
         self, client: Client, output: Output, expert: User, address: str
     ) -> None:
-        """G2."""
         client.force_login(expert)
         noted = suggest(output, expert, "a year", "each year")
         made = suggest(output, expert, "six", "<b>twelve</b>")
@@ -606,7 +587,6 @@ class TestPages:
     def test_the_whole_answer_is_edited_without_a_script(
         self, client: Client, output: Output, expert: User
     ) -> None:
-        """G5."""
         client.force_login(expert)
         url = reverse("rewrite", args=[output.project.slug, output.pk])
         response = client.post(url, {"version": 1, "text": TEXT.replace("six", "ten")})
@@ -624,7 +604,6 @@ class TestPages:
     def test_the_answer_shows_what_goes_and_what_comes(
         self, client: Client, output: Output, expert: User
     ) -> None:
-        """G2, A3."""
         client.force_login(expert)
         made = suggest(output, expert, "six", "</mark><b>12")
         url = reverse("output", args=[output.project.slug, output.external_id])

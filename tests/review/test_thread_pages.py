@@ -124,7 +124,6 @@ class TestPieces:
         assert "Write a reply." in answer.content.decode()
 
     def test_who_is_late_gets_the_present_card(self, item: QueueItem, ann: User, ben: User) -> None:
-        """T3."""
         root = comment(item, ann, "Bloom")
         client = signed_in(ann)
         since = stamp(client, item)
@@ -147,7 +146,6 @@ class TestPieces:
     def test_only_authors_change_and_only_they_and_moderators_remove(
         self, item: QueueItem, ann: User, ben: User
     ) -> None:
-        """T2."""
         root = comment(item, ann, "Bloom")
         said = threads.reply(annotation=root, by=ann, text="One.", now=NOW)
         client = signed_in(ben)
@@ -161,7 +159,6 @@ class TestPieces:
             assert act(client, name, on, text="x", comment="x").status_code == 403
 
     def test_hostile_words_stay_words(self, item: QueueItem, ann: User) -> None:
-        """Case 21."""
         root = comment(item, ann, "Bloom", comment=HOSTILE, replacement=HOSTILE)
         threads.reply(annotation=root, by=ann, text=HOSTILE + "\ue000pk", now=NOW)
         body = page(signed_in(ann), item)
@@ -170,7 +167,6 @@ class TestPieces:
         assert body.count("&lt;script&gt;alert") >= 4
 
     def test_the_card_says_what_it_is(self, item: QueueItem, ann: User) -> None:
-        """A1."""
         comment(item, ann, "Bloom", reason="factually-incorrect")
         body = page(signed_in(ann), item)
         name = "Comment 1 of 1, Factually incorrect, open, by ann, on “Bloom”"
@@ -186,7 +182,6 @@ class TestChanges:
     def test_new_cards_replies_and_feedback_come_in_order_of_the_text(
         self, item: QueueItem, ann: User, ben: User
     ) -> None:
-        """T4."""
         client = signed_in(ann)
         first = comment(item, ann, "Bloom")
         since = stamp(client, item)
@@ -248,7 +243,6 @@ class TestBlindReview:
     def test_hides_others_everywhere_until_mine_is_in(
         self, blind: QueueItem, ann: User, ben: User
     ) -> None:
-        """T5, case 28."""
         theirs = comment(blind, ben, "Bloom", comment="Bens words.", reason="unsafe")
         mine = comment(blind, ann, "Bloom", comment="Anns words.", reason="too-vague")
         threads.reply(annotation=mine, by=ben, text="Bens reply.", now=NOW)
@@ -297,7 +291,6 @@ class TestPermalink:
     def test_leads_reviewers_to_the_item_and_others_to_the_answer(
         self, item: QueueItem, ann: User, project: Project
     ) -> None:
-        """H10."""
         root = comment(item, ann, "Bloom")
         at = reverse("annotation", args=[project.slug, root.pk])
         assert signed_in(ann).get(at)["Location"] == f"{url('item', item)}#a{root.pk}"
@@ -309,7 +302,6 @@ class TestPermalink:
     def test_leads_to_the_version_that_has_the_words(
         self, item: QueueItem, ann: User, project: Project
     ) -> None:
-        """H10."""
         root = comment(item, ann, "Bloom")
         AnswerVersion.objects.create(output=item.output, number=1, text=TEXT, superseded_at=NOW)
         Output.objects.update(version=2, text="Nothing is left of it.")
@@ -329,7 +321,6 @@ class TestList:
     def test_has_every_comment_and_what_can_be_done(
         self, item: QueueItem, ann: User, ben: User, project: Project
     ) -> None:
-        """A6."""
         root = comment(item, ann, "Bloom", reason="too-vague")
         settled = comment(item, ben, "came")
         threads.resolve(annotation=settled, by=ben, now=NOW)

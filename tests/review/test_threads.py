@@ -72,7 +72,6 @@ class TestReply:
         assert event.data == {"reply": said.pk}
 
     def test_sent_twice_is_one(self, output: Output, ann: User) -> None:
-        """R3."""
         root, key = note(output, ann), uuid.uuid4()
         first = threads.reply(annotation=root, by=ann, text="One.", now=NOW, request_key=key)
         again = threads.reply(annotation=root, by=ann, text="One.", now=NOW, request_key=key)
@@ -115,7 +114,6 @@ class TestReply:
 @pytest.mark.django_db(transaction=True)
 class TestAtOnce:
     def test_a_reply_sent_many_times_at_once_is_one(self) -> None:
-        """R3."""
         output = make_output(make_project())
         ann = make_user(output.project, "expert")
         root, key = note(output, ann), uuid.uuid4()
@@ -127,7 +125,6 @@ class TestAtOnce:
         assert Comment.objects.count() == 1
 
     def test_of_two_who_resolve_one_is_told(self) -> None:
-        """T3."""
         output = make_output(make_project())
         root = note(output, make_user(output.project, "expert"))
 
@@ -153,7 +150,6 @@ class TestEdit:
     def test_only_its_author_changes_a_comment(
         self, output: Output, ann: User, project: Project
     ) -> None:
-        """T2."""
         root = note(output, ann)
         with pytest.raises(NotYoursError):
             edit(annotation=root, by=make_user(project, "admin"), comment="No.", now=LATER)
@@ -181,7 +177,6 @@ class TestEdit:
             edit(annotation=root, by=ann, comment="This one.", now=LATER)
 
     def test_only_its_author_changes_a_reply(self, output: Output, ann: User, ben: User) -> None:
-        """T2."""
         said = threads.reply(annotation=note(output, ann), by=ben, text="One.", now=NOW)
         with pytest.raises(NotYoursError):
             threads.edit_reply(reply=said, by=ann, text="Two.", now=LATER)
@@ -198,7 +193,6 @@ class TestRemove:
     def test_a_root_with_replies_leaves_a_tombstone(
         self, output: Output, ann: User, ben: User
     ) -> None:
-        """T2."""
         root = annotate(
             output=output,
             version=1,
@@ -250,7 +244,6 @@ class TestRemove:
 @pytest.mark.django_db
 class TestResolve:
     def test_anybody_settles_and_takes_up_again(self, output: Output, ann: User, ben: User) -> None:
-        """H8."""
         root = note(output, ann)
         threads.resolve(annotation=root, by=ben, now=LATER)
         root.refresh_from_db()
@@ -264,7 +257,6 @@ class TestResolve:
     def test_twice_by_one_is_once_and_by_another_a_conflict(
         self, output: Output, ann: User, ben: User
     ) -> None:
-        """T3."""
         root = note(output, ann)
         threads.resolve(annotation=root, by=ben, now=NOW)
         threads.resolve(annotation=root, by=ben, now=LATER)

@@ -132,7 +132,6 @@ class TestSubmitReview:
         assert review.correction == ""
 
     def test_the_accepted_suggestions_are_the_corrected_answer(self, project: Project) -> None:
-        """G3."""
         claim = held(project)
         output, by = claim.item.output, make_user(project)
         Output.objects.update(text="One **two**\r\nthree four")

@@ -62,7 +62,6 @@ class TestWidened:
         ],
     )
     def test_cuts_no_markup(self, source: str, words: str, slice_: str) -> None:
-        """G1, nasty case 18."""
         assert offered(source, words) == slice_
 
     @pytest.mark.parametrize(
@@ -77,7 +76,6 @@ class TestWidened:
     def test_offers_whole_lines_where_less_cannot_be_told(
         self, source: str, words: str, lines: str
     ) -> None:
-        """G1."""
         rendered = render(source)
         start = rendered.canonical.index(words)
         found = widened(source, rendered, start, start + len(words))
@@ -88,7 +86,7 @@ class TestWidened:
     def test_another_word_in_its_stead_leaves_all_the_rest(
         self, source: str, data: st.DataObject
     ) -> None:
-        """G1. Or whole lines are offered."""
+        """Or whole lines are offered."""
         rendered = render(source)
         size = len(rendered.canonical)
         if not rendered.canonical.strip():
@@ -178,7 +176,6 @@ class TestEmpties:
         ],
     )
     def test_is_told(self, source: str, taken: str, given_: str, is_emptied: bool) -> None:
-        """G4."""
         start = source.index(taken)
         edit = Edit(1, start, start + len(taken), given_)
         assert empties(render(source), edit) is is_emptied
