@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from feedback.models import Feedback, Output, Reason, User
 from review.anchoring import Mark
 from review.edits import fold, is_in_conflict
-from review.models import Annotation, Comment, Event, QueueItem
+from review.models import Annotation, Comment, Event, Evidence, QueueItem
 from review.models.annotation import AnnotationQuerySet
 from review.places import places_of, places_of_feedback
 from review.reanchoring import Place
@@ -299,7 +299,8 @@ def _annotations(output: Output, to: User) -> AnnotationQuerySet:
     replies = Comment.objects.seen_by(to).order_by("created_at", "id")
     found = Annotation.objects.filter(output=output, output_version__lte=output.version)
     return found.seen_by(to).prefetch_related(
-        Prefetch("replies", queryset=replies, to_attr="seen_replies"), "evidence"
+        Prefetch("replies", queryset=replies, to_attr="seen_replies"),
+        Prefetch("evidence", queryset=Evidence.objects.seen_by(to)),
     )
 
 

@@ -210,7 +210,7 @@ def accept(*, annotation: Annotation, by: User, now: datetime) -> None:
     else has decided on it or removed it, or the answer has a newer version.
     """
     output = lock(annotation.output_id)
-    found = _still_there(annotation, output)
+    found = _still_there(annotation, output, by)
     others = corrected(output=output, to=by).in_the_way(found)
     if others and not found.decision:
         raise OverlapError(others)
@@ -225,7 +225,7 @@ def reject(*, annotation: Annotation, by: User, now: datetime) -> None:
     newer version.
     """
     output = lock(annotation.output_id)
-    _decide(_still_there(annotation, output), Annotation.Decision.REJECTED, by, now)
+    _decide(_still_there(annotation, output, by), Annotation.Decision.REJECTED, by, now)
 
 
 @transaction.atomic
@@ -235,7 +235,7 @@ def undo(*, annotation: Annotation, by: User, now: datetime) -> None:
     Raises ConflictError when it was removed, or the answer has a newer version.
     """
     output = lock(annotation.output_id)
-    _undo(_still_there(annotation, output), by, now)
+    _undo(_still_there(annotation, output, by), by, now)
 
 
 @transaction.atomic
@@ -248,7 +248,7 @@ def accept_all(*, output: Output, by: User, now: datetime) -> list[Annotation]:
     found = corrected(output=locked, to=by)
     applied = list(found.accepted)
     taken = []
-    for one in sorted(found.suggestions, key=lambda one: one.pk):
+    for one in sorted(_decidable(found.suggestions, by), key=lambda one: one.pk):
         if one.decision or any(is_in_conflict(one.edit, other.edit) for other in applied):
             continue
         _decide(one, Annotation.Decision.ACCEPTED, by, now)
@@ -261,7 +261,8 @@ def accept_all(*, output: Output, by: User, now: datetime) -> list[Annotation]:
 def reject_all(*, output: Output, by: User, now: datetime) -> list[Annotation]:
     """Reject every undecided suggestion that the person sees; returns those rejected."""
     locked = lock(output.pk)
-    found = [one for one in corrected(output=locked, to=by).suggestions if not one.decision]
+    seen = corrected(output=locked, to=by).suggestions
+    found = [one for one in _decidable(seen, by) if not one.decision]
     for one in found:
         _decide(one, Annotation.Decision.REJECTED, by, now)
     return found
@@ -289,7 +290,7 @@ def rebase(*, annotation: Annotation, by: User, now: datetime) -> None:
     was decided on or removed, or the answer has a newer version.
     """
     output = lock(annotation.output_id)
-    found = _still_there(annotation, output)
+    found = _still_there(annotation, output, by)
     others = [one.edit for one in corrected(output=output, to=by).in_the_way(found)]
     if not others:
         return
@@ -367,7 +368,7 @@ def rewritten(
     kept, made = revised(found.source, found.edits, text)
     check_room(output, len(made))
     stay = {edit.id for edit in kept}
-    for one in found.accepted:
+    for one in _decidable(found.accepted, by):
         if one.pk not in stay:
             _undo(one, by, now)
             _decide(one, Annotation.Decision.REJECTED, by, now)
@@ -401,14 +402,26 @@ def _is_known(output: Output, by: User, key: UUID) -> bool:
     return Annotation.objects.filter(author=by, request_key=key, output=output).exists()
 
 
-def _still_there(annotation: Annotation, output: Output) -> Annotation:
-    """The suggestion as it is now."""
+def _still_there(annotation: Annotation, output: Output, by: User) -> Annotation:
+    """The suggestion as it is now, if the person may decide on it."""
     found = Annotation.objects.suggestions().filter(pk=annotation.pk).first()
     if found is None:
         raise ConflictError("This suggestion was removed.")
     if found.output_version != output.version:
         raise ConflictError("The answer has a newer version. Suggest it there.")
+    if not _decidable([found], by):
+        raise ConflictError("Its author is to judge the answer first, without knowing of others.")
     return found
+
+
+def _decidable(suggestions: Iterable[Annotation], by: User) -> list[Annotation]:
+    """Those that are not part of the answer as somebody else is to judge it blindly."""
+    listed = list(suggestions)
+    if all(one.author_id == by.pk for one in listed):
+        return listed
+    known = Annotation.objects.filter(pk__in=[one.pk for one in listed]).decidable_by(by)
+    free = set(known.values_list("pk", flat=True))
+    return [one for one in listed if one.pk in free]
 
 
 def _decide(suggestion: Annotation, decision: Annotation.Decision, by: User, now: datetime) -> None:

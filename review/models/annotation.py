@@ -9,6 +9,7 @@ from django.utils import timezone
 from feedback.models import Output, Project, Reason, User
 from review.edits import Edit
 from review.models.queue import QueueItem
+from review.models.review import Review
 
 
 class AnnotationQuerySet(models.QuerySet["Annotation"]):
@@ -24,6 +25,12 @@ class AnnotationQuerySet(models.QuerySet["Annotation"]):
     def revealed(self) -> AnnotationQuerySet:
         """Those on outputs that nobody is still to judge without knowing them."""
         return self.filter(~Exists(QueueItem.objects.blind().filter(output=OuterRef("output"))))
+
+    def decidable_by(self, user: User) -> AnnotationQuerySet:
+        """The user's own, and others' whose author need not judge the output without the user."""
+        judged = Review.objects.filter(item=OuterRef("pk"), reviewer=OuterRef(OuterRef("author")))
+        blind = QueueItem.objects.blind().filter(~Exists(judged), output=OuterRef("output"))
+        return self.filter(Q(author=user) | ~Exists(blind))
 
     def suggestions(self) -> AnnotationQuerySet:
         """Those that propose other words, in the order of the answer."""
@@ -258,6 +265,13 @@ class Mention(models.Model):
         return f"{self.user_id} in {self.annotation_id}"
 
 
+class EvidenceQuerySet(models.QuerySet["Evidence"]):
+    def seen_by(self, user: User) -> EvidenceQuerySet:
+        """The user's own, and others' on outputs that the user need not judge without them."""
+        blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("annotation__output"))
+        return self.filter(Q(added_by=user) | ~Exists(blind))
+
+
 class Evidence(models.Model):
     """Words of a retrieved document that an annotation rests on.
 
@@ -273,6 +287,8 @@ class Evidence(models.Model):
     text_sha256 = models.CharField(max_length=64)
     added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
+
+    objects = EvidenceQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "evidence"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -55,9 +56,11 @@ def evidence_create(request: ProjectRequest, answer: int) -> HttpResponseBase:
 def evidence_remove(request: ProjectRequest, evidence: int) -> HttpResponseBase:
     """Who added it, and moderators: take the words off the comment."""
     mark = get_object_or_404(
-        Evidence.objects.filter(
+        Evidence.objects.seen_by(request.user)
+        .filter(
             annotation__in=Annotation.objects.filter(project=request.project).seen_by(request.user)
-        ).select_related("annotation__output__session"),
+        )
+        .select_related("annotation__output__session"),
         pk=evidence,
     )
     found = mark.annotation
@@ -81,6 +84,8 @@ def _shown(
 ) -> HttpResponse:
     """The list of the card and the words of the document, both swapped out of band."""
     output = annotation.output
+    evidence = Prefetch("evidence", Evidence.objects.seen_by(request.user))
+    prefetch_related_objects([annotation], evidence)
     passage = passage_of(request, output, str(changed.document))
     context = {
         "annotation": annotation,

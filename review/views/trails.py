@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
+from django.db.models import Prefetch
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -160,7 +161,7 @@ def evidence_marks(request: ProjectRequest, output: Output) -> Mapping[int, Sequ
         )
         .seen_by(request.user)
         .select_related("reason")
-        .prefetch_related("evidence")
+        .prefetch_related(Prefetch("evidence", Evidence.objects.seen_by(request.user)))
         .order_by("pk")
     )
     return evidencing.passages(annotations=annotations, documents=output.documents)

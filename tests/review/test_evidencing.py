@@ -25,7 +25,15 @@ from review.models import Annotation, Event, Evidence
 from review.passages import painted
 from review.rendering import render
 from review.threads import reply
-from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
+from tests.factories import (
+    NOW,
+    make_item,
+    make_output,
+    make_project,
+    make_queue,
+    make_review,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -107,6 +115,23 @@ class TestAddEvidence:
         remove(annotation=written, by=expert, now=NOW)
         assert Annotation.objects.exists()
         assert not Evidence.objects.exists()
+
+    def test_of_others_is_not_seen_while_judging_blindly(
+        self, output: Output, expert: User, client: Client
+    ) -> None:
+        item = make_item(make_queue(output.project, reviewers_per_item=3), output)
+        other = make_user(output.project, "expert")
+        make_review(output, other, item=item)
+        written = comment(output, expert)
+        hidden = rest(written, "second album", other)
+        shown = rest(written, "came out", expert)
+        client.force_login(expert)
+        page = client.get(reverse("item", args=[output.project.slug, item.pk])).content.decode()
+        assert f'id="e{shown.pk}"' in page
+        assert f"e{hidden.pk}" not in page
+        gone = reverse("evidence_remove", args=[output.project.slug, shown.pk])
+        reply = client.post(gone, headers={"hx-request": "true"}).content.decode()
+        assert f"e{hidden.pk}" not in reply
 
     def test_touches_the_thread(self, output: Output, expert: User) -> None:
         written = comment(output, expert)

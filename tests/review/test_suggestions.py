@@ -28,7 +28,15 @@ from review.edits import ConflictingEditsError
 from review.models import Annotation, Event
 from review.rendering import render
 from review.sheets import sheet
-from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
+from tests.factories import (
+    NOW,
+    make_item,
+    make_output,
+    make_project,
+    make_queue,
+    make_review,
+    make_user,
+)
 from tests.threads import at_once
 
 TEXT = "Family **Plus** covers six sessions a year.\n\n- Ask *twice*\n\n```\n\tx = 1\n```\n"
@@ -280,6 +288,24 @@ class TestDecide:
         assert found.distance == 10
         output.refresh_from_db()
         assert (output.text, output.version) == (TEXT, 1)
+
+    def test_nobody_else_decides_what_somebody_is_to_judge_blindly(
+        self, output: Output, expert: User
+    ) -> None:
+        item = make_item(make_queue(output.project, reviewers_per_item=3), output)
+        other = make_user(output.project, "expert")
+        made = suggest(output, expert, "six", "twelve")
+        make_review(output, other, item=item)
+        for act in (suggestions.accept, suggestions.reject, suggestions.undo, suggestions.rebase):
+            with pytest.raises(ConflictError, match="without knowing"):
+                act(annotation=made, by=other, now=NOW)
+        assert suggestions.accept_all(output=output, by=other, now=NOW) == []
+        suggestions.accept(annotation=made, by=expert, now=NOW)
+        version, text = output.version, TEXT
+        suggestions.rewrite(output=output, version=version, text=text, by=other, now=NOW)
+        assert text_of(output, expert) == TEXT.replace("six", "twelve")
+        make_review(output, expert, item=item, is_authoritative=False)
+        suggestions.undo(annotation=made, by=other, now=NOW)
 
     def test_undo_is_exact(self, output: Output, expert: User) -> None:
         made = [suggest(output, expert, *words) for words in [("Plus", "**Max**"), ("six", "6")]]
