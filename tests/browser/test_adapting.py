@@ -24,7 +24,7 @@ SPACING = """const sheet = new CSSStyleSheet();
 COVERED = """() => [...document.querySelectorAll(
     "main :is(a, button, input, select, textarea, summary), .top :is(a, button)")]
   .filter((one) => one.checkVisibility({ visibilityProperty: true, opacityProperty: true })
-    && !one.closest("[popover]:not(:popover-open), .vh, dialog:not([open])")
+    && !one.closest("[popover]:not(:popover-open), .vh, .skip, dialog:not([open])")
     && one.getClientRects().length && !one.matches(":disabled"))
   .filter((one) => {
     one.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
