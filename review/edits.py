@@ -80,6 +80,17 @@ def conflicts(edits: Iterable[Edit]) -> list[tuple[Edit, Edit]]:
     return found
 
 
+def first_come(edits: Iterable[Edit]) -> list[int]:
+    """The positions of those edits that are made: of two in conflict, the one given earlier."""
+    made: list[Edit] = []
+    positions = []
+    for position, edit in enumerate(edits):
+        if not any(is_in_conflict(edit, other) for other in made):
+            made.append(edit)
+            positions.append(position)
+    return positions
+
+
 def apply(source: str, edits: Iterable[Edit]) -> str:
     """The source with all edits made; the order in which they are given does not matter.
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from feedback.models import Feedback, Output, Reason, User
 from review.anchoring import Mark
-from review.edits import fold, is_in_conflict
+from review.edits import first_come, fold, is_in_conflict
 from review.models import Annotation, Comment, Event, Evidence, QueueItem
 from review.models.annotation import AnnotationQuerySet
 from review.places import places_of, places_of_feedback
@@ -225,8 +225,10 @@ class Sheet:
 
     @property
     def num_applied(self) -> int:
-        """Suggestions on this version that are accepted."""
-        return sum(one.decision == Annotation.Decision.ACCEPTED for one in self.suggestions)
+        """Suggestions on this version that the corrected answer has."""
+        accepted = [one for one in self.suggestions if one.decision == Annotation.Decision.ACCEPTED]
+        accepted.sort(key=lambda one: (one.decided_at, one.pk))
+        return len(first_come(one.edit for one in accepted))
 
     def rivals(self, ids: Iterable[str]) -> set[str]:
         """The cards of suggestions that want the place of one of these cards."""
@@ -237,6 +239,11 @@ class Sheet:
             for one in self.suggestions
             if any(is_in_conflict(one.edit, edit) for edit in edits)
         }
+
+    @property
+    def num_open(self) -> int:
+        """Cards of what is neither settled nor removed."""
+        return sum(card.state == "open" for card in self.cards)
 
     @property
     def num_resolved(self) -> int:

@@ -23,7 +23,7 @@ from review.annotations import (
     log,
     put,
 )
-from review.edits import Edit, apply, fold, hunks, is_in_conflict, mapped, revised
+from review.edits import Edit, apply, first_come, fold, hunks, is_in_conflict, mapped, revised
 from review.models import Annotation
 from review.models.annotation import AnnotationQuerySet
 from review.rendering import render
@@ -124,13 +124,15 @@ def corrected(*, output: Output, to: User, version: int | None = None) -> Correc
 def correction(source: str, suggestions: Iterable[Annotation]) -> Correction:
     """The correction that suggestions on an answer make; of those in conflict the earliest."""
     listed = list(suggestions)
-    applied: list[Annotation] = []
-    left_out: list[Annotation] = []
     accepted = [one for one in listed if one.decision == Annotation.Decision.ACCEPTED]
-    for one in sorted(accepted, key=lambda one: (one.decided_at, one.pk)):
-        is_out = any(is_in_conflict(one.edit, other.edit) for other in applied)
-        (left_out if is_out else applied).append(one)
-    return Correction(source=source, suggestions=listed, accepted=applied, left_out=left_out)
+    accepted.sort(key=lambda one: (one.decided_at, one.pk))
+    applied = first_come(one.edit for one in accepted)
+    return Correction(
+        source=source,
+        suggestions=listed,
+        accepted=[accepted[position] for position in applied],
+        left_out=[one for position, one in enumerate(accepted) if position not in applied],
+    )
 
 
 def preview(

@@ -9,6 +9,7 @@ from django import template
 from django.template.context import Context
 
 from review.models import Evidence
+from review.rendering import render
 from review.templatetags.worklist import SIGNALS
 from review.trail import Happening
 
@@ -43,6 +44,20 @@ def characters(number: int) -> str:
     if number < 10_000:
         return f"{number:,} character{'' if number == 1 else 's'}"
     return f"{number / 1_000:,.1f}k characters"
+
+
+@register.filter
+def duration(milliseconds: float) -> str:
+    """How long an answer took: "840 ms", "2.3 s"."""
+    if milliseconds < 1_000:
+        return f"{milliseconds:.0f} ms"
+    return f"{milliseconds / 1_000:.1f} s"
+
+
+@register.filter
+def plain(markdown: str) -> str:
+    """The words of an answer without its markup, on one line."""
+    return " ".join(render(markdown).canonical.split())
 
 
 def span(seconds: float) -> str:

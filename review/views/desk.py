@@ -69,8 +69,8 @@ class Decision:
 
     @property
     def has_more(self) -> bool:
-        """Whether anything is given beside the row of the verdict."""
-        return bool(self.reasons or self.comment or self.correction or self.confidence)
+        """Whether anything was typed beside the row of the verdict; ticked reasons are counted."""
+        return bool(self.comment or self.correction or self.confidence)
 
 
 @require_safe

@@ -78,19 +78,19 @@ const TABLE = [
   { key: "P", group: "Selected words", label: "Widen to whole paragraphs", may: isSelected, run: ifSelected(() => popover.widen("block")) },
   { key: "T", group: "Selected words", label: "Select words with the keyboard", may: () => entry !== null, run: () => (cursor.isOn() ? cursor.leave() : cursor.enter()) },
   { key: "J", group: "Comments", label: "Next open comment", may: some(), run: () => margin.step(1) },
-  { key: "K", group: "Comments", label: "Former open comment", may: some(), run: () => margin.step(-1) },
+  { key: "K", group: "Comments", label: "Previous open comment", may: some(), run: () => margin.step(-1) },
   { key: "]", group: "Comments", label: "Next comment, resolved ones too", may: some(is.any), run: () => margin.step(1, is.any) },
-  { key: "[", group: "Comments", label: "Former comment, resolved ones too", may: some(is.any), run: () => margin.step(-1, is.any) },
+  { key: "[", group: "Comments", label: "Previous comment, resolved ones too", may: some(is.any), run: () => margin.step(-1, is.any) },
   { key: "U", group: "Comments", label: "Next open comment of mine", may: some(is.mine), run: () => margin.step(1, is.mine) },
   { key: "R", group: "Comments", label: "Reply to the active comment", may: has("reply"), run: () => press("reply") },
   { key: "⇧R", group: "Comments", label: "Resolve or re-open the active comment", may: has("resolve", "reopen"), run: () => pressFirst("resolve", "reopen") },
   { key: "A", group: "Comments", label: "Accept the active suggestion", may: has("accept"), run: () => press("accept") },
   { key: "Z", group: "Comments", label: "Reject the active suggestion", may: has("reject"), run: () => press("reject") },
   { key: "⇧A", group: "Comments", label: "Re-attach the active comment to the selected words", may: () => isSelected() && has("reattach")(), run: ifSelected(() => press("reattach")) },
-  { key: "Ctrl Alt N, C or P", group: "Comments", label: "Next and former open comment", isFixed: true },
+  { key: "Ctrl Alt N, C or P", group: "Comments", label: "Next and previous open comment", isFixed: true },
   { key: "Enter", group: "Comments", label: "From a comment to its words, and back", isFixed: true },
   { key: "Delete", group: "Comments", label: "Remove the active comment", isFixed: true },
-  { key: "⌘ ↵", group: "Everywhere", label: "Send what is being written, else the decision", isFixed: true },
+  { key: "Ctrl ↵", group: "Everywhere", label: "Send what is being written, else the decision", isFixed: true },
   { key: "Ctrl Alt M", group: "Selected words", label: "Comment on the selected words", isFixed: true },
   { key: "F6", group: "Everywhere", label: "Answer, comments, decision in turn", isFixed: true },
   { key: "Esc", group: "Everywhere", label: "Close one thing", isFixed: true },
@@ -111,6 +111,12 @@ focus.watch();
 
 if (entry) entry.hidden = false;
 entry?.addEventListener("click", () => (cursor.isOn() ? cursor.leave() : cursor.enter()));
+
+// A menu closes once something in it is chosen.
+document.addEventListener("click", (event) => {
+  const item = event.target instanceof Element ? event.target.closest("#decide .menu__item") : null;
+  /** @type {HTMLElement | null | undefined} */ (item?.closest("[popover]"))?.hidePopover();
+});
 
 /** Close one thing. @returns {boolean} whether anything was open */
 function escape() {

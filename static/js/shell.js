@@ -7,6 +7,13 @@ import { fade, toast } from "./toast.js";
 const root = document.documentElement;
 const SEQUENCE_MS = 1200;
 
+// Keys are written as on a Mac; elsewhere there is no ⌘.
+if (!/Mac|iP(hone|ad)/.test(navigator.userAgent)) {
+  document.addEventListener("htmx:load", (event) => {
+    for (const cap of /** @type {Element} */ (event.target).querySelectorAll("kbd")) cap.textContent = (cap.textContent ?? "").replace("⌘", "Ctrl ");
+  });
+}
+
 /* ------------------------------------------------------------------ theme and navigation */
 
 /**

@@ -204,9 +204,11 @@ def stale(page: Page, scene: Scene) -> None:
 
 @state
 def deciding(page: Page, scene: Scene) -> None:
-    """A verdict chosen, the drawer open."""
+    """A verdict chosen, with everything that goes with it unfolded."""
     open_desk(page, scene)
     verdict(page, "Fix")
+    more = page.locator(".decide__more")
+    (more if more.is_visible() else page.locator("#drawer > summary")).click()
 
 
 @state

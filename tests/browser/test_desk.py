@@ -284,6 +284,7 @@ class TestDeciding:
         page.goto(url(item))
         page.keyboard.press("r")
         page.get_by_label("Fix").check()
+        page.locator("#applied-more").click()
         page.get_by_role("link", name="Edit whole answer").click()
         page.get_by_label("The corrected answer, as Markdown").fill("Better words.")
         page.get_by_role("button", name="Save as suggestions").click()

@@ -169,6 +169,7 @@ class TestWholeAnswer:
         page = page_for(expert)
         page.goto(url(item))
         page.keyboard.press("r")
+        page.locator("#applied-more").click()
         page.get_by_role("link", name="Edit whole answer").click()
         box = page.get_by_label("The corrected answer, as Markdown")
         expect(box).to_have_value(TEXT)
@@ -193,10 +194,12 @@ class TestWholeAnswer:
         page = page_for(expert)
         page.goto(url(item))
         page.keyboard.press("r")
+        page.locator("#applied-more").click()
         page.get_by_role("button", name="Accept all").click()
         expect(page.locator("#applied")).to_contain_text("2 of 2 edits")
         for one in made:
             expect(card(page, one)).to_have_attribute("data-decision", "accepted")
+        page.locator("#applied-more").click()
         page.get_by_role("button", name="Undo the last 2").click()
         expect(page.locator("#applied")).to_contain_text("0 of 2 edits")
         for one in made:

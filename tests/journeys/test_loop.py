@@ -73,6 +73,7 @@ def review(page: Page, output: dict[str, Any]) -> None:
     marked = page.locator("#answer mark").all_text_contents()
     assert words in "".join(marked)
     page.get_by_label("Fix").check()
+    page.locator("#applied-more").click()
     page.get_by_role("link", name="Edit whole answer").click()
     page.get_by_label("The corrected answer, as Markdown").fill(BETTER)
     page.get_by_role("button", name="Save as suggestions").click()

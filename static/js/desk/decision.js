@@ -114,7 +114,8 @@ export function watch() {
   // Before the draft is read from the form.
   document.addEventListener("input", (event) => {
     const field = event.target instanceof HTMLInputElement ? event.target : null;
-    if (field?.name === "verdict" && field.value !== "accept") openDrawer();
+    if (field?.name === "verdict" && field.value !== "accept" && !form()?.querySelector("[name=reasons]:checked")) openDrawer();
+    if (field?.id === "dmore" && field.checked) openDrawer();
     if (field?.name === "reasons") chosen.add(field.value);
     if (field?.matches("[data-no-route]")) {
       for (const route of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#decide-form [name=routes]"))) route.checked = false;

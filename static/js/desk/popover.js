@@ -1,6 +1,7 @@
 // The comment on selected words: a bar at the selection, which takes no focus, then a form.
 import { announce, toast } from "../toast.js";
 import { isField } from "../keys.js";
+import * as chooser from "./chooser.js";
 import * as kept from "./kept.js";
 import { areSeveral, expanded, place, selected } from "./places.js";
 import * as preview from "./preview.js";
@@ -89,6 +90,7 @@ function show(place) {
   const pop = form();
   if (!pop) return;
   if (isComposing()) close();
+  chooser.close();
   take(place);
   pop.dataset.stage = "bar";
   pop.classList.add("is-open");
