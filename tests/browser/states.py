@@ -215,7 +215,6 @@ def deciding(page: Page, scene: Scene) -> None:
 def undecided(page: Page, scene: Scene) -> None:
     """A decision that cannot stand: 422."""
     open_desk(page, scene)
-    verdict(page, "Reject")
     page.get_by_role("button", name="Submit and next").click()
     expect(page.locator("#decide").get_by_role("alert").first).to_be_visible()
 
