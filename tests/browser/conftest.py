@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from feedback.models import User
+
+# News is asked for every five seconds; a busy machine is slower.
+expect.set_options(timeout=15_000)
 
 # Answers that belong to the contract with htmx; Chromium logs each as an error.
 EXPECTED_STATUSES = ("status of 409", "status of 422")

@@ -90,7 +90,7 @@ class TestCommentingOnWords:
         page.keyboard.press("c")
         page.keyboard.type("What about it?")
         popover(page).get_by_role("button", name="Incomplete").click()
-        popover(page).get_by_role("button", name="Comment ⌘↵").click()
+        popover(page).get_by_role("button", name="Comment Ctrl").click()
         expect(page.locator("#margin .note")).to_have_count(1)
         expect(popover(page)).to_be_hidden()
         written = Annotation.objects.get()

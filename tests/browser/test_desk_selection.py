@@ -364,7 +364,7 @@ class TestTheForm:
         page.goto("/")
         page.goto(here)
         expect(page.locator("#pop-comment")).to_have_value("Half a thought")
-        popover(page).get_by_role("button", name="Comment ⌘↵").click()
+        popover(page).get_by_role("button", name="Comment Ctrl").click()
         expect(page.locator("#margin .note")).to_have_count(1)
         written = Annotation.objects.get()
         assert (written.exact, written.comment) == ("second one", "Half a thought")
@@ -417,7 +417,7 @@ class TestTheForm:
         page.reload()
         expect(popover(page)).to_contain_text("The answer changed. Check that")
         assert quote(page) == "second one"
-        popover(page).get_by_role("button", name="Comment ⌘↵").click()
+        popover(page).get_by_role("button", name="Comment Ctrl").click()
         expect(page.locator("#margin .note")).to_have_count(1)
         written = Annotation.objects.get()
         assert (written.output_version, written.comment) == (2, "Kept.")
