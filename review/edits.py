@@ -7,7 +7,7 @@ they are applied they get those of the answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -174,9 +174,20 @@ def revised(source: str, edits: Iterable[Edit], rewritten: str) -> tuple[list[Ed
         outcome = Edit(-1 - len(there), start, start + size, "")
         there[outcome] = edit
         grown[outcome] = size - (edit.end - edit.start)
+    insertions = {outcome for outcome, edit in there.items() if edit.start == edit.end}
+
+    def is_one(edit: Edit, other: Edit) -> bool:
+        """Whether both want one place; what is put beside an insertion wants the insertion's."""
+        if is_in_conflict(edit, other):
+            return True
+        return any(
+            one in insertions and new.start == new.end and new.start in {one.start, one.end}
+            for one, new in ((edit, other), (other, edit))
+        )
+
     kept: list[Edit] = []
     made: list[Edit] = []
-    for group in _groups([*there, *hunks(base, rewritten)]):
+    for group in _groups([*there, *hunks(base, rewritten)], is_one):
         changed = [one for one in group if one.id >= 0]
         former = [one for one in group if one.id < 0]
         if not changed:
@@ -188,15 +199,18 @@ def revised(source: str, edits: Iterable[Edit], rewritten: str) -> tuple[list[Ed
         before = sum(grown[one] for one in there if one not in former and one.end <= first)
         inside = sum(grown[one] for one in former)
         made.append(Edit(len(made), first - before, last - before - inside, text))
+    if fold(apply(source, [*kept, *made])) != fold(rewritten):
+        # A carriage return and a line feed that come to stand together are one line end.
+        return [], [Edit(0, 0, len(source), fold(rewritten))]
     return kept, made
 
 
-def _groups(edits: Iterable[Edit]) -> list[list[Edit]]:
-    """Edits in groups, none of which is in conflict with an edit of another group."""
+def _groups(edits: Iterable[Edit], is_one: Callable[[Edit, Edit], bool]) -> list[list[Edit]]:
+    """Edits in groups, none of which belongs with an edit of another group."""
     groups: list[list[Edit]] = []
     for edit in sorted(edits, key=_place):
         last = groups[-1] if groups else []
-        if any(is_in_conflict(edit, other) for other in last):
+        if any(is_one(edit, other) for other in last):
             last.append(edit)
         else:
             groups.append([edit])

@@ -241,6 +241,15 @@ class TestRevised:
         assert set(kept) <= set(edits)
         assert fold(apply(source, [*kept, *made])) == fold(rewritten)
 
+    def test_takes_up_an_insertion_that_more_is_put_beside(self) -> None:
+        for rewritten in ("0:", ":0"):
+            assert revised("", [Edit(7, 0, 0, "0")], rewritten) == ([], [Edit(0, 0, 0, rewritten)])
+
+    def test_puts_no_line_ends_together(self) -> None:
+        source, edits = "\r00\n", [Edit(0, 1, 2, "")]
+        kept, made = revised(source, edits, "\n\n")
+        assert fold(apply(source, [*kept, *made])) == "\n\n"
+
     @given(edited())
     @settings(deadline=None)
     def test_keeps_all_where_nothing_was_written_over(
