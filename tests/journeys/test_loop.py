@@ -66,9 +66,10 @@ def review(page: Page, output: dict[str, Any]) -> None:
     expect(page.get_by_text(COMMENT).first).to_be_visible()
     words = " ".join(output["text"].split()[:3])
     drag(page, words)
-    page.keyboard.press("4")
+    page.keyboard.press("c")
     page.keyboard.type(NOTE)
-    popover(page).get_by_role("button", name="Comment").click()
+    popover(page).get_by_role("button", name="Incomplete").click()
+    popover(page).get_by_role("button", name="Comment Ctrl").click()
     expect(page.locator("#margin").get_by_text(NOTE)).to_be_visible()
     marked = page.locator("#answer mark").all_text_contents()
     assert words in "".join(marked)
@@ -79,7 +80,10 @@ def review(page: Page, output: dict[str, Any]) -> None:
     page.get_by_role("button", name="Save as suggestions").click()
     expect(page.locator("#shown")).to_contain_text(BETTER)
     page.keyboard.press("Escape")
-    page.get_by_role("checkbox", name="Incomplete").check()
+    # The drawer of the reasons may be folded.
+    page.locator("#decide-form [name=reasons][value=incomplete]").evaluate(
+        "(box) => box.checked || box.click()"
+    )
     page.get_by_role("button", name="Submit and next").click()
     page.wait_for_url("**/queues/tour/**")
 
