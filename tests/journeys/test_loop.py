@@ -70,7 +70,7 @@ def review(page: Page, output: dict[str, Any]) -> None:
     page.keyboard.type(NOTE)
     popover(page).get_by_role("button", name="Incomplete").click()
     popover(page).get_by_role("button", name="Comment Ctrl").click()
-    expect(page.locator("#margin").get_by_text(NOTE)).to_be_visible()
+    expect(page.locator("#margin .note__text").get_by_text(NOTE)).to_be_visible()
     marked = page.locator("#answer mark").all_text_contents()
     assert words in "".join(marked)
     page.get_by_label("Fix").check()
