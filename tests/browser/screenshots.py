@@ -52,11 +52,7 @@ def _take(browser: Browser, web: Web, name: str) -> None:
     for view, width, height, theme in VIEWS:
         scene = make_scene()
         with _page(browser, web, scene.expert, width, height, theme) as page:
-            try:
-                STATES[name](page, scene)
-            except Exception as error:  # noqa: BLE001  (one state less is no reason to take none)
-                print(f"{name}, {view}: {str(error).splitlines()[0]}", file=sys.stderr)
-                continue
+            STATES[name](page, scene)
             page.wait_for_timeout(400)
             _save(page, SCREENS / f"{name.replace('_', '-')}-{view}.webp")
 
