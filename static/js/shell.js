@@ -185,12 +185,15 @@ onHtmx("responseError", (detail) => {
   toast(said.get(detail.xhr.status) ?? "Something went wrong on the server. Nothing was saved. Try again.", "bad");
 });
 
-// A request after the session has ended is answered with the sign-in page: go there, whole.
+// A request after the session has ended is answered with the sign-in page: go there, whole. Only
+// what a person did leads away; what the page asks by itself must not take it from who types.
 onHtmx("beforeSwap", (detail, event) => {
   const signIn = document.body.dataset.signIn;
   if (!signIn || !detail.xhr.responseURL) return;
   const answered = new URL(detail.xhr.responseURL);
   if (answered.pathname !== signIn) return;
   event.preventDefault();
-  location.assign(`${signIn}?next=${encodeURIComponent(location.pathname + location.search)}`);
+  const cause = detail.requestConfig?.triggeringEvent;
+  const isAsked = cause instanceof UIEvent || cause instanceof SubmitEvent || cause?.type === "change";
+  if (isAsked) location.assign(`${signIn}?next=${encodeURIComponent(location.pathname + location.search)}`);
 });

@@ -188,6 +188,21 @@ class TestDraft:
         expect_saved(page)
         assert Draft.objects.get().fields["comment"] == "Typed by nobody"
 
+    def test_what_the_page_asks_by_itself_leads_nobody_away_who_types(
+        self, page_for: Pages
+    ) -> None:
+        item, expert = make_desk()
+        hold(item, expert)
+        page = page_for(expert)
+        page.goto(url(item), wait_until="networkidle")
+        write(page, "Half a")
+        Session.objects.all().delete()
+        with page.expect_response("**/sign-in/**"):
+            page.evaluate("document.body.dispatchEvent(new CustomEvent('news'))")
+        page.keyboard.type(" thought")
+        expect(comment(page)).to_have_value("Half a thought")
+        assert page.url.endswith(url(item))
+
     def test_a_submit_after_the_sign_in_has_ended_keeps_what_was_typed(
         self, page_for: Pages
     ) -> None:

@@ -171,7 +171,16 @@ class TestRequests:
         page = page_for(make_user())
         page.goto("/patterns/")
         page.context.clear_cookies()
-        page.evaluate("void htmx.ajax('GET', '/patterns/', '#main')")
+        page.evaluate(
+            """() => {
+              const button = document.createElement("button");
+              button.textContent = "Ask";
+              button.setAttribute("hx-get", "/patterns/");
+              document.getElementById("main").prepend(button);
+              htmx.process(button);
+            }"""
+        )
+        page.get_by_role("button", name="Ask").click()
         expect(page).to_have_url(re.compile(r"/sign-in/\?next=%2Fpatterns%2F$"))
 
     def test_a_failed_request_says_so_and_keeps_the_page(self, page_for: Pages) -> None:
