@@ -71,12 +71,13 @@ export function paint() {
 }
 
 /**
- * Whether an element takes typed text.
+ * Whether an element takes typed text. A field that went out of sight does not, though until the
+ * next frame it still has the focus.
  * @param {EventTarget | null} element
  * @returns {boolean}
  */
 export function isField(element) {
-  if (!(element instanceof HTMLElement)) return false;
+  if (!(element instanceof HTMLElement) || !element.checkVisibility()) return false;
   if (element.isContentEditable || element.matches("textarea, select")) return true;
   return element instanceof HTMLInputElement && !element.matches("[type=radio], [type=checkbox], [type=button], [type=submit]");
 }
