@@ -10,7 +10,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from feedback.models import User
 from review import queues
@@ -537,3 +537,25 @@ class TestSubmitting:
         expect(page.locator("[data-more]")).to_have_text("Major, 1 route")
         expect(submit).to_be_in_viewport(ratio=1)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+class TestSubmitting:
+    def test_waits_for_the_reason_of_a_mark_that_is_on_its_way(self, page_for: Pages) -> None:
+        project = make_project()
+        item = make_item(make_queue(project), make_output(project, text="The first words."))
+        expert = make_user(project, "expert")
+        hold(item, expert)
+        page = page_for(expert)
+        page.goto(url(item))
+        late: list[Route] = []
+        page.route("**/annotations/", lambda route: late.append(route))
+        drag(page, "first")
+        page.keyboard.press("1")
+        page.keyboard.press("x")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(100)
+        assert not Review.objects.exists()
+        [mark] = late
+        mark.continue_()
+        page.wait_for_url(re.compile(r"/queues/"))
+        assert Review.objects.get().reasons.count() == 1

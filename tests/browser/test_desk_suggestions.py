@@ -205,6 +205,20 @@ class TestWholeAnswer:
         for one in made:
             expect(card(page, one)).to_have_attribute("data-decision", "")
 
+    def test_news_do_not_close_its_menu(self, page_for: Pages) -> None:
+        item, expert = make_desk()
+        page = page_for(expert)
+        page.goto(url(item))
+        page.keyboard.press("r")
+        page.locator("#applied-more").click()
+        made = suggest(item.output, expert, "six", "6")
+        suggestions.accept(annotation=made, by=expert, now=NOW)
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('news'))")
+        page.wait_for_timeout(300)
+        expect(page.locator("#applied-menu")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("#applied")).to_contain_text("1 of 1 edit")
+
 
 class TestTwoBrowsers:
     def test_what_another_accepts_is_applied_on_every_view(self, page_for: Pages) -> None:

@@ -109,8 +109,29 @@ function tell(selector, words) {
   if (element) element.textContent = words;
 }
 
+/**
+ * A mark that is on its way may bring the reason that the decision needs: send after it.
+ * @param {Event} event htmx is about to ask the server
+ */
+function wait(event) {
+  const { elt, issueRequest } = /** @type {CustomEvent<{elt: Element, issueRequest: (sure: boolean) => void}>} */ (event).detail;
+  if (elt !== form() || !document.querySelector("#pop.htmx-request")) return;
+  event.preventDefault();
+  const over = new AbortController();
+  const go = () => {
+    over.abort();
+    issueRequest(true);
+  };
+  document.addEventListener("did", go, { signal: over.signal });
+  document.addEventListener("htmx:afterRequest", (answer) => {
+    const { elt: asked, successful } = /** @type {CustomEvent<{elt: Element, successful: boolean}>} */ (answer).detail;
+    if (asked.id === "pop" && !successful) go();
+  }, { signal: over.signal });
+}
+
 /** Listen to the form; it may be swapped at any time. */
 export function watch() {
+  document.addEventListener("htmx:confirm", wait);
   // Before the draft is read from the form.
   document.addEventListener("input", (event) => {
     const field = event.target instanceof HTMLInputElement ? event.target : null;

@@ -230,7 +230,17 @@ function attach(event, button) {
 
 /** Keep up with the answer of this page. */
 export function watch() {
-  document.addEventListener("htmx:beforeRequest", () => (busy += 1));
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, requestConfig } = /** @type {CustomEvent<{elt: Element, requestConfig: {triggeringEvent?: Event}}>} */ (event).detail;
+    // Not under the hand of who has opened its menu: when that closes.
+    const menu = requestConfig.triggeringEvent?.type === "news" && elt.querySelector(":popover-open");
+    if (!menu) {
+      busy += 1;
+      return;
+    }
+    event.preventDefault();
+    menu.addEventListener("toggle", () => document.body.dispatchEvent(new CustomEvent("news")), { once: true });
+  });
   document.addEventListener("htmx:afterRequest", () => (busy = Math.max(0, busy - 1)));
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { elt, xhr } = /** @type {CustomEvent<{elt: Element, xhr: XMLHttpRequest}>} */ (event).detail;
