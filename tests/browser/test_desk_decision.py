@@ -539,7 +539,7 @@ class TestSubmitting:
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
-class TestSubmitting:
+class TestSubmittingAfterMarking:
     def test_waits_for_the_reason_of_a_mark_that_is_on_its_way(self, page_for: Pages) -> None:
         project = make_project()
         item = make_item(make_queue(project), make_output(project, text="The first words."))
@@ -548,7 +548,7 @@ class TestSubmitting:
         page = page_for(expert)
         page.goto(url(item))
         late: list[Route] = []
-        page.route("**/annotations/", lambda route: late.append(route))
+        page.route("**/annotations/", late.append)
         drag(page, "first")
         page.keyboard.press("1")
         page.keyboard.press("x")
