@@ -21,8 +21,10 @@ from feedback.ingestion import ingest
 from feedback.models import ApiKey, Membership, Project, User
 from feedback.projects import create_project
 from review.demo import SLUG
+from review.intake import feed
 from review.models import Queue, Review
-from review.queues import claim_next, create_queue, feed
+from review.queues import claim_next
+from review.rules import Rules, create_queue
 
 NEWEST = timedelta(minutes=3)
 # So many days ago somebody started to review; what came before was there at once.
@@ -109,9 +111,7 @@ def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
     return [
         create_queue(
             project=project,
-            name=name,
-            filter=wanted,
-            reviewers_per_item=reviewers,
+            rules=Rules(name=name, filter=wanted, reviewers_per_item=reviewers),
             by=by,
             now=now,
         )

@@ -49,7 +49,8 @@ def _after(model: type[Model], order: Sequence[str], values: list[Any]) -> Q:
         if value is None:
             raise CursorError("This is no cursor that the list gave.")
         try:
-            given = cast("Field[Any, Any]", model._meta.get_field(column)).to_python(value)
+            field = cast("Field[Any, Any]", model._meta.get_field(column))
+            given = getattr(field, "output_field", field).to_python(value)
         except (ValidationError, TypeError) as error:
             raise CursorError("This is no cursor that the list gave.") from error
         comparison = "lt" if name.startswith("-") else "gt"

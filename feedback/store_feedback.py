@@ -56,7 +56,8 @@ def store_feedback(
     }
     _write(project, [i for i in feedback if i.key in judged and not i.faults], judged, targets, now)
     _write(project, [i for i in signals if i.key in seen], seen, targets, now)
-    _store_reasons(project, [i for i in feedback if i.is_stored and not i.faults], reasons)
+    stored = [i for i in feedback if i.is_stored and not i.faults]
+    _store_reasons(project, stored, reasons, now)
 
 
 def _name(item: Item) -> tuple[str, str]:
@@ -129,8 +130,9 @@ def _write(
         for item in items
     }
 
-    def before_change(row: Feedback, changes: dict[str, Any], _now: datetime) -> None:
+    def before_change(row: Feedback, changes: dict[str, Any], now: datetime) -> None:
         _reset_embedding(row, changes)
+        changes["changed_at"] = now
         if changes.keys() & {"span_start", "span_end"}:
             changes["output_version"] = rows[row.key]["output_version"]
 
@@ -227,7 +229,7 @@ def _own_session(item: Item) -> str | None:
 
 
 def _store_reasons(
-    project: Project, items: list[Incoming[FeedbackRecord]], known: dict[str, int]
+    project: Project, items: list[Incoming[FeedbackRecord]], known: dict[str, int], now: datetime
 ) -> None:
     """Make each item's reasons those sent."""
     told = [item for item in items if item.record.reasons is not None]
@@ -235,7 +237,8 @@ def _store_reasons(
     if any(item.record.reasons for item in new):
         pairs = [(item.key, known[slug]) for item in new for slug in item.record.reasons or []]
         _add_reasons(project, pairs)
-    _change_reasons(project, [item for item in told if item.outcome is not Outcome.ACCEPTED], known)
+    there = [item for item in told if item.outcome is not Outcome.ACCEPTED]
+    _change_reasons(project, there, known, now)
 
 
 def _add_reasons(project: Project, pairs: list[tuple[str, int]]) -> None:
@@ -251,7 +254,7 @@ def _add_reasons(project: Project, pairs: list[tuple[str, int]]) -> None:
 
 
 def _change_reasons(
-    project: Project, items: list[Incoming[FeedbackRecord]], known: dict[str, int]
+    project: Project, items: list[Incoming[FeedbackRecord]], known: dict[str, int], now: datetime
 ) -> None:
     if not items:
         return
@@ -264,14 +267,17 @@ def _change_reasons(
     rows = FeedbackReason.objects.filter(feedback__in=pks.values())
     for feedback, reason in rows.values_list("feedback_id", "reason_id"):
         present.setdefault(feedback, set()).add(reason)
-    added = []
+    added, changed = [], []
     for item in items:
         pk = pks[item.key]
         wanted, there = {known[slug] for slug in item.record.reasons or []}, present.get(pk, set())
         added += [(item.key, reason) for reason in sorted(wanted - there)]
         if gone := there - wanted:
             FeedbackReason.objects.filter(feedback=pk, reason__in=gone).delete()
-        if wanted != there and item.outcome is Outcome.UNCHANGED:
+        if wanted != there:
+            changed.append(pk)
             item.outcome = Outcome.UPDATED
     if added:
         _add_reasons(project, added)
+    if changed:
+        Feedback.objects.filter(pk__in=changed).update(changed_at=now)

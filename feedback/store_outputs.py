@@ -85,11 +85,12 @@ def _output_faults(row: Output, sent: dict[str, Any]) -> list[Fault]:
 
 
 def _keep_version(row: Output, changes: dict[str, Any], now: datetime) -> None:
-    """Keep the text that a change replaces as a former version."""
+    """Keep the text that a change replaces as a former version, and say when it changed."""
     if "text" in changes:
         AnswerVersion.objects.create(
             output=row, number=row.version, text=row.text, superseded_at=now
         )
         changes["version"] = row.version + 1
+    changes["changed_at"] = now
     if "text" in changes or "query" in changes:
         changes["embedded_with"] = ""

@@ -1,33 +1,18 @@
-"""Work lists: what goes in, and who holds what."""
+"""Work lists: who holds what."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, Value
-from django.utils.text import slugify
 
-from feedback.filters import FilterError
-from feedback.models import Output, Project, User
-from review.evidence import evidence_on, themes_of
-from review.filters import ReviewFilter
+from feedback.models import User
 from review.models import Claim, Event, Queue, QueueItem, Review, Skip
 from review.models.queue import ClaimQuerySet
-from review.priority import parts, total
 
-# Outputs put into a queue in one transaction.
-FEED_ROWS = 2_000
-# What a new queue is given at once; the rest comes when the queues are fed next.
-FIRST_ROWS = 500
-
-# How long a lease may be, in seconds: a minute to a day.
-SHORTEST_LEASE, LONGEST_LEASE = 60, 86_400
-MOST_REVIEWERS = 20
-LONGEST_NAME = 120
 LONGEST_REASON = 500
 
 
@@ -57,138 +42,6 @@ class LeaseLostError(Exception):
 
 
 @transaction.atomic
-def create_queue(
-    *,
-    project: Project,
-    name: str,
-    filter: Mapping[str, object],  # noqa: A002  (the glossary's word)
-    by: User | None,
-    now: datetime,
-    lease_seconds: int = 900,
-    reviewers_per_item: int = 1,
-) -> Queue:
-    """Create a queue over the outputs that match the filter, and put the first ones into it.
-
-    The slug follows from the name. Raises QueueError naming the field that is not valid; a
-    filter's field is named as ReviewFilter names it.
-    """
-    name = _words("name", name, LONGEST_NAME, "Give the queue a name.")
-    if not SHORTEST_LEASE <= lease_seconds <= LONGEST_LEASE:
-        raise QueueError(
-            "lease_seconds", f"Give {SHORTEST_LEASE} to {LONGEST_LEASE} seconds to review an item."
-        )
-    if not 1 <= reviewers_per_item <= MOST_REVIEWERS:
-        raise QueueError("reviewers_per_item", f"Give 1 to {MOST_REVIEWERS} reviewers per item.")
-    try:
-        wanted = ReviewFilter.from_json(filter)
-    except FilterError as error:
-        raise QueueError(error.path, error.message) from error
-    # Two queues made at once must not choose one slug.
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    queue = Queue.objects.create(
-        project=project,
-        slug=_free_slug(project, name),
-        name=name,
-        filter=wanted.to_json(),
-        lease_seconds=lease_seconds,
-        reviewers_per_item=reviewers_per_item,
-        created_by=by,
-    )
-    _log(queue.project_id, "created", "queue", queue.pk, by, now)
-    _feed_rows(queue, after=0, limit=FIRST_ROWS, now=now)
-    return queue
-
-
-def feed(*, queue: Queue, now: datetime) -> int:
-    """Put every output that matches the queue's filter and is not yet in it into it.
-
-    Returns how many were put in. Each chunk of FEED_ROWS is one transaction, so a stopped feed
-    goes on where it was. Safe to run twice at once: the second waits and finds nothing.
-    """
-    num_fed = after = 0
-    while ids := _feed_rows(queue, after=after, limit=FEED_ROWS, now=now):
-        num_fed += len(ids)
-        after = ids[-1]
-    return num_fed
-
-
-def rerank(*, queue: Queue, now: datetime) -> int:
-    """Rank open items anew about which something came in; return how many changed place."""
-    num_changed, after = 0, 0
-    while True:
-        ids, changed = _rerank_rows(queue, after=after, limit=FEED_ROWS, now=now)
-        if not ids:
-            return num_changed
-        num_changed, after = num_changed + changed, ids[-1]
-
-
-def feed_all(*, now: datetime) -> int:
-    """Feed every queue and rank anew what there is news of; return how many items came in."""
-    num_fed = 0
-    for queue in Queue.objects.order_by("pk"):
-        num_fed += feed(queue=queue, now=now)
-        rerank(queue=queue, now=now)
-    return num_fed
-
-
-@transaction.atomic
-def _feed_rows(queue: Queue, *, after: int, limit: int, now: datetime) -> list[int]:
-    """Feed up to `limit` outputs with a greater id; return their ids in order."""
-    Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
-    there = QueueItem.objects.filter(queue=queue, output=OuterRef("pk"))
-    wanted = ReviewFilter.from_json(queue.filter).apply(
-        Output.objects.filter(project=queue.project_id, pk__gt=after)
-    )
-    outputs = list(
-        wanted.filter(~Exists(there)).order_by("pk").only("pk", "at", "confidence")[:limit]
-    )
-    nearest = themes_of(outputs=outputs)
-    items = []
-    for output, evidence in evidence_on(outputs=outputs, now=now).items():
-        summands = parts(evidence)
-        items.append(
-            QueueItem(
-                queue=queue,
-                output_id=output,
-                theme_id=nearest.get(output),
-                priority=total(summands),
-                priority_parts=summands,
-                entered_at=now,
-                ranked_at=now,
-            )
-        )
-    QueueItem.objects.bulk_create(items)
-    places = range(1, queue.reviewers_per_item + 1)
-    Claim.objects.bulk_create(Claim(item=item, place=place) for item in items for place in places)
-    return [output.pk for output in outputs]
-
-
-@transaction.atomic
-def _rerank_rows(queue: Queue, *, after: int, limit: int, now: datetime) -> tuple[list[int], int]:
-    """Rank up to `limit` stale items with a greater id; return their ids and how many changed."""
-    # What another worker ranks at the moment is left to it.
-    items = list(
-        queue.items.open()
-        .stale()
-        .filter(pk__gt=after)
-        .order_by("pk")
-        .select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit]
-    )
-    outputs = Output.objects.filter(pk__in=[item.output_id for item in items])
-    evidence = evidence_on(outputs=outputs.only("pk", "at", "confidence"), now=now)
-    changed = 0
-    for item in items:
-        summands = parts(evidence[item.output_id])
-        changed += item.priority_parts != summands
-        item.priority, item.priority_parts = total(summands), summands
-        item.ranked_at = now
-    QueueItem.objects.bulk_update(
-        items, ["priority", "priority_parts", "ranked_at"], batch_size=500
-    )
-    return [item.pk for item in items], changed
-
-
-@transaction.atomic
 def claim_next(*, queue: Queue, by: User, now: datetime) -> Claim | None:
     """Hand the reviewer the item of the queue that most wants a review; None when none is left.
 
@@ -205,7 +58,7 @@ def claim_next(*, queue: Queue, by: User, now: datetime) -> Claim | None:
         _open_to(by, now)
         .filter(item__queue=queue)
         .filter(~Exists(Skip.objects.filter(item=OuterRef("item"), reviewer=by)))
-        .order_by("-item__priority", "item", "place")
+        .order_by("-item__rank", "item", "place")
         .select_for_update(skip_locked=True, of=("self",))
         .select_related("item")
         .first()
@@ -310,12 +163,12 @@ class Around:
 def around(*, item: QueueItem) -> Around:
     """Look around an item in the order in which its queue is worked off. Two queries."""
     others = QueueItem.objects.open().filter(queue=item.queue_id)
-    ahead = Q(priority__gt=item.priority) | Q(priority=item.priority, pk__lt=item.pk)
-    behind = Q(priority__lt=item.priority) | Q(priority=item.priority, pk__gt=item.pk)
+    ahead = Q(rank__gt=item.rank) | Q(rank=item.rank, pk__lt=item.pk)
+    behind = Q(rank__lt=item.rank) | Q(rank=item.rank, pk__gt=item.pk)
     counts = others.aggregate(all=Count("pk"), ahead=Count("pk", filter=ahead))
     is_open = item.status == QueueItem.Status.OPEN
-    before = others.filter(ahead).order_by("priority", "-pk").values_list(Value("before"), "pk")
-    after = others.filter(behind).order_by("-priority", "pk").values_list(Value("after"), "pk")
+    before = others.filter(ahead).order_by("rank", "-pk").values_list(Value("before"), "pk")
+    after = others.filter(behind).order_by("-rank", "pk").values_list(Value("after"), "pk")
     next_to = dict(before[:1].union(after[:1], all=True))
     return Around(
         place=counts["ahead"] + 1 if is_open else None,
@@ -372,17 +225,6 @@ def _one_at_a_time(reviewer: User) -> None:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"claim:{reviewer.pk}"]
         )
-
-
-def _free_slug(project: Project, name: str) -> str:
-    stem = slugify(name)[:50].strip("-") or "queue"
-    taken = set(
-        Queue.objects.filter(project=project, slug__startswith=stem).values_list("slug", flat=True)
-    )
-    slug, number = stem, 2
-    while slug in taken:
-        slug, number = f"{stem}-{number}", number + 1
-    return slug
 
 
 def _words(path: str, text: str, longest: int, missing: str) -> str:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from structlog import get_logger
 
 from feedback.embedding import model_id
-from review import anchors, queues, themes
+from review import anchors, intake, themes
 
 log = get_logger()
 
@@ -15,7 +15,7 @@ log = get_logger()
 @shared_task
 def feed_queues() -> None:
     """Put what matches each queue's filter into it."""
-    if num_items := queues.feed_all(now=timezone.now()):
+    if num_items := intake.feed_all(now=timezone.now()):
         log.info("fed", num_items=num_items)
 
 

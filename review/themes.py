@@ -335,7 +335,7 @@ def _place(
 
 
 def _mark_items(project: Project) -> None:
-    """Give each item the theme that the feedback on its output is nearest to."""
+    """Give each item the theme that the feedback on its output is nearest to, to rank it anew."""
     nearest = Subquery(
         ThemeMembership.objects.filter(feedback__output=OuterRef("output"))
         .order_by("-similarity", "pk")
@@ -346,4 +346,4 @@ def _mark_items(project: Project) -> None:
         Q(theme=None, nearest__isnull=False)
         | Q(theme__isnull=False, nearest=None)
         | ~Q(theme=F("nearest"))
-    ).update(theme=nearest)
+    ).update(theme=nearest, priority_version="")

@@ -104,8 +104,10 @@ def listed(items: QueueItemQuerySet) -> QueueItemQuerySet:
             "queue",
             "status",
             "priority",
+            "rank",
             "priority_parts",
             "entered_at",
+            "due_at",
             "theme__number",
             "theme__name",
             "output__external_id",
@@ -167,7 +169,7 @@ def by_theme(
     """
     groups = sorted(
         (-row["top"], row["theme"] or 0, row["number"])
-        for row in items.values("theme").annotate(top=Max("priority"), number=Count("pk"))
+        for row in items.values("theme").annotate(top=Max("rank"), number=Count("pk"))
     )
     if after is not None:
         groups = [group for group in groups if group[:2] > (-after[0], after[1])]
@@ -179,15 +181,13 @@ def by_theme(
     first = (
         items.filter(wanted)
         .annotate(
-            place=Window(
-                RowNumber(), partition_by=F("theme"), order_by=[F("priority").desc(), F("id")]
-            )
+            place=Window(RowNumber(), partition_by=F("theme"), order_by=[F("rank").desc(), F("id")])
         )
         .filter(place__lte=ROWS_PER_THEME)
     )
     top_items = listed(
         QueueItem.objects.filter(pk__in=list(first.values_list("pk", flat=True)))
-    ).order_by("-priority", "pk")
+    ).order_by("-rank", "pk")
     of_theme: dict[int, list[Row]] = defaultdict(list)
     for row in rows(items=top_items, now=now):
         of_theme[row.item.theme_id or 0].append(row)

@@ -78,6 +78,7 @@ class Feedback(models.Model):
     at = models.DateTimeField()
     metadata = models.JSONField(default=dict, blank=True)
     received_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(null=True, blank=True)
     embedded_with = models.CharField(max_length=200, blank=True, default="")
     reasons = models.ManyToManyField(Reason, through="FeedbackReason", related_name="feedback")
 

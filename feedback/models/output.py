@@ -46,6 +46,7 @@ class Output(models.Model):
     span_id = models.CharField(max_length=200, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     received_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(null=True, blank=True)
     embedded_with = models.CharField(max_length=200, blank=True, default="")
 
     objects = OutputQuerySet.as_manager()

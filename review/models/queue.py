@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from feedback.models import Feedback, Output, Project, User
+from review.models.stratum import Stratum
 from review.models.theme import Theme
+
+_NOTHING = Q(pk__in=())
 
 
 class QueueQuerySet(models.QuerySet["Queue"]):
@@ -19,7 +23,15 @@ class QueueQuerySet(models.QuerySet["Queue"]):
 
 
 class Queue(models.Model):
-    """A work list: one saved filter over outputs, plus how its items are handed out."""
+    """A work list: one saved filter over outputs, plus how its items are handed out.
+
+    `is_unswept` says that its rules changed since its items were last held against them.
+    """
+
+    class Order(models.TextChoices):
+        PRIORITY = "priority", "Most urgent first"
+        OLDEST = "oldest", "Oldest answer first"
+        NEWEST = "newest", "Newest answer first"
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="queues")
     slug = models.SlugField(max_length=60)
@@ -27,6 +39,9 @@ class Queue(models.Model):
     filter = models.JSONField(default=dict, blank=True)
     lease_seconds = models.PositiveIntegerField(default=900)
     reviewers_per_item = models.PositiveSmallIntegerField(default=1)
+    order = models.CharField(max_length=8, choices=Order.choices, default=Order.PRIORITY)
+    due_hours = models.PositiveIntegerField(null=True, blank=True)
+    is_unswept = models.BooleanField(default=False)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -43,6 +58,14 @@ class Queue(models.Model):
             models.CheckConstraint(
                 condition=Q(reviewers_per_item__gte=1, reviewers_per_item__lte=20),
                 name="%(app_label)s_%(class)s_reviewers_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(order__in=["priority", "oldest", "newest"]),
+                name="%(app_label)s_%(class)s_order_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(due_hours=None) | Q(due_hours__gte=1),
+                name="%(app_label)s_%(class)s_due_positive",
             ),
         ]
 
@@ -70,20 +93,36 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
         """
         return self.blind().exclude(reviews__reviewer=user)
 
-    def stale(self) -> QueueItemQuerySet:
-        """Items about whose output something came in since they were ranked."""
+    def stale(self, *, version: str, at: datetime, besides: Q = _NOTHING) -> QueueItemQuerySet:
+        """Items to rank anew at the time, and some besides.
+
+        Those ranked by another version, about whose output something came in or changed since, and
+        those that time alone gives other points.
+        """
         # A row is seen when its transaction ends, which is a little later than its time says.
-        newer = Feedback.objects.filter(
-            output=OuterRef("output"),
-            received_at__gt=OuterRef("ranked_at") - timedelta(minutes=1),
+        overlap = timedelta(minutes=1)
+        since = OuterRef("ranked_at") - overlap
+        news = Feedback.objects.filter(output=OuterRef("output")).filter(
+            Q(received_at__gt=since) | Q(changed_at__gt=since)
         )
-        return self.filter(Exists(newer))
+        return self.filter(
+            ~Q(priority_version=version)
+            | Q(look_again_at__lte=at)
+            | Q(output__changed_at__gt=F("ranked_at") - overlap)
+            | Exists(news)
+            | besides
+        )
 
 
 class QueueItem(models.Model):
     """One output in one queue. It is done when every one of its claims is finished.
 
-    Feedback that came in after `ranked_at` does not count in its priority yet.
+    `priority` adds up from `priority_parts`, by the scoring named in `priority_version`. The queue
+    is worked off by `rank`, the greatest first: the priority, unless `fixed_rank` says otherwise,
+    by age or by lot. Feedback that came in after `ranked_at` does not count yet.
+
+    `draw` is the output's number in this queue and `inclusion` the probability with which it came
+    in: the highest rate of the strata that it has been in.
     """
 
     class Status(models.TextChoices):
@@ -95,11 +134,25 @@ class QueueItem(models.Model):
     theme = models.ForeignKey(
         Theme, models.SET_NULL, null=True, blank=True, related_name="queue_items"
     )
+    stratum = models.ForeignKey(
+        Stratum, models.SET_NULL, null=True, blank=True, related_name="items"
+    )
+    draw = models.FloatField(default=0)
+    inclusion = models.FloatField(default=1)
     status = models.CharField(max_length=4, choices=Status.choices, default=Status.OPEN)
     priority = models.FloatField(default=0)
     priority_parts = models.JSONField(default=list, blank=True)
+    priority_version = models.CharField(max_length=60, blank=True, default="")
+    fixed_rank = models.FloatField(null=True, blank=True)
+    rank = models.GeneratedField(
+        expression=Coalesce("fixed_rank", "priority"),
+        output_field=models.FloatField(),
+        db_persist=True,
+    )
     entered_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True, blank=True)
     ranked_at = models.DateTimeField(default=timezone.now)
+    look_again_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
 
     objects = QueueItemQuerySet.as_manager()
@@ -114,17 +167,21 @@ class QueueItem(models.Model):
                 | Q(status="done", closed_at__isnull=False),
                 name="%(app_label)s_%(class)s_closed_when_done",
             ),
+            models.CheckConstraint(
+                condition=Q(draw__gte=0, draw__lt=1, inclusion__gt=0, inclusion__lte=1),
+                name="%(app_label)s_%(class)s_drawn",
+            ),
         ]
         indexes = [
             models.Index(
-                fields=["queue", "-priority", "id"],
+                fields=["queue", "-rank", "id"],
                 condition=Q(status="open"),
-                name="queueitem_open_by_priority",
+                name="queueitem_open_by_rank",
             ),
             models.Index(
-                fields=["queue", "theme", "-priority", "id"],
+                fields=["queue", "theme", "-rank", "id"],
                 condition=Q(status="open"),
-                name="queueitem_open_by_theme",
+                name="queueitem_open_theme_by_rank",
             ),
         ]
 

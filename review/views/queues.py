@@ -16,7 +16,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from feedback.models import Membership, Project, Reason
 from feedback.paging import CursorError, page
-from review import queues, worklist
+from review import queues, rules, worklist
 from review.filters import ReviewFilter
 from review.forms import FILTER_FIELDS, FilterForm, QueueForm
 from review.http import ProjectRequest, project_view
@@ -60,12 +60,14 @@ def queue_create(request: ProjectRequest) -> HttpResponseBase:
     )
     if request.method == "POST" and form.is_valid():
         try:
-            queue = queues.create_queue(
+            queue = rules.create_queue(
                 project=request.project,
-                name=form.cleaned_data["name"],
-                filter=form.output_filter.to_json(),
-                lease_seconds=form.cleaned_data["minutes"] * 60,
-                reviewers_per_item=form.cleaned_data["reviewers_per_item"],
+                rules=rules.Rules(
+                    name=form.cleaned_data["name"],
+                    filter=form.output_filter.to_json(),
+                    lease_seconds=form.cleaned_data["minutes"] * 60,
+                    reviewers_per_item=form.cleaned_data["reviewers_per_item"],
+                ),
                 by=request.user,
                 now=timezone.now(),
             )
@@ -198,7 +200,7 @@ def _flat(request: ProjectRequest, items: QueueItemQuerySet, now: datetime) -> L
     try:
         found = page(
             worklist.listed(items),
-            order=["-priority", "id"],
+            order=["-rank", "id"],
             size=PAGE_SIZE,
             cursor=request.GET.get("cursor", ""),
         )

@@ -73,7 +73,7 @@ def _seed() -> tuple[Project, User]:
     from feedback.embedding import embed_pending, get_encoder
     from feedback.ingestion import ingest
     from feedback.models import Output
-    from review import queues, themes
+    from review import intake, rules, themes
     from tests.factories import make_project, make_user
 
     project = make_project("bench")
@@ -108,8 +108,13 @@ def _seed() -> tuple[Project, User]:
     timed("their themes", _spread_themes)
     themes.count(project=project)
     for name, saved in (("negative", {"score": "negative"}), ("everything", {})):
-        queues.create_queue(project=project, name=name, filter=saved, by=user, now=timezone.now())
-    timed("queues filled", lambda: queues.feed_all(now=timezone.now()))
+        rules.create_queue(
+            project=project,
+            rules=rules.Rules(name=name, filter=saved),
+            by=user,
+            now=timezone.now(),
+        )
+    timed("queues filled", lambda: intake.feed_all(now=timezone.now()))
     _review_some(project, user)
     print(f"  {Output.objects.count():,} outputs")
     return project, user

@@ -10,10 +10,10 @@ from playwright.sync_api import expect
 
 from feedback.models import Feedback, Output, Project
 from review.demo import SLUG
+from review.intake import feed
 from review.models import QueueItem
-from review.queues import create_queue, feed
 from tests.browser.conftest import Pages
-from tests.factories import NOW, make_output, make_project, make_session, make_user
+from tests.factories import NOW, make_output, make_project, make_queue, make_session, make_user
 
 pytestmark = pytest.mark.browser
 
@@ -40,9 +40,7 @@ class TestDemo:
         self, page_for: Pages, almanac: Project, outputs: list[Output]
     ) -> None:
         user = make_user(almanac)
-        queue = create_queue(
-            project=almanac, name="Thumbs down", filter={"score": "negative"}, by=user, now=NOW
-        )
+        queue = make_queue(almanac, filter={"score": "negative"})
         page = page_for(user)
         page.goto("/demo/")
         page.get_by_role("button", name="Bad answer").click()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from feedback.filter_syntax import Term, Word
 from feedback.models import Feedback, FeedbackReason, Output, Project, Reason, SessionTag, Tag
-from review import queues, worklist
+from review import intake, worklist
 from review.filters import ReviewFilter
 from review.models import Queue, ThemeMembership, ThemeRun
 from tests.factories import (
@@ -161,7 +161,8 @@ filters = st.builds(
 
 
 def test_means_the_same_everywhere(client: Client, project: Project, filled: Known) -> None:
-    everything = queues.create_queue(project=project, name="All", filter={}, by=None, now=NOW)
+    everything = make_queue(project)
+    intake.feed(queue=everything, now=NOW)
     client.force_login(make_user(project, role="viewer"))
     address = f"/p/{project.slug}/queues/{everything.slug}/"
     # The queue of everything has opened every output.
@@ -182,9 +183,8 @@ def test_means_the_same_everywhere(client: Client, project: Project, filled: Kno
         assert {item.output.external_id for item in items.select_related("output")} == meant
         shown = client.get(address, {"words": str(wanted), "group": "flat"})
         assert {row.item.output.external_id for row in shown.context["listing"].rows} == meant
-        fed = queues.create_queue(
-            project=project, name="Some", filter=wanted.to_json(), by=None, now=NOW
-        )
+        fed = make_queue(project, filter=wanted.to_json())
+        intake.feed(queue=fed, now=NOW)
         assert _ids(Output.objects.filter(queue_items__queue=fed)) == meant
         fed.delete()
 

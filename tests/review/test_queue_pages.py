@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Membership, Project, Reason, User
-from review import queues
+from review import intake, queues
 from review.models import Claim, Queue, Theme
 from tests.factories import (
     NOW,
@@ -146,7 +146,7 @@ class TestQueue:
         make_feedback(output, name="rephrase", is_implicit=True)
         given = make_feedback(output, name="error").feedback_reasons
         given.create(reason=project.taxonomies.get().reasons.get(slug="unsafe"))
-        queues.feed(queue=queue, now=NOW)
+        intake.feed(queue=queue, now=NOW)
         queues.claim_next(queue=queue, by=holder, now=timezone.now())
         answer = as_role(project, "viewer").get(page(queue))
         [row] = answer.context["listing"].rows
@@ -216,7 +216,7 @@ class TestQueue:
         self, project: Project
     ) -> None:
         queue, client = make_queue(project), as_role(project, "viewer")
-        queues.feed(queue=queue, now=NOW)
+        intake.feed(queue=queue, now=NOW)
         item = make_item(queue, priority_parts=[{"name": "a", "value": 3, "words": "Left"}])
         other = make_item(make_queue(project), make_output(project, query="Another question"))
         answer = client.get(page(queue), {"peek": item.pk}, headers={"hx-request": "true"})

@@ -3,174 +3,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Project
 from review import queues
-from review.models import Claim, Event, Queue, QueueItem, Skip
+from review.models import Claim, Event, Skip
 from tests.factories import (
     NOW,
-    make_feedback,
     make_item,
-    make_output,
-    make_project,
     make_queue,
     make_review,
     make_user,
 )
 
 LATER = NOW + timedelta(seconds=901)
-
-
-class TestCreateQueue:
-    def test_keeps_the_filter_and_puts_matching_outputs_in(self, project: Project) -> None:
-        by = make_user(project)
-        wanted = make_output(project, model_version="1.4")
-        make_output(project, model_version="1.3")
-        queue = queues.create_queue(
-            project=project,
-            name="New in 1.4",
-            filter={"model_version": "1.4", "reason": ""},
-            by=by,
-            now=NOW,
-        )
-        assert (queue.slug, queue.filter) == ("new-in-14", {"model_version": "1.4"})
-        assert [item.output for item in queue.items.all()] == [wanted]
-        assert Event.objects.get(target_type="queue").actor == by
-
-    def test_a_second_queue_of_one_name_gets_a_slug_of_its_own(self, project: Project) -> None:
-        slugs = [
-            queues.create_queue(project=project, name=name, filter={}, by=None, now=NOW).slug
-            for name in ("Audit", "Audit", "検査")
-        ]
-        assert slugs == ["audit", "audit-2", "queue"]
-
-    @pytest.mark.parametrize(
-        ("path", "change"),
-        [
-            ("name", {"name": " "}),
-            ("name", {"name": "a" * 121}),
-            ("name", {"name": "a\x00"}),
-            ("lease_seconds", {"lease_seconds": 59}),
-            ("reviewers_per_item", {"reviewers_per_item": 0}),
-            ("reviewers_per_item", {"reviewers_per_item": 21}),
-            ("since", {"filter": {"since": "yesterday"}}),
-            ("password", {"filter": {"password": "a"}}),
-        ],
-    )
-    def test_names_the_field_that_is_not_valid(
-        self, project: Project, path: str, change: dict[str, object]
-    ) -> None:
-        asked: dict[str, object] = {"name": "Audit", "filter": {}, "project": project}
-        with pytest.raises(queues.QueueError) as error:
-            queues.create_queue(**{**asked, **change}, by=None, now=NOW)  # type: ignore[arg-type]
-        assert error.value.path == path
-        assert not Queue.objects.exists()
-
-
-class TestFeed:
-    def test_gives_every_item_as_many_places_as_reviewers_are_asked_for(
-        self, project: Project
-    ) -> None:
-        queue = make_queue(project, reviewers_per_item=3)
-        make_output(project)
-        assert queues.feed(queue=queue, now=NOW) == 1
-        assert list(Claim.objects.order_by("place").values_list("place", "fence")) == [
-            (1, 0),
-            (2, 0),
-            (3, 0),
-        ]
-
-    def test_priority_is_the_sum_of_its_stored_parts(self, project: Project) -> None:
-        output = make_output(project, confidence=0.3)
-        make_feedback(output, score=-1, correction="Bloom came out in 2018.")
-        make_feedback(output, name="rephrase", is_implicit=True)
-        reason = make_feedback(output, name="error").feedback_reasons
-        reason.create(reason=project.taxonomies.get().reasons.get(slug="unsafe"))
-        queues.feed(queue=make_queue(project), now=NOW)
-        item = QueueItem.objects.get()
-        assert [(part["name"], part["value"]) for part in item.priority_parts] == [
-            ("reasons", 28),
-            ("rated_down", 18),
-            ("correction", 12),
-            ("signals", 8),
-            ("unsure", 4),
-        ]
-        assert item.priority == 70
-
-    def test_a_second_feed_adds_only_what_is_new(self, project: Project) -> None:
-        queue = make_queue(project)
-        make_output(project)
-        assert queues.feed(queue=queue, now=NOW) == 1
-        before = QueueItem.objects.get()
-        make_output(project)
-        assert queues.feed(queue=queue, now=LATER) == 1
-        assert queues.feed(queue=queue, now=LATER) == 0
-        assert QueueItem.objects.get(pk=before.pk).entered_at == NOW
-        assert Claim.objects.count() == 2
-
-    def test_leaves_other_projects_and_other_outputs_alone(self, project: Project) -> None:
-        make_output(make_project())
-        make_output(project, model="other")
-        queue = make_queue(project, filter={"model": "almanac"})
-        assert queues.feed(queue=queue, now=NOW) == 0
-
-    def test_goes_on_beyond_one_chunk(
-        self, project: Project, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(queues, "FEED_ROWS", 2)
-        for _ in range(5):
-            make_output(project)
-        assert queues.feed(queue=make_queue(project), now=NOW) == 5
-
-    def test_takes_as_many_queries_for_many_outputs_as_for_one(
-        self, project: Project, django_assert_num_queries: DjangoAssertNumQueries
-    ) -> None:
-        queue = make_queue(project)
-        for _ in range(40):
-            make_feedback(make_output(project), score=-1)
-        with django_assert_num_queries(13):
-            assert queues.feed(queue=queue, now=NOW) == 40
-
-    def test_feed_all_feeds_every_queue(self, project: Project) -> None:
-        make_queue(project)
-        make_queue(project)
-        make_output(project)
-        assert queues.feed_all(now=NOW) == 2
-
-
-class TestRerank:
-    def test_what_came_in_since_moves_an_item_up(self, project: Project) -> None:
-        queue = make_queue(project)
-        output = make_output(project)
-        queues.feed(queue=queue, now=NOW)
-        assert QueueItem.objects.get().priority == 0
-        make_feedback(output, score=-1)
-        assert queues.rerank(queue=queue, now=NOW) == 1
-        item = QueueItem.objects.get()
-        assert (item.priority, item.priority_parts[0]["words"]) == (18, "Rated down")
-        queues.rerank(queue=queue, now=timezone.now() + timedelta(hours=1))
-        assert not QueueItem.objects.all().stale().exists()
-
-    def test_goes_on_beyond_one_chunk(
-        self, project: Project, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(queues, "FEED_ROWS", 2)
-        queue = make_queue(project)
-        outputs = [make_output(project) for _ in range(5)]
-        queues.feed(queue=queue, now=NOW)
-        for output in outputs:
-            make_feedback(output, score=-1)
-        assert queues.rerank(queue=queue, now=NOW) == 5
-
-    def test_done_items_and_other_queues_are_left_alone(self, project: Project) -> None:
-        queue = make_queue(project)
-        done = make_item(queue, status="done", closed_at=NOW, ranked_at=NOW)
-        other = make_item(make_queue(project), ranked_at=NOW)
-        for item in (done, other):
-            make_feedback(item.output, score=-1)
-        assert queues.rerank(queue=queue, now=NOW) == 0
 
 
 class TestClaimNext:

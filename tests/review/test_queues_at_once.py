@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 
 from feedback.models import User
-from review import queues
+from review import intake, queues
 from review.models import Claim, Queue, QueueItem
 from review.models.queue import ClaimQuerySet
 from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
@@ -107,6 +107,6 @@ class TestFeed:
         queue = make_queue(project, reviewers_per_item=2)
         for _ in range(30):
             make_output(project)
-        fed = at_once(*4 * [lambda: queues.feed(queue=queue, now=NOW)])
+        fed = at_once(*4 * [lambda: intake.feed(queue=queue, now=NOW)])
         assert sum(fed) == QueueItem.objects.count() == 30
         assert Claim.objects.count() == 60
