@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Left
 from django.utils.text import slugify
 
 from feedback.filters import FilterError
-from feedback.models import Project, User
+from feedback.models import Output, Project, User
+from feedback.timeouts import time_limit
 from review import intake
 from review.filters import ReviewFilter
 from review.models import Claim, Event, Queue, QueueItem, Review, Stratum
@@ -26,6 +28,8 @@ LONGEST_NAME, LONGEST_STRATUM_NAME = 120, 60
 # A year.
 MOST_DUE_HOURS = 8_784
 MOST_STRATA = 6
+# How long a preview may take, how many answers it shows, and how much of each.
+PREVIEW_MS, PREVIEW_ROWS, PREVIEW_LENGTH = 2_000, 5, 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +123,56 @@ def check(rules: Rules) -> Rules:
         due_hours=rules.due_hours,
         order=rules.order,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """How many answers rules match, and some of them; `parts` are the strata with their sizes.
+
+    The answers have a `question` and an `answer` cut short.
+    """
+
+    size: int
+    parts: Sequence[tuple[StratumRule, int]]
+    outputs: Sequence[Output]
+
+    @property
+    def num_drawn(self) -> int:
+        """About how many come in."""
+        if not self.parts:
+            return self.size
+        return round(sum(rule.rate * size for rule, size in self.parts))
+
+
+def preview(*, project: Project, rules: Rules) -> Preview:
+    """Look at what the rules would take in now. Two queries, and one more for each stratum.
+
+    Names may be missing. Raises QueueError naming the field that is not valid, and TooSlowError.
+    """
+    checked = check(
+        replace(
+            rules,
+            name=rules.name.strip() or "–",
+            strata=[replace(one, name=one.name.strip() or "–") for one in rules.strata],
+        )
+    )
+    wanted = ReviewFilter.from_json(checked.filter)
+    filters = [ReviewFilter.from_json(one.filter) for one in checked.strata]
+    outputs = Output.objects.filter(project=project)
+    with time_limit(PREVIEW_MS):
+        sizes = [
+            intake.in_stratum(outputs, queue_filter=wanted, own=own, before=filters[:place]).count()
+            for place, own in enumerate(filters)
+        ]
+        matching = wanted.apply(outputs)
+        newest = matching.order_by("-at", "-pk").annotate(
+            question=Left("query", PREVIEW_LENGTH), answer=Left("text", PREVIEW_LENGTH)
+        )
+        return Preview(
+            size=matching.count(),
+            parts=list(zip(rules.strata, sizes, strict=True)),
+            outputs=list(newest.only("external_id", "at")[:PREVIEW_ROWS]),
+        )
 
 
 def rules_of(*, queue: Queue) -> Rules:

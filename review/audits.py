@@ -1,0 +1,190 @@
+"""Tells from a queue's decisions what share of all answers that it is about has a fault."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+
+from feedback.timeouts import TooSlowError, time_limit
+from review import intake
+from review.filters import ReviewFilter
+from review.models import Claim, Queue, QueueItem, Review, ReviewReason, Skip, Stratum
+from review.models.queue import QueueItemQuerySet
+from review.prevalence import Counted, Share, share
+
+TIME_LIMIT_MS = 2_000
+# Fields of a filter that follow from reviews: what they choose is no sample of anything.
+FOLLOW_FROM_REVIEWS = {"verdict", "severity", "state"}
+
+FOLLOWS = "The filter asks for what reviews said, so it cannot tell how common something is."
+TOO_SLOW = "There are too many answers to count at the moment."
+NO_ANSWERS = "No answer matches the filter."
+
+
+@dataclass(frozen=True, kw_only=True)
+class StratumCount:
+    """One stratum of the queue, None for the whole, with its numbers."""
+
+    stratum: Stratum | None
+    counted: Counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasonShare:
+    """How common a reason is: in how many decisions it was given, and the share of all answers."""
+
+    slug: str
+    name: str
+    num_given: int
+    share: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """How common faults are among all answers that the queue is about.
+
+    `plain` is the share among those decided, which says nothing of the others. Where there is no
+    share, `why` says why.
+    """
+
+    strata: Sequence[StratumCount] = ()
+    faulty: Share | None = None
+    plain: float | None = None
+    reasons: Sequence[ReasonShare] = ()
+    why: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many answers the queue is about."""
+        return sum(one.counted.size for one in self.strata)
+
+    @property
+    def num_decided(self) -> int:
+        """How many of them the share rests on."""
+        return sum(one.counted.num_decided for one in self.strata)
+
+
+def audit(*, queue: Queue) -> Audit:
+    """Estimate the shares: three queries, and one more for each stratum.
+
+    A fault is a decision to fix or to reject. Decisions count that are final and that nobody is
+    still to make without knowing them. In a random audit, what nobody has touched was left out by
+    lot; in other strata what is not decided was left by its rank, which is no lot.
+    """
+    strata = intake.strata(queue=queue)
+    if _follows(queue, strata):
+        return Audit(why=FOLLOWS)
+    try:
+        with time_limit(TIME_LIMIT_MS):
+            sizes = [intake.matching(queue=queue, stratum=one).count() for one in strata]
+    except TooSlowError:
+        return Audit(why=TOO_SLOW)
+    seen = _seen(queue)
+    counts = [
+        StratumCount(stratum=one, counted=_counted(size, seen[one.pk if one else None]))
+        for one, size in zip(strata, sizes, strict=True)
+    ]
+    faulty = share([one.counted for one in counts])
+    if faulty is None:
+        return Audit(strata=counts, why=NO_ANSWERS)
+    decided = sum(one.counted.num_decided for one in counts)
+    num_faulty = sum(one.counted.num_faulty for one in counts)
+    return Audit(
+        strata=counts,
+        faulty=faulty,
+        plain=num_faulty / decided if decided else None,
+        reasons=_reasons(queue, counts),
+    )
+
+
+def _follows(queue: Queue, strata: Sequence[Stratum | None]) -> bool:
+    filters = [queue.filter, *(one.filter for one in strata if one)]
+    return any(
+        term.name in FOLLOW_FROM_REVIEWS
+        for wanted in filters
+        for term in ReviewFilter.from_json(wanted).terms
+    )
+
+
+def _sample(queue: Queue) -> QueueItemQuerySet:
+    """The items that their stratum draws now: what came in by another one does not stand for it."""
+    return queue.items.filter(Q(stratum=None) | Q(draw__lt=F("stratum__rate")))
+
+
+# In an audit only what its own turn decided counts, not what another queue chose to decide.
+_COUNTS = ~Q(stratum__is_audit=True) | Q(status=QueueItem.Status.DONE)
+
+
+def _seen(queue: Queue) -> dict[int | None, dict[str, int]]:
+    """By stratum: how many were decided, how many of those are faulty, and what is undecided."""
+    decision = Review.objects.authoritative().revealed().filter(output=OuterRef("output"))
+    touched = Exists(Skip.objects.filter(item=OuterRef("pk"))) | Exists(
+        Claim.objects.filter(item=OuterRef("pk"), finished_at__isnull=False)
+    )
+    is_known = Q(verdict__isnull=False) & _COUNTS
+    rows = (
+        _sample(queue)
+        .annotate(verdict=Subquery(decision.values("verdict")[:1]), is_touched=touched)
+        .values("stratum")
+        .annotate(
+            decided=Count("pk", filter=is_known),
+            faulty=Count("pk", filter=is_known & ~Q(verdict=Review.Verdict.ACCEPT)),
+            undecided=Count(
+                "pk", filter=~is_known & (Q(is_touched=True) | ~Q(stratum__is_audit=True))
+            ),
+        )
+    )
+    found: dict[int | None, dict[str, int]] = defaultdict(Counter)
+    for row in rows:
+        found[row["stratum"]] = {name: row[name] for name in ("decided", "faulty", "undecided")}
+    return found
+
+
+def _counted(size: int, row: dict[str, int]) -> Counted:
+    # What came in after the outputs were counted is left for the next time.
+    looked_at = row["decided"] + row["undecided"]
+    return Counted(
+        size=max(size, looked_at),
+        num_decided=row["decided"],
+        num_faulty=row["faulty"],
+        num_undecided=row["undecided"],
+    )
+
+
+def _reasons(queue: Queue, counts: Sequence[StratumCount]) -> list[ReasonShare]:
+    """The share of each reason that was given, the commonest first."""
+    sample = _sample(queue).filter(_COUNTS)
+    rows = (
+        ReviewReason.objects.filter(
+            review__in=Review.objects.authoritative().revealed(),
+            review__output__queue_items__in=sample,
+        )
+        .values_list("reason__slug", "reason__name", "review__output__queue_items__stratum")
+        .annotate(number=Count("review", distinct=True))
+    )
+    given: dict[str, Counter[int | None]] = defaultdict(Counter)
+    names: dict[str, str] = {}
+    for slug, name, stratum, number in rows:
+        names[slug] = name
+        given[slug][stratum] += number
+    found = []
+    for slug, numbers in given.items():
+        known = share(
+            [
+                Counted(
+                    size=one.counted.size,
+                    num_decided=one.counted.num_decided,
+                    num_faulty=numbers[one.stratum.pk if one.stratum else None],
+                    num_undecided=one.counted.num_undecided,
+                )
+                for one in counts
+            ]
+        )
+        if known:
+            found.append(
+                ReasonShare(slug=slug, name=names[slug], num_given=numbers.total(), share=known)
+            )
+    return sorted(found, key=lambda one: (-(one.share.value or one.share.low), -one.num_given))

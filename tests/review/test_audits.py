@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from feedback.models import Output, Project, User
+from review import audits, intake
+from review.models import Claim, Queue, QueueItem, Review, Skip, Stratum
+from review.queues import claim_next
+from review.triage import submit_review
+from tests.factories import (
+    NOW,
+    make_feedback,
+    make_output,
+    make_queue,
+    make_review,
+    make_user,
+)
+
+
+@pytest.fixture
+def reviewer(project: Project) -> User:
+    return make_user(project, "expert")
+
+
+@pytest.fixture
+def queue(project: Project) -> Queue:
+    """Both severe answers of 60, and a random half of the rest."""
+    queue = make_queue(project)
+    for number in range(60):
+        output = make_output(project)
+        if number < 2:
+            make_feedback(output, score=-1)
+    Stratum.objects.create(queue=queue, position=1, name="Severe", filter={"score": "negative"})
+    Stratum.objects.create(queue=queue, position=2, name="Audit", rate=0.5, is_audit=True)
+    intake.feed(queue=queue, now=NOW)
+    return queue
+
+
+def decide(item: QueueItem, reviewer: User, verdict: str, *reasons: str) -> Review:
+    place = Claim.objects.get(item=item)
+    Claim.objects.filter(pk=place.pk).update(
+        reviewer=reviewer, fence=1, claimed_at=NOW, lease_until=NOW + timedelta(hours=1)
+    )
+    return submit_review(
+        item=item,
+        by=reviewer,
+        fence=1,
+        verdict=verdict,
+        reasons=reasons,
+        comment="No." if verdict != "accept" else "",
+        now=NOW,
+    )
+
+
+class TestAudit:
+    def test_weighs_each_stratum_by_how_many_answers_it_stands_for(
+        self, queue: Queue, reviewer: User
+    ) -> None:
+        severe, audit = queue.strata.order_by("position")
+        for item in severe.items.all():
+            decide(item, reviewer, "reject", "unsafe")
+        drawn = list(audit.items.order_by("-rank"))
+        for number, item in enumerate(drawn[:10]):
+            faulty = number == 3
+            decide(item, reviewer, "reject" if faulty else "accept", *["incomplete"] * faulty)
+        found = audits.audit(queue=queue)
+        assert [(one.counted.size, one.counted.num_decided) for one in found.strata] == [
+            (2, 2),
+            (58, 10),
+        ]
+        assert found.faulty
+        assert found.faulty.value == pytest.approx((2 + 58 * 0.1) / 60)
+        assert found.faulty.low < (2 + 58 * 0.1) / 60 < found.faulty.high
+        assert found.plain == 3 / 12
+        assert [(one.slug, one.num_given) for one in found.reasons] == [
+            ("incomplete", 1),
+            ("unsafe", 2),
+        ]
+        assert found.reasons[1].share.value == pytest.approx(2 / 60)
+
+    def test_tells_no_share_while_severe_ones_wait(self, queue: Queue, reviewer: User) -> None:
+        audit = queue.strata.get(position=2)
+        for item in audit.items.all():
+            decide(item, reviewer, "accept")
+        found = audits.audit(queue=queue).faulty
+        assert found
+        assert found.value is None
+        assert found.high - found.low > 2 / 60
+
+    def test_what_was_passed_over_in_an_audit_may_be_anything(
+        self, queue: Queue, reviewer: User
+    ) -> None:
+        items = list(queue.items.order_by("-rank"))
+        for item in items[1:]:
+            decide(item, reviewer, "accept")
+        before = audits.audit(queue=queue).faulty
+        Skip.objects.create(item=items[0], reviewer=reviewer, reason="Odd", skipped_at=NOW)
+        after = audits.audit(queue=queue).faulty
+        assert before
+        assert after
+        assert before.value == 0
+        assert after.value is None
+        assert after.high > before.high
+
+    def test_an_audit_takes_no_decision_from_elsewhere(self, queue: Queue, reviewer: User) -> None:
+        item = queue.strata.get(position=2).items.all()[0]
+        make_review(item.output, reviewer)
+        assert audits.audit(queue=queue).num_decided == 0
+
+    def test_what_came_in_as_severe_does_not_stand_for_the_rest(
+        self, queue: Queue, reviewer: User
+    ) -> None:
+        out = Output.objects.exclude(queue_items__queue=queue)[0]
+        said = make_feedback(out, score=-1)
+        intake.feed_all(now=NOW)
+        decide(QueueItem.objects.get(output=out), reviewer, "reject")
+        said.delete()
+        intake.feed_all(now=NOW)
+        [severe, audit] = audits.audit(queue=queue).strata
+        assert (severe.counted.size, audit.counted.size) == (2, 58)
+        assert audit.counted.num_decided == 0
+
+    def test_what_others_are_still_to_judge_alone_counts_as_undecided(
+        self, project: Project, reviewer: User
+    ) -> None:
+        queue = make_queue(project, reviewers_per_item=2)
+        make_output(project)
+        intake.feed(queue=queue, now=NOW)
+        held = claim_next(queue=queue, by=reviewer, now=NOW)
+        assert held
+        submit_review(item=held.item, by=reviewer, fence=held.fence, verdict="accept", now=NOW)
+        [whole] = audits.audit(queue=queue).strata
+        assert (whole.counted.num_decided, whole.counted.num_undecided) == (0, 1)
+
+    @pytest.mark.parametrize(
+        ("wanted", "why"),
+        [
+            ({"verdict": "fix"}, audits.FOLLOWS),
+            ({"-state": "reviewed"}, audits.FOLLOWS),
+            ({}, audits.NO_ANSWERS),
+        ],
+    )
+    def test_says_why_there_is_no_share(
+        self, project: Project, wanted: dict[str, str], why: str
+    ) -> None:
+        found = audits.audit(queue=make_queue(project, filter=wanted))
+        assert (found.faulty, found.why) == (None, why)
+
+    def test_takes_as_many_queries_for_many_items_as_for_one(
+        self, queue: Queue, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        with django_assert_max_num_queries(12):
+            audits.audit(queue=queue)
