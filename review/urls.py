@@ -16,6 +16,7 @@ from review.views import (
     patterns,
     permalinks,
     queues,
+    saved_views,
     search,
     sign_in,
     suggestions,
@@ -31,6 +32,12 @@ urlpatterns: list[URLPattern] = [
     path("sign-in/", sign_in.SignIn.as_view(), name="login"),
     path("p/<slug:project>/search/", search.search_page, name="search"),
     path("p/<slug:project>/search/complete/", search.search_complete, name="search_complete"),
+    path("p/<slug:project>/views/", saved_views.view_save, name="view_save"),
+    path("p/<slug:project>/views/<int:view>/", saved_views.view_change, name="view_change"),
+    path(
+        "p/<slug:project>/views/<int:view>/search/", saved_views.view_replace, name="view_replace"
+    ),
+    path("p/<slug:project>/views/<int:view>/delete/", saved_views.view_delete, name="view_delete"),
     path("p/<slug:project>/ingestion/", ingestion.ingestion, name="ingestion"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("p/<slug:project>/queues/", queues.queue_list, name="queue_list"),

@@ -21,7 +21,7 @@ from feedback.models import (
 )
 from feedback.taxonomy import seed_reasons
 from review.anchoring import select
-from review.models import Annotation, Claim, Queue, QueueItem, Review, Theme
+from review.models import Annotation, Claim, Queue, QueueItem, Review, SavedView, Theme
 from review.rendering import RENDERER_VERSION, render
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -96,6 +96,15 @@ def make_item(queue: Queue, output: Output | None = None, **fields: Any) -> Queu
         Claim(item=item, place=place) for place in range(1, queue.reviewers_per_item + 1)
     )
     return item
+
+
+def make_view(project: Project, owner: User, **fields: Any) -> SavedView:
+    """A view that is shared with the project."""
+    fields.setdefault("name", f"View {next(_numbers)}")
+    fields.setdefault("is_shared", True)
+    return SavedView.objects.create(
+        project=project, owner=owner, created_at=NOW, changed_at=NOW, **fields
+    )
 
 
 def make_review(output: Output, reviewer: User, **fields: Any) -> Review:

@@ -33,6 +33,7 @@ from tests.factories import (
     make_session,
     make_theme,
     make_user,
+    make_view,
 )
 
 pytestmark = pytest.mark.django_db
@@ -154,6 +155,7 @@ def filled(project: Project) -> Filled:
             "evidence": evidence.pk,
             "text": "system",
             "token": exposure.token,
+            "view": make_view(project, author).pk,
             "number": make_theme(project).number,
             "release": 1,
             "split": "train",

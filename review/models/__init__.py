@@ -2,6 +2,7 @@ from review.models.annotation import Anchor, Annotation, Comment, Evidence, Ment
 from review.models.event import Event
 from review.models.queue import Claim, Queue, QueueItem, Skip
 from review.models.review import Draft, Review, ReviewReason
+from review.models.saved_view import SavedView
 from review.models.stratum import Stratum
 from review.models.theme import Theme, ThemeMembership, ThemeRun
 
@@ -18,6 +19,7 @@ __all__ = [
     "QueueItem",
     "Review",
     "ReviewReason",
+    "SavedView",
     "Skip",
     "Stratum",
     "Theme",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import BadRequest
 from django.http import QueryDict
@@ -11,9 +11,10 @@ from django.shortcuts import get_object_or_404
 from django.utils.http import urlencode
 
 from feedback.filter_syntax import write
-from feedback.models import Output, Project
+from feedback.models import Output, Project, User
 from feedback.search import LISTINGS, MODES, Listing, Mode
 from review.filters import ReviewFilter
+from review.models import SavedView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Asked:
     listing: Listing = "all"
     newest_first: bool = False
     like: Output | None = None
+    view: SavedView | None = None
 
     @property
     def query(self) -> str:
@@ -49,6 +51,7 @@ class Asked:
             "list": "" if self.listing == "all" else self.listing,
             "sort": "newest" if self.newest_first else "",
             "like": self.like.external_id if self.like else "",
+            "view": str(self.view.pk) if self.view else "",
         }
         return f"?{urlencode({name: value for name, value in said.items() if value})}"
 
@@ -57,8 +60,11 @@ class Asked:
         return replace(self, **changes).link
 
 
-def asked(query: QueryDict, project: Project) -> Asked:
-    """Read the query string. Raises FilterError."""
+def asked(query: QueryDict, project: Project, user: User) -> Asked:
+    """Read the query string. Raises FilterError.
+
+    Somebody else's view that is not shared, and one that is gone, is none.
+    """
     mode, listing = query.get("mode") or "hybrid", query.get("list") or "all"
     if mode not in MODES or listing not in LISTINGS:
         raise BadRequest("There is no such way to search.")
@@ -71,7 +77,26 @@ def asked(query: QueryDict, project: Project) -> Asked:
         listing=listing,
         newest_first=query.get("sort") == "newest",
         like=get_object_or_404(Output, project=project, external_id=like) if like else None,
+        view=_view(query.get("view", ""), project, user),
     )
+
+
+def opened(view: SavedView) -> Asked:
+    """What a view asks for. Raises FilterError when its filter means nothing any more."""
+    return Asked(
+        wanted=ReviewFilter.from_json(view.filter),
+        mode=cast("Mode", view.mode),
+        listing=cast("Listing", view.listing),
+        newest_first=view.newest_first,
+        view=view,
+    )
+
+
+def _view(number: str, project: Project, user: User) -> SavedView | None:
+    if not number.isdecimal() or len(number) > 18:
+        return None
+    views = SavedView.objects.filter(project=project).seen_by(user)
+    return views.select_related("owner").filter(pk=int(number)).first()
 
 
 def _joined(kept: ReviewFilter, typed: ReviewFilter) -> ReviewFilter:

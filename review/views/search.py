@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
 from django.core.exceptions import BadRequest
+from django.db.models.functions import Lower
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -27,8 +29,9 @@ from review.completion import completions
 from review.facets import Facet, facets
 from review.findings import findings, named
 from review.http import ProjectRequest, project_view
-from review.models import Theme
-from review.views.asking import Asked
+from review.models import SavedView, Theme
+from review.saved_views import may_change
+from review.views.asking import Asked, opened
 from review.views.asking import asked as read
 from review.views.tokens import WORDING, reading, value_reading
 
@@ -47,7 +50,7 @@ def search_page(request: ProjectRequest) -> HttpResponse:
     """Every member: what of the project matches ?q= and ?filter=, the best or newest first."""
     text = request.GET.get("q", "")[:2_000]
     try:
-        asked = read(request.GET, request.project)
+        asked = read(request.GET, request.project, request.user)
     except FilterError as error:
         context = {"text": text, "kept": request.GET.get("filter", ""), "error": error}
         return render(request, "review/search/page.html", context, status=422)
@@ -79,6 +82,7 @@ def search_page(request: ProjectRequest) -> HttpResponse:
             if asked.query
             else None,
             "milliseconds": round((monotonic() - started) * 1_000),
+            "views": _views(request, asked),
             "facets": [_facet(facet, asked, names) for facet in counted],
             "tokens": _tokens(asked, names),
             "modes": [
@@ -114,7 +118,10 @@ def search_complete(request: ProjectRequest) -> HttpResponse:
     """Every member: filters that the end of ?q= may be the beginning of."""
     text = request.GET.get("q", "")[:2_000]
     page = reverse("search", args=[request.project.slug])
-    rest = {name: request.GET.get(name, "") for name in ("filter", "mode", "list", "sort", "like")}
+    rest = {
+        name: request.GET.get(name, "")
+        for name in ("filter", "mode", "list", "sort", "like", "view")
+    }
     proposed = [
         (
             write(terms=[term]),
@@ -150,6 +157,25 @@ def _page(asked: Asked, project: Project, cursor: str) -> Page:
 
 def _number(number: int) -> str:
     return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}"
+
+
+def _views(request: ProjectRequest, asked: Asked) -> list[dict[str, object]]:
+    views = SavedView.objects.filter(project=request.project).seen_by(request.user)
+    told = []
+    for view in views.select_related("owner").order_by(Lower("name"), "pk"):
+        with suppress(FilterError):
+            is_on = asked.view == view
+            told.append(
+                {
+                    "view": view,
+                    "link": opened(view).link,
+                    "is_on": is_on,
+                    "is_others": view.owner_id != request.user.pk,
+                    "is_changed": is_on and opened(view).link != asked.link,
+                    "may_change": may_change(view=view, membership=request.membership),
+                }
+            )
+    return told
 
 
 @dataclass(frozen=True)
