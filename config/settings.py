@@ -192,6 +192,7 @@ CELERY_BEAT_SCHEDULE = {
     "embed": {"task": "feedback.tasks.embed", "schedule": 15.0},
     "index-vectors": {"task": "feedback.tasks.index_vectors", "schedule": 600.0},
     "join-waiting": {"task": "feedback.tasks.join_waiting", "schedule": 30.0},
+    "work-bulk": {"task": "review.tasks.work_bulk", "schedule": 5.0},
     "feed-queues": {"task": "review.tasks.feed_queues", "schedule": 30.0},
     "place-annotations": {"task": "review.tasks.place_annotations", "schedule": 60.0},
     "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},

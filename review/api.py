@@ -12,9 +12,12 @@ from ninja import Query, Router
 from ninja.errors import HttpError
 
 from feedback.authentication import ApiKeyAuth
+from feedback.filters import FilterError
 from feedback.models import ApiKey, Feedback, Output, Project, Session, User
 from feedback.paging import CursorError, page
 from feedback.records import feedback_record, output_record, session_record
+from review.exporting import listed, record
+from review.filters import ReviewFilter
 from review.models import Annotation, Comment, Evidence, Review
 
 router = Router()
@@ -59,6 +62,30 @@ def read_session(
     return {
         **session_record(row),
         "trail": sorted(trail, key=_moment),
+        "next_cursor": found.next_cursor,
+    }
+
+
+@router.get("/outputs", auth=ApiKeyAuth(ApiKey.Scope.READ), summary="List outputs")
+def list_outputs(
+    request: HttpRequest,
+    filter: str = "",  # noqa: A002  (the glossary's word)
+    limit: Limit = 50,
+    cursor: str = "",
+) -> dict[str, Any]:
+    """Return the `outputs` that match a filter, the oldest first, each with its session's `tags`.
+
+    `filter` is written as on every page: `refund model:a,b -tag:x`. `next_cursor` leads on and is
+    null at the end.
+    """
+    project: Project = request.auth.project  # type: ignore[attr-defined]
+    try:
+        wanted = ReviewFilter.parse(filter)
+        found = listed(project=project, wanted=wanted, size=limit, cursor=cursor)
+    except (FilterError, CursorError) as error:
+        raise HttpError(400, str(error)) from error
+    return {
+        "outputs": [record(output) for output in found.rows],
         "next_cursor": found.next_cursor,
     }
 

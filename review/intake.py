@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -154,6 +155,14 @@ def feed_rows(
     there = QueueItem.objects.filter(queue=queue, output=OuterRef("pk"))
     wanted = drawn(queue=queue, stratum=stratum).filter(~Exists(there), pk__gt=after)
     outputs = list(wanted.order_by("pk").only("pk", "at", "confidence")[:limit])
+    put(queue=queue, stratum=stratum, outputs=outputs, now=now)
+    return [output.pk for output in outputs]
+
+
+def put(
+    *, queue: Queue, stratum: Stratum | None, outputs: Sequence[Output], now: datetime
+) -> list[QueueItem]:
+    """Put outputs into the queue that are not there; needs the queue locked, in a transaction."""
     nearest = themes_of(outputs=outputs)
     told = scoring.scores(project=queue.project, outputs=outputs, now=now)
     items = [
@@ -174,7 +183,14 @@ def feed_rows(
     QueueItem.objects.bulk_create(items)
     places = range(1, queue.reviewers_per_item + 1)
     Claim.objects.bulk_create(Claim(item=item, place=place) for item in items for place in places)
-    return [output.pk for output in outputs]
+    return items
+
+
+def begun() -> Q:
+    """What items have in common that somebody holds, reviewed, skipped or wrote a draft of."""
+    held = Claim.objects.filter(item=OuterRef("pk"), reviewer__isnull=False)
+    of_item = [model.objects.filter(item=OuterRef("pk")) for model in (Skip, Draft, Review)]
+    return Q(*[Exists(rows) for rows in (held, *of_item)], _connector=Q.OR)
 
 
 def due_at(*, queue: Queue, entered_at: datetime) -> datetime | None:
@@ -273,16 +289,10 @@ def _move_rows(queue: Queue, stratum: Stratum) -> int:
 @transaction.atomic
 def _sweep_rows(queue: Queue, wanted: Q) -> int:
     """Take out up to FEED_ROWS items that are not wanted and that nobody has begun."""
-    begun = (
-        Exists(Claim.objects.filter(item=OuterRef("pk"), reviewer__isnull=False))
-        | Exists(Skip.objects.filter(item=OuterRef("pk")))
-        | Exists(Draft.objects.filter(item=OuterRef("pk")))
-        | Exists(Review.objects.filter(item=OuterRef("pk")))
-    )
     Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
     gone = list(
         queue.items.open()
-        .filter(~begun)
+        .filter(~begun())
         .exclude(wanted)
         .select_for_update(skip_locked=True, of=("self",))
         .values_list("pk", flat=True)[:FEED_ROWS]

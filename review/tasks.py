@@ -7,7 +7,7 @@ from django.utils import timezone
 from structlog import get_logger
 
 from feedback.embedding import model_id
-from review import anchors, intake, themes
+from review import anchors, bulk, intake, themes
 
 log = get_logger()
 
@@ -31,3 +31,10 @@ def place_annotations() -> None:
     """Keep the places of annotations in new versions of their answers."""
     if num_placed := anchors.place_annotations(now=timezone.now()):
         log.info("placed", num_annotations=num_placed)
+
+
+@shared_task
+def work_bulk() -> None:
+    """Do a few chunks of the bulk acts that wait, and come back for the rest."""
+    if bulk.work_off(now=timezone.now(), most=20):
+        work_bulk.delay()

@@ -7,6 +7,7 @@ from review.demo import SLUG as DEMO
 from review.views import (
     anchors,
     annotations,
+    bulk,
     demo,
     desk,
     evidence,
@@ -38,6 +39,12 @@ urlpatterns: list[URLPattern] = [
         "p/<slug:project>/views/<int:view>/search/", saved_views.view_replace, name="view_replace"
     ),
     path("p/<slug:project>/views/<int:view>/delete/", saved_views.view_delete, name="view_delete"),
+    path("p/<slug:project>/bulk/", bulk.bulk_list, name="bulk_list"),
+    path("p/<slug:project>/new-bulk/", bulk.bulk_start, name="bulk_start"),
+    path("p/<slug:project>/bulk/<int:job>/", bulk.bulk_job, name="bulk_job"),
+    path("p/<slug:project>/bulk/<int:job>/cancel/", bulk.bulk_cancel, name="bulk_cancel"),
+    path("p/<slug:project>/bulk/<int:job>/undo/", bulk.bulk_undo, name="bulk_undo"),
+    path("p/<slug:project>/export/", bulk.export, name="export"),
     path("p/<slug:project>/ingestion/", ingestion.ingestion, name="ingestion"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("p/<slug:project>/queues/", queues.queue_list, name="queue_list"),

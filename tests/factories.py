@@ -21,7 +21,7 @@ from feedback.models import (
 )
 from feedback.taxonomy import seed_reasons
 from review.anchoring import select
-from review.models import Annotation, Claim, Queue, QueueItem, Review, SavedView, Theme
+from review.models import Annotation, BulkJob, Claim, Queue, QueueItem, Review, SavedView, Theme
 from review.rendering import RENDERER_VERSION, render
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -105,6 +105,12 @@ def make_view(project: Project, owner: User, **fields: Any) -> SavedView:
     return SavedView.objects.create(
         project=project, owner=owner, created_at=NOW, changed_at=NOW, **fields
     )
+
+
+def make_job(project: Project, user: User, **fields: Any) -> BulkJob:
+    """A bulk act that waits: to tag everything."""
+    fields = {"act": "tag_add", "tags": ["x"], "until": 0, "num_matching": 0} | fields
+    return BulkJob.objects.create(project=project, created_by=user, created_at=NOW, **fields)
 
 
 def make_review(output: Output, reviewer: User, **fields: Any) -> Review:

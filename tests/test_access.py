@@ -25,6 +25,7 @@ from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
     make_item,
+    make_job,
     make_key,
     make_output,
     make_project,
@@ -155,6 +156,7 @@ def filled(project: Project) -> Filled:
             "evidence": evidence.pk,
             "text": "system",
             "token": exposure.token,
+            "job": make_job(project, author).pk,
             "view": make_view(project, author).pk,
             "number": make_theme(project).number,
             "release": 1,

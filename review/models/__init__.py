@@ -1,4 +1,5 @@
 from review.models.annotation import Anchor, Annotation, Comment, Evidence, Mention
+from review.models.bulk import BulkChange, BulkJob
 from review.models.event import Event
 from review.models.queue import Claim, Queue, QueueItem, Skip
 from review.models.review import Draft, Review, ReviewReason
@@ -9,6 +10,8 @@ from review.models.theme import Theme, ThemeMembership, ThemeRun
 __all__ = [
     "Anchor",
     "Annotation",
+    "BulkChange",
+    "BulkJob",
     "Claim",
     "Comment",
     "Draft",

@@ -117,6 +117,8 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
 class QueueItem(models.Model):
     """One output in one queue. It is done when every one of its claims is finished.
 
+    One that was taken out has no places any more, and stays so that the rules bring it in no more.
+
     `priority` adds up from `priority_parts`, by the scoring named in `priority_version`. The queue
     is worked off by `rank`, the greatest first: the priority, unless `fixed_rank` says otherwise,
     by age or by lot. Feedback that came in after `ranked_at` does not count yet.
@@ -128,6 +130,7 @@ class QueueItem(models.Model):
     class Status(models.TextChoices):
         OPEN = "open", "Open"
         DONE = "done", "Done"
+        OUT = "out", "Taken out"
 
     queue = models.ForeignKey(Queue, models.CASCADE, related_name="items")
     output = models.ForeignKey(Output, models.CASCADE, related_name="queue_items")
@@ -164,7 +167,7 @@ class QueueItem(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status="open", closed_at=None)
-                | Q(status="done", closed_at__isnull=False),
+                | Q(status__in=["done", "out"], closed_at__isnull=False),
                 name="%(app_label)s_%(class)s_closed_when_done",
             ),
             models.CheckConstraint(

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 from django.core.exceptions import BadRequest
 from django.db.models.functions import Lower
@@ -29,7 +30,7 @@ from review.completion import completions
 from review.facets import Facet, facets
 from review.findings import findings, named
 from review.http import ProjectRequest, project_view
-from review.models import SavedView, Theme
+from review.models import Queue, SavedView, Theme
 from review.saved_views import may_change
 from review.views.asking import Asked, opened
 from review.views.asking import asked as read
@@ -107,6 +108,7 @@ def search_page(request: ProjectRequest) -> HttpResponse:
             "miss": None if page.hits else _miss(asked, request.project, names),
             "queue_url": f"{reverse('queue_create', args=[request.project.slug])}?"
             f"{urlencode({'words': str(asked.narrowed)})}",
+            **_bulk(request, asked, page),
             "may_create": request.membership.may(Membership.Role.MODERATOR),
         },
     )
@@ -157,6 +159,23 @@ def _page(asked: Asked, project: Project, cursor: str) -> Page:
 
 def _number(number: int) -> str:
     return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}"
+
+
+def _bulk(request: ProjectRequest, asked: Asked, page: Page) -> dict[str, object]:
+    """What the page needs to act on what is picked, and on all that match.
+
+    A ranking has no end, so all are meant only where every word has to be there.
+    """
+    is_ranked = bool(asked.like or (asked.query.strip() and asked.mode != "words"))
+    queues = Queue.objects.filter(project=request.project).order_by("name", "pk")
+    return {
+        "bulk_filter": str(asked.narrowed),
+        "request_key": uuid4(),
+        "all_told": _number(page.counts["output"]),
+        "all_link": asked.to(mode="words", like=None) if is_ranked else "",
+        "queues": queues if request.membership.may(Membership.Role.MODERATOR) else (),
+        "may_bulk": request.membership.may(Membership.Role.TAGGER),
+    }
 
 
 def _views(request: ProjectRequest, asked: Asked) -> list[dict[str, object]]:

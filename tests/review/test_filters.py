@@ -6,6 +6,7 @@ import operator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
@@ -13,13 +14,14 @@ from hypothesis import strategies as st
 
 from feedback.filter_syntax import Term, Word
 from feedback.models import Feedback, FeedbackReason, Output, Project, Reason, SessionTag, Tag
-from review import intake, worklist
+from review import bulk, intake, worklist
 from review.filters import ReviewFilter
 from review.models import Queue, ThemeMembership, ThemeRun
 from tests.factories import (
     NOW,
     make_feedback,
     make_item,
+    make_key,
     make_output,
     make_project,
     make_queue,
@@ -161,16 +163,19 @@ filters = st.builds(
 
 
 def test_means_the_same_everywhere(client: Client, project: Project, filled: Known) -> None:
+    """Complaints 10 and 11: page, queue, bulk act, export and API against plain Python."""
     everything = make_queue(project)
     intake.feed(queue=everything, now=NOW)
-    client.force_login(make_user(project, role="viewer"))
+    moderator = make_user(project, role="moderator")
+    client.force_login(moderator)
+    key = {"authorization": f"Bearer {make_key(project, ['read'])}"}
     address = f"/p/{project.slug}/queues/{everything.slug}/"
     # The queue of everything has opened every output.
     for facts in filled.values():
         facts["state"].add("open")
 
     @settings(
-        max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+        max_examples=24, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
     )
     @given(filters)
     def check(wanted: ReviewFilter) -> None:
@@ -187,9 +192,39 @@ def test_means_the_same_everywhere(client: Client, project: Project, filled: Kno
         intake.feed(queue=fed, now=NOW)
         assert _ids(Output.objects.filter(queue_items__queue=fed)) == meant
         fed.delete()
+        explored = client.get(
+            f"/p/{project.slug}/search/", {"q": str(wanted), "mode": "words", "list": "output"}
+        )
+        assert explored.context["page"].counts["output"] == len(meant)
+        chosen = ReviewFilter.parse(explored.context["bulk_filter"])
+        job = bulk.start(
+            project=project, wanted=chosen, act="tag_add", tags=["y"], by=moderator, now=NOW
+        )
+        assert _ids(bulk.meant(job=job)) == meant
+        assert _exported(client, project, explored.context["bulk_filter"]) == meant
+        assert _listed(client, str(wanted), key) == meant
 
     check()
     assert Queue.objects.count() == 2
+
+
+def _exported(client: Client, project: Project, text: str) -> set[str]:
+    file = client.post(f"/p/{project.slug}/export/", {"filter": text})
+    lines = b"".join(file.streaming_content).splitlines()  # type: ignore[attr-defined]
+    return {orjson.loads(line)["id"] for line in lines}
+
+
+def _listed(client: Client, text: str, key: dict[str, str]) -> set[str]:
+    """What the API lists over all its pages; none twice."""
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        asked = {"filter": text, "limit": "20", "cursor": cursor}
+        page = client.get("/api/v1/outputs", asked, headers=key).json()
+        found += [output["id"] for output in page["outputs"]]
+        cursor = page["next_cursor"]
+    assert len(found) == len(set(found))
+    return set(found)
 
 
 def _ids(outputs: Any) -> set[str]:

@@ -1,0 +1,300 @@
+"""Acts on every output that matches a filter: in chunks, logged row by row, and undone exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Max, Q
+
+from feedback.models import Membership, Output, Project, SessionTag, Tag, User
+from feedback.models.output import OutputQuerySet
+from review.bulk_undo import undo_changes
+from review.filters import ReviewFilter
+from review.intake import begun, put
+from review.models import BulkChange, BulkJob, Claim, Event, Queue, QueueItem
+from review.stored_rows import read, told
+
+# Outputs looked at in one transaction.
+CHUNK = 500
+MOST_TAGS, LONGEST_TAG = 20, 60
+MOST_PICKED = 1_000
+
+_ROLES = {
+    BulkJob.Act.TAG_ADD: Membership.Role.TAGGER,
+    BulkJob.Act.TAG_REMOVE: Membership.Role.TAGGER,
+    BulkJob.Act.QUEUE_ADD: Membership.Role.MODERATOR,
+    BulkJob.Act.QUEUE_REMOVE: Membership.Role.MODERATOR,
+}
+
+
+class BulkError(ValueError):
+    """A bulk act that cannot be as asked for; `path` names the field."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
+
+
+class NotAllowedError(Exception):
+    """The member's role does not reach this act."""
+
+
+class OverError(Exception):
+    """It is too late: the job has ended, or is undone."""
+
+
+@transaction.atomic
+def start(
+    *,
+    project: Project,
+    wanted: ReviewFilter,
+    act: str,
+    by: User,
+    now: datetime,
+    queue: Queue | None = None,
+    tags: Sequence[str] = (),
+    outputs: Sequence[int] | None = None,
+    sessions: Sequence[int] = (),
+    request_key: UUID | None = None,
+) -> BulkJob:
+    """Have a worker do something with every output that matches the filter by now.
+
+    `outputs` and `sessions` pick some of those, by their ids; without `outputs` all are meant. Tags
+    go to the outputs' sessions. The same `request_key` again gives the same job. Raises BulkError
+    naming the field, NotAllowedError.
+    """
+    membership = Membership.objects.filter(project=project, user=by).first()
+    if act not in _ROLES:
+        raise BulkError("act", "There is no such act.")
+    if membership is None or not membership.may(_ROLES[BulkJob.Act(act)]):
+        raise NotAllowedError("You may not do this in this project.")
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    if request_key and (
+        before := BulkJob.objects.filter(
+            project=project, created_by=by, request_key=request_key
+        ).first()
+    ):
+        return before
+    if outputs is not None and not 0 < len(outputs) + len(sessions) <= MOST_PICKED:
+        raise BulkError("output", f"Pick 1 to {MOST_PICKED:,} rows.")
+    job = BulkJob(
+        project=project,
+        act=act,
+        filter=wanted.to_json(),
+        picked_outputs=None if outputs is None else sorted(set(outputs)),
+        picked_sessions=sorted(set(sessions)),
+        request_key=request_key,
+        created_by=by,
+        created_at=now,
+    )
+    if act in {BulkJob.Act.TAG_ADD, BulkJob.Act.TAG_REMOVE}:
+        _name_tags(job, tags)
+    elif queue is None or queue.project_id != project.pk:
+        raise BulkError("queue", "Choose a queue.")
+    else:
+        job.queue = queue
+    everything = Output.objects.filter(project=project)
+    job.until = everything.aggregate(last=Max("pk"))["last"] or 0
+    job.num_matching = meant(job=job).count()
+    job.save()
+    _log(job, "started", by, now)
+    return job
+
+
+def meant(*, job: BulkJob) -> OutputQuerySet:
+    """The outputs that the job is about: never one that its filter does not match."""
+    outputs = Output.objects.filter(project=job.project_id, pk__lte=job.until)
+    if job.picked_outputs is not None:
+        outputs = outputs.filter(Q(pk__in=job.picked_outputs) | Q(session__in=job.picked_sessions))
+    return ReviewFilter.from_json(job.filter).apply(outputs)
+
+
+def work_off(*, now: datetime, most: int = 200) -> bool:
+    """Do up to so many chunks of what waits, the oldest first; return whether more is left."""
+    return all(_advance(now) for _ in range(most))
+
+
+def cancel(*, job: BulkJob, by: User, now: datetime) -> None:
+    """Stop before the next chunk. What was done stays, and can be undone. Raises OverError."""
+    with transaction.atomic():
+        job = _mine(job, by)
+        if job.status not in {BulkJob.Status.WAITING, BulkJob.Status.RUNNING}:
+            raise OverError("This has ended already.")
+        job.status, job.ended_at = BulkJob.Status.CANCELLED, now
+        job.save(update_fields=["status", "ended_at"])
+        _log(job, "cancelled", by, now)
+
+
+def undo(*, job: BulkJob, by: User, now: datetime) -> None:
+    """Have a worker take back what the job really changed. Raises OverError, NotAllowedError.
+
+    A row that somebody changed since is left as it is, and says so.
+    """
+    with transaction.atomic():
+        job = _mine(job, by)
+        if not job.is_undoable:
+            raise OverError("This is undone already, or has not ended yet.")
+        job.status, job.undone_by, job.undone_at = BulkJob.Status.UNDOING, by, now
+        job.save(update_fields=["status", "undone_by", "undone_at"])
+        _log(job, "undone", by, now)
+
+
+def may_act(*, job: BulkJob, membership: Membership) -> bool:
+    """Whether the member may cancel and undo the job: who started it, and moderators."""
+    is_theirs = job.created_by_id == membership.user_id
+    allowed = membership.may(_ROLES[BulkJob.Act(job.act)])
+    return allowed and (is_theirs or membership.may(Membership.Role.MODERATOR))
+
+
+def _mine(job: BulkJob, by: User) -> BulkJob:
+    job = BulkJob.objects.select_for_update().get(pk=job.pk)
+    membership = Membership.objects.filter(project=job.project_id, user=by).first()
+    if membership is None or not may_act(job=job, membership=membership):
+        raise NotAllowedError("Only who started it and moderators may do this.")
+    return job
+
+
+@transaction.atomic
+def _advance(now: datetime) -> bool:
+    """Do one chunk. What a chunk changes, its log and how far it came are one transaction."""
+    job = (
+        BulkJob.objects.filter(status__in=BulkJob.ACTIVE)
+        .order_by("pk")
+        .select_for_update(skip_locked=True)
+        .first()
+    )
+    if job is None:
+        return False
+    if job.status == BulkJob.Status.UNDOING:
+        if not undo_changes(job=job, limit=CHUNK):
+            job.status = BulkJob.Status.UNDONE
+        job.save()
+        return True
+    chunk = list(meant(job=job).filter(pk__gt=job.after).order_by("pk")[:CHUNK])
+    changes = _act(job, chunk, now)
+    BulkChange.objects.bulk_create(changes)
+    job.num_seen += len(chunk)
+    job.num_changed += len(changes)
+    job.status = BulkJob.Status.RUNNING
+    if chunk:
+        job.after = chunk[-1].pk
+    if len(chunk) < CHUNK:
+        job.status, job.ended_at = BulkJob.Status.DONE, now
+        _log(job, "finished", job.created_by, now)
+    job.save()
+    return True
+
+
+def _act(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkChange]:
+    if job.act == BulkJob.Act.QUEUE_ADD:
+        return _enqueue(job, chunk, now)
+    if job.act == BulkJob.Act.QUEUE_REMOVE:
+        return _dequeue(job, chunk, now)
+    sessions = sorted({output.session_id for output in chunk})
+    table = SessionTag._meta.db_table
+    with connection.cursor() as cursor:
+        if job.act == BulkJob.Act.TAG_ADD:
+            cursor.execute(
+                f"INSERT INTO {table} (session_id, tag_id, added_by_id, added_at) "  # noqa: S608
+                "SELECT s, t.id, %s, %s FROM unnest(%s::bigint[]) AS s "
+                f"CROSS JOIN {Tag._meta.db_table} AS t WHERE t.id = ANY(%s) "
+                f"ON CONFLICT DO NOTHING RETURNING to_jsonb({table})",
+                [job.created_by_id, now, sessions, job.tag_ids],
+            )
+        else:
+            cursor.execute(
+                f"DELETE FROM {table} AS t WHERE session_id = ANY(%s) AND tag_id = ANY(%s) "  # noqa: S608
+                "RETURNING to_jsonb(t)",
+                [sessions, job.tag_ids],
+            )
+        rows = [read(row) for (row,) in cursor.fetchall()]
+    is_added = job.act == BulkJob.Act.TAG_ADD
+    return [
+        BulkChange(
+            job=job,
+            session_id=row["session_id"],
+            before={} if is_added else row,
+            after=row if is_added else {},
+        )
+        for row in rows
+    ]
+
+
+def _enqueue(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkChange]:
+    """Put outputs in that are not there, and those in again that were taken out."""
+    queue = (
+        Queue.objects.select_for_update(no_key=True).select_related("project").get(bulk_jobs=job)
+    )
+    there = QueueItem.objects.filter(queue=queue, output__in=chunk).select_for_update()
+    known = {item.output_id: item for item in there}
+    items = put(
+        queue=queue, stratum=None, outputs=[one for one in chunk if one.pk not in known], now=now
+    )
+    out = [item for item in known.values() if item.status == QueueItem.Status.OUT]
+    before = told(QueueItem, [item.pk for item in out])
+    QueueItem.objects.filter(pk__in=before).update(status=QueueItem.Status.OPEN, closed_at=None)
+    places = range(1, queue.reviewers_per_item + 1)
+    Claim.objects.bulk_create(Claim(item=item, place=place) for item in out for place in places)
+    return [
+        BulkChange(
+            job=job, output_id=item.output_id, before=before.get(item.pk, {}), after={"id": item.pk}
+        )
+        for item in (*items, *out)
+    ]
+
+
+def _dequeue(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkChange]:
+    """Take open items out that nobody has begun; they stay out when the queue is fed."""
+    Queue.objects.select_for_update(no_key=True).get(bulk_jobs=job)
+    waiting = QueueItem.objects.open().filter(queue=job.queue_id, output__in=chunk)
+    items = list(waiting.filter(~begun()).select_for_update(of=("self",)))
+    places = list(Claim.objects.select_for_update().filter(item__in=items))
+    # One that is taken at this moment stays.
+    held = {place.item_id for place in places if place.reviewer_id}
+    items = [item for item in items if item.pk not in held]
+    before = told(QueueItem, [item.pk for item in items])
+    claims = told(Claim, [place.pk for place in places if place.item_id in before])
+    Claim.objects.filter(pk__in=claims).delete()
+    QueueItem.objects.filter(pk__in=before).update(status=QueueItem.Status.OUT, closed_at=now)
+    return [
+        BulkChange(
+            job=job,
+            output_id=item.output_id,
+            before={
+                **before[item.pk],
+                "claims": [one for one in claims.values() if one["item_id"] == item.pk],
+            },
+        )
+        for item in items
+    ]
+
+
+def _name_tags(job: BulkJob, tags: Sequence[str]) -> None:
+    names = list(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+    if not 0 < len(names) <= MOST_TAGS:
+        raise BulkError("tags", f"Name 1 to {MOST_TAGS} tags.")
+    if any(len(name) > LONGEST_TAG or not name.isprintable() for name in names):
+        raise BulkError("tags", f"A tag has at most {LONGEST_TAG} printable characters.")
+    known = dict(Tag.objects.filter(project=job.project, name__in=names).values_list("name", "pk"))
+    if job.act == BulkJob.Act.TAG_ADD:
+        made = [Tag(project=job.project, name=name) for name in names if name not in known]
+        Tag.objects.bulk_create(made)
+        job.made_tag_ids = [tag.pk for tag in made]
+        known |= {tag.name: tag.pk for tag in made}
+    job.tags, job.tag_ids = names, sorted(known.values())
+
+
+def _log(job: BulkJob, verb: str, by: User | None, now: datetime) -> None:
+    Event.objects.create(
+        project_id=job.project_id,
+        actor=by,
+        verb=verb,
+        target_type="bulk_job",
+        target_id=job.pk,
+        data={"act": job.act, "seen": job.num_seen, "changed": job.num_changed},
+        at=now,
+    )

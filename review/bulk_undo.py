@@ -1,0 +1,102 @@
+"""Takes back what a bulk act changed, row by row, and leaves alone what changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from feedback.models import SessionTag, Tag
+from review.intake import begun
+from review.models import BulkChange, BulkJob, Claim, QueueItem
+from review.stored_rows import put_back, told
+
+
+def undo_changes(*, job: BulkJob, limit: int) -> int:
+    """Take back up to so many changes, the latest first; return how many there were.
+
+    Needs the job locked, in a transaction; counts on it. After the last, tags that the job made
+    and nobody uses go too.
+    """
+    changes = list(job.changes.filter(outcome="").order_by("-pk").select_for_update()[:limit])
+    if not changes:
+        unused = Tag.objects.filter(pk__in=job.made_tag_ids, session_tags=None)
+        unused.delete()
+        return 0
+    undo = {
+        BulkJob.Act.TAG_ADD: _take_off,
+        BulkJob.Act.TAG_REMOVE: _put_on,
+        BulkJob.Act.QUEUE_ADD: _take_out,
+        BulkJob.Act.QUEUE_REMOVE: _put_in,
+    }[BulkJob.Act(job.act)]
+    conflicts = undo(changes)
+    for change in changes:
+        change.conflict = conflicts.get(change.pk, "")
+        change.outcome = "conflict" if change.conflict else "undone"
+    BulkChange.objects.bulk_update(changes, ["outcome", "conflict"])
+    job.num_conflicts += len(conflicts)
+    job.num_undone += len(changes) - len(conflicts)
+    return len(changes)
+
+
+def _take_off(changes: Sequence[BulkChange]) -> dict[int, str]:
+    rows = {change.after["id"]: change for change in changes}
+    list(SessionTag.objects.select_for_update().filter(pk__in=rows))
+    now_there = told(SessionTag, list(rows))
+    conflicts = {}
+    for pk, change in rows.items():
+        if pk not in now_there:
+            conflicts[change.pk] = "Somebody took the tag off since."
+        elif now_there[pk] != change.after:
+            conflicts[change.pk] = "The tag was renamed or merged since."
+    SessionTag.objects.filter(
+        pk__in=[pk for pk, change in rows.items() if change.pk not in conflicts]
+    ).delete()
+    return conflicts
+
+
+def _put_on(changes: Sequence[BulkChange]) -> dict[int, str]:
+    back = put_back(SessionTag, [change.before for change in changes])
+    return {
+        change.pk: "Somebody put the tag on since, or it is gone."
+        for change in changes
+        if change.before["id"] not in back
+    }
+
+
+def _take_out(changes: Sequence[BulkChange]) -> dict[int, str]:
+    rows = {change.after["id"]: change for change in changes}
+    items = QueueItem.objects.open().filter(pk__in=rows).select_for_update(of=("self",))
+    free = {item.pk for item in items.filter(~begun())}
+    places = Claim.objects.select_for_update().filter(item__in=free)
+    free -= {place.item_id for place in places if place.reviewer_id}
+    was_out = [pk for pk in free if rows[pk].before]
+    Claim.objects.filter(item__in=was_out).delete()
+    for pk in was_out:
+        _as_it_was(rows[pk].before)
+    QueueItem.objects.filter(pk__in=free - set(was_out)).delete()
+    return {
+        change.pk: "Somebody has begun to review it since, or took it out."
+        for pk, change in rows.items()
+        if pk not in free
+    }
+
+
+def _put_in(changes: Sequence[BulkChange]) -> dict[int, str]:
+    rows = {change.before["id"]: change for change in changes}
+    out = QueueItem.objects.filter(pk__in=rows, status=QueueItem.Status.OUT)
+    found = {item.pk for item in out.select_for_update(of=("self",))}
+    for pk in found:
+        _as_it_was(rows[pk].before)
+    claims = [claim for pk in found for claim in rows[pk].before["claims"]]
+    put_back(Claim, claims)
+    return {
+        change.pk: "Somebody put it in again since, or it is gone."
+        for pk, change in rows.items()
+        if pk not in found
+    }
+
+
+def _as_it_was(before: dict[str, Any]) -> None:
+    QueueItem.objects.filter(pk=before["id"]).update(
+        status=before["status"], closed_at=before["closed_at"]
+    )

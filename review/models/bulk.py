@@ -1,0 +1,120 @@
+"""Acts on many rows at once, and what they really changed."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from feedback.models import Output, Project, Session, User
+from review.models.queue import Queue
+
+
+class BulkJob(models.Model):
+    """One act on every output that matches a filter, or on those of them that were picked.
+
+    A worker goes through them by id, up to `until`, a chunk in a transaction; `after` says how far
+    it came.
+    """
+
+    class Act(models.TextChoices):
+        TAG_ADD = "tag_add", "Add tags"
+        TAG_REMOVE = "tag_remove", "Remove tags"
+        QUEUE_ADD = "queue_add", "Add to queue"
+        QUEUE_REMOVE = "queue_remove", "Take out of queue"
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        CANCELLED = "cancelled", "Cancelled"
+        UNDOING = "undoing", "Being undone"
+        UNDONE = "undone", "Undone"
+
+    ACTIVE = ("waiting", "running", "undoing")
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="bulk_jobs")
+    act = models.CharField(max_length=12, choices=Act.choices)
+    filter = models.JSONField(default=dict, blank=True)
+    picked_outputs = ArrayField(models.BigIntegerField(), null=True, blank=True)
+    picked_sessions = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    queue = models.ForeignKey(
+        Queue, models.CASCADE, null=True, blank=True, related_name="bulk_jobs"
+    )
+    tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    tag_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    made_tag_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.WAITING)
+    until = models.BigIntegerField()
+    after = models.BigIntegerField(default=0)
+    num_matching = models.PositiveIntegerField()
+    num_seen = models.PositiveIntegerField(default=0)
+    num_changed = models.PositiveIntegerField(default=0)
+    num_undone = models.PositiveIntegerField(default=0)
+    num_conflicts = models.PositiveIntegerField(default=0)
+    request_key = models.UUIDField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="bulk_jobs"
+    )
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    undone_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "created_by", "request_key"],
+                condition=Q(request_key__isnull=False),
+                name="%(app_label)s_%(class)s_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(act__in=["tag_add", "tag_remove"], queue=None, tags__len__gt=0)
+                | Q(act__in=["queue_add", "queue_remove"], queue__isnull=False, tags__len=0),
+                name="%(app_label)s_%(class)s_has_what_it_needs",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                condition=Q(status__in=["waiting", "running", "undoing"]),
+                name="bulkjob_active",
+            ),
+            models.Index(fields=["project", "-created_at", "-id"], name="bulkjob_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.pk}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a worker has something to do about it."""
+        return self.status in self.ACTIVE
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether it has ended and is not undone."""
+        return self.status in {self.Status.DONE, self.Status.CANCELLED}
+
+
+class BulkChange(models.Model):
+    """One row that a bulk act really changed: as it was before, and after; empty for no row."""
+
+    class Outcome(models.TextChoices):
+        NONE = "", "In force"
+        UNDONE = "undone", "Undone"
+        CONFLICT = "conflict", "Left as it is"
+
+    job = models.ForeignKey(BulkJob, models.CASCADE, related_name="changes")
+    output = models.ForeignKey(Output, models.CASCADE, null=True, related_name="+")
+    session = models.ForeignKey(Session, models.CASCADE, null=True, related_name="+")
+    before = models.JSONField(default=dict, blank=True)
+    after = models.JSONField(default=dict, blank=True)
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True, default="")
+    conflict = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "id"], name="bulkchange_of_job")]
+
+    def __str__(self) -> str:
+        return f"change {self.pk} of {self.job_id}"

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from django.db import connection
+from django.test import Client
+
+from feedback.models import Output, Project, SessionTag, Tag, User
+from review import bulk, intake, queues
+from review.bulk import BulkError, NotAllowedError, OverError
+from review.filters import ReviewFilter
+from review.models import BulkChange, BulkJob, Claim, Event, QueueItem
+from tests.factories import NOW, make_output, make_project, make_queue, make_session, make_user
+
+TABLES = [SessionTag, Tag, QueueItem, Claim, Output]
+
+
+@pytest.fixture
+def moderator(project: Project) -> User:
+    return make_user(project, role="moderator")
+
+
+@pytest.fixture(autouse=True)
+def chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "CHUNK", 3)
+
+
+@pytest.fixture
+def filled(project: Project, moderator: User) -> Project:
+    """Twelve answers in four sessions, half by model a; one session is tagged, two are queued."""
+    tag = Tag.objects.create(project=project, name="x")
+    queue = make_queue(project, slug="there", reviewers_per_item=2)
+    for number in range(4):
+        session = make_session(project)
+        for place in range(3):
+            make_output(project, session, model="ab"[(number * 3 + place) % 2])
+        if number == 1:
+            SessionTag.objects.create(session=session, tag=tag, added_by=make_user(project))
+    put_in(project, queue, 2)
+    return project
+
+
+def put_in(project: Project, queue: Any, number: int) -> None:
+    outputs = list(project.outputs.order_by("pk")[:number])
+    intake.put(queue=queue, stratum=None, outputs=outputs, now=NOW)
+
+
+def dump() -> dict[str, list[Any]]:
+    """Every row of the tables that bulk acts touch, as the database has them."""
+    told = {}
+    with connection.cursor() as cursor:
+        for model in TABLES:
+            cursor.execute(f"SELECT to_jsonb(t)::text FROM {model._meta.db_table} t ORDER BY id")  # noqa: S608
+            told[model.__name__] = [orjson.loads(row) for (row,) in cursor.fetchall()]
+    return told
+
+
+def begin(project: Project, by: User, act: str, text: str = "", **rest: Any) -> BulkJob:
+    if act.startswith("queue"):
+        rest["queue"] = project.queues.get(slug="there")
+    else:
+        rest.setdefault("tags", ["x", "new"])
+    return bulk.start(
+        project=project, wanted=ReviewFilter.parse(text), act=act, by=by, now=NOW, **rest
+    )
+
+
+def run(job: BulkJob) -> BulkJob:
+    bulk.work_off(now=NOW)
+    job.refresh_from_db()
+    return job
+
+
+def undone(job: BulkJob, by: User) -> BulkJob:
+    bulk.undo(job=job, by=by, now=NOW)
+    return run(job)
+
+
+class TestUndo:
+    @pytest.mark.parametrize("act", BulkJob.Act.values)
+    @pytest.mark.parametrize("text", ["", "model:a", "-tag:x"])
+    def test_restores_every_bulk_act_bit_for_bit(
+        self, filled: Project, moderator: User, act: str, text: str
+    ) -> None:
+        """Complaint 8."""
+        before = dump()
+        job = run(begin(filled, moderator, act, text))
+        assert (job.status, job.num_changed > 0) == ("done", dump() != before)
+        job = undone(job, moderator)
+        assert dump() == before
+        assert (job.status, job.num_undone, job.num_conflicts) == ("undone", job.num_changed, 0)
+
+    def test_puts_those_out_again_that_were_out(self, filled: Project, moderator: User) -> None:
+        run(begin(filled, moderator, "queue_remove"))
+        before = dump()
+        undone(run(begin(filled, moderator, "queue_add")), moderator)
+        assert dump() == before
+
+    def test_leaves_tags_that_were_there_before(self, filled: Project, moderator: User) -> None:
+        """Complaint 8: an act on many adds, and its undo takes only that away."""
+        own = SessionTag.objects.get()
+        job = run(begin(filled, moderator, "tag_add", tags=["x"]))
+        assert (job.num_changed, SessionTag.objects.count()) == (3, 4)
+        undone(job, moderator)
+        assert SessionTag.objects.get() == own
+
+    def test_tells_of_each_row_that_somebody_changed_since(
+        self, filled: Project, moderator: User
+    ) -> None:
+        job = run(begin(filled, moderator, "tag_add", tags=["x"]))
+        SessionTag.objects.order_by("pk").last().delete()  # type: ignore[union-attr]
+        job = undone(job, moderator)
+        assert (job.num_undone, job.num_conflicts) == (2, 1)
+        [left] = BulkChange.objects.filter(outcome="conflict")
+        assert left.conflict == "Somebody took the tag off since."
+
+        job = run(begin(filled, moderator, "queue_add"))
+        added = job.changes.order_by("pk").first()
+        assert added is not None
+        item = QueueItem.objects.get(pk=added.after["id"])
+        queues.claim(item=item, by=moderator, now=NOW)
+        job = undone(job, moderator)
+        assert (job.num_undone, job.num_conflicts) == (9, 1)
+        assert QueueItem.objects.filter(pk=item.pk).exists()
+
+    def test_is_for_who_started_it_and_moderators_and_once(
+        self, filled: Project, moderator: User
+    ) -> None:
+        tagger, other = make_user(filled, role="tagger"), make_user(filled, role="tagger")
+        job = begin(filled, tagger, "tag_add")
+        with pytest.raises(OverError):
+            bulk.undo(job=job, by=tagger, now=NOW)
+        run(job)
+        with pytest.raises(NotAllowedError):
+            bulk.undo(job=job, by=other, now=NOW)
+        undone(job, moderator)
+        with pytest.raises(OverError):
+            bulk.undo(job=job, by=tagger, now=NOW)
+
+
+class TestStarting:
+    def test_never_ignores_the_filter(self, filled: Project, moderator: User) -> None:
+        """Complaint 10."""
+        make_output(make_project(), model="a")
+        job = run(begin(filled, moderator, "queue_add", "model:a"))
+        changed = Output.objects.filter(pk__in=job.changes.values("output"))
+        assert {one.model for one in changed} == {"a"}
+        assert (job.num_matching, job.num_seen, job.num_changed) == (6, 6, 5)
+        outputs = list(filled.outputs.values_list("pk", flat=True))
+        job = begin(filled, moderator, "tag_add", "model:b", outputs=outputs)
+        assert {one.model for one in bulk.meant(job=job)} == {"b"}
+
+    def test_acts_on_what_was_picked_only(self, filled: Project, moderator: User) -> None:
+        session = filled.sessions.order_by("pk").last()
+        assert session is not None
+        job = begin(filled, moderator, "tag_add", outputs=[], sessions=[session.pk])
+        assert job.num_matching == 3
+        assert run(job).num_changed == 2
+
+    def test_leaves_later_answers_alone(self, filled: Project, moderator: User) -> None:
+        job = begin(filled, moderator, "tag_add")
+        later = make_output(filled)
+        run(job)
+        assert not later.session.session_tags.exists()
+
+    def test_gives_one_job_for_one_request(self, filled: Project, moderator: User) -> None:
+        key = uuid4()
+        jobs = [begin(filled, moderator, "tag_add", request_key=key) for _ in range(2)]
+        assert jobs[0] == jobs[1]
+
+    def test_refuses_what_cannot_be(self, filled: Project, moderator: User) -> None:
+        wrong: dict[str, Any]
+        for wrong in ({"tags": []}, {"tags": ["x" * 61]}, {"tags": ["a\x00"]}, {"outputs": []}):
+            with pytest.raises(BulkError):
+                begin(filled, moderator, "tag_add", **wrong)
+        with pytest.raises(BulkError):
+            begin(filled, moderator, "destroy")
+        foreign = make_queue(make_project())
+        with pytest.raises(BulkError):
+            bulk.start(
+                project=filled, wanted=ReviewFilter(), act="queue_add", queue=foreign,
+                by=moderator, now=NOW,
+            )  # fmt: skip
+        with pytest.raises(NotAllowedError):
+            begin(filled, make_user(filled, role="tagger"), "queue_add")
+
+
+class TestWorking:
+    def test_goes_on_after_a_worker_was_killed(
+        self, filled: Project, moderator: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = begin(filled, moderator, "queue_add")
+        bulk.work_off(now=NOW, most=2)
+
+        class Killed(BaseException):
+            pass
+
+        def die(*_: Any, **__: Any) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(BulkChange.objects, "bulk_create", die)
+            with pytest.raises(Killed):
+                bulk.work_off(now=NOW)
+        job = run(job)
+        assert (job.num_seen, job.num_changed, job.changes.count()) == (12, 10, 10)
+        assert QueueItem.objects.count() == 12
+
+    def test_stops_when_it_is_cancelled_and_undoes_what_it_did(
+        self, filled: Project, moderator: User
+    ) -> None:
+        before = dump()
+        job = begin(filled, moderator, "tag_add")
+        bulk.work_off(now=NOW, most=1)
+        bulk.cancel(job=job, by=moderator, now=NOW)
+        job = run(job)
+        assert (job.status, job.num_seen) == ("cancelled", 3)
+        undone(job, moderator)
+        assert dump() == before
+
+    def test_keeps_taken_out_items_out_when_the_queue_is_fed(
+        self, filled: Project, moderator: User
+    ) -> None:
+        run(begin(filled, moderator, "queue_remove"))
+        queue = filled.queues.get(slug="there")
+        intake.feed(queue=queue, now=NOW)
+        assert queue.items.filter(status="out").count() == 2
+        assert queue.items.open().count() == 10
+
+    def test_is_logged(self, filled: Project, moderator: User) -> None:
+        run(begin(filled, moderator, "tag_add"))
+        told = Event.objects.filter(target_type="bulk_job").order_by("pk")
+        assert [one.verb for one in told] == ["started", "finished"]
+
+
+class TestPages:
+    def test_start_show_cancel_and_undo(
+        self, client: Client, filled: Project, moderator: User
+    ) -> None:
+        client.force_login(moderator)
+        address = f"/p/{filled.slug}/"
+        sent = {"filter": "model:a", "all": "on", "act": "tag_add", "tags": "<b>, y"}
+        page = client.post(f"{address}new-bulk/", sent, follow=True)
+        job = BulkJob.objects.get()
+        assert "&lt;b&gt;" in page.content.decode()
+        run(job)
+        fragment = client.get(f"{address}bulk/{job.pk}/", headers={"HX-Request": "true"})
+        assert b"hx-trigger" not in fragment.content
+        assert b"Undo all" in fragment.content
+        client.post(f"{address}bulk/{job.pk}/undo/")
+        assert run(job).status == "undone"
+        assert client.post(f"{address}new-bulk/", {**sent, "tags": ""}).status_code == 422
+        assert client.post(f"{address}new-bulk/", {**sent, "filter": "x:y"}).status_code == 422
+
+    def test_list_costs_the_same_for_many_acts(
+        self, client: Client, filled: Project, moderator: User, django_assert_max_num_queries: Any
+    ) -> None:
+        for _ in range(12):
+            begin(filled, moderator, "tag_add", "model:a")
+        client.force_login(moderator)
+        with django_assert_max_num_queries(8):
+            page = client.get(f"/p/{filled.slug}/bulk/")
+        assert len(page.context["rows"]) == 12
