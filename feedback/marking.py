@@ -32,7 +32,7 @@ def marked(*, hits: Sequence[Hit], query: str, encoder: Encoder | None) -> list[
     Words are compared by the stems that PostgreSQL gives them.
     """
     texts = [text for hit in hits for text in hit.texts.values()]
-    same = _same_words(query, texts)
+    same = same_words(query, texts)
     chosen = [_most_hits(hit, same) for hit in hits]
     near = _nearest_sentences(
         query,
@@ -53,7 +53,7 @@ def _most_hits(hit: Hit, same: set[str]) -> tuple[str, str]:
     return max(reversed(hit.texts.items()), key=lambda item: len(words(item[1]) & same))
 
 
-def _same_words(query: str, texts: Sequence[str]) -> set[str]:
+def same_words(query: str, texts: Sequence[str]) -> set[str]:
     """The words of the texts that have a stem of the query, or are in it when it has none."""
     there = sorted(set().union(*(words(text) for text in texts))) if texts else []
     if not query or not there:

@@ -59,7 +59,9 @@ PLACES = {
             label="Search",
             icon="text-search",
             key="S",
-            pages=frozenset({"search", "session", "output"}),
+            pages=frozenset(
+                {"search", "search_comments", "bulk_list", "bulk_job", "session", "output"}
+            ),
         ),
     ],
     "Learn": [

@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     path("patterns/", patterns.patterns, name="patterns"),
     path("sign-in/", sign_in.SignIn.as_view(), name="login"),
     path("p/<slug:project>/search/", search.search_page, name="search"),
+    path("p/<slug:project>/search/comments/", search.search_comments, name="search_comments"),
     path("p/<slug:project>/search/complete/", search.search_complete, name="search_complete"),
     path("p/<slug:project>/views/", saved_views.view_save, name="view_save"),
     path("p/<slug:project>/views/<int:view>/", saved_views.view_change, name="view_change"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
@@ -136,7 +138,14 @@ class Annotation(models.Model):
                 name="%(app_label)s_%(class)s_once",
             ),
         ]
-        indexes = [models.Index(fields=["output", "start", "id"], name="annotation_in_text")]
+        indexes = [
+            models.Index(fields=["output", "start", "id"], name="annotation_in_text"),
+            models.Index(fields=["project", "-created_at", "-id"], name="annotation_by_time"),
+            GinIndex(
+                SearchVector("comment", "exact", "replacement", config="english"),
+                name="annotation_words",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.start}–{self.end} of {self.output_id}"

@@ -22,15 +22,17 @@ from feedback.browsing import MOST_COUNTED, browse
 from feedback.embedding import get_encoder
 from feedback.filter_syntax import Term, write
 from feedback.filters import FilterError
-from feedback.marking import marked
+from feedback.marking import marked, same_words
 from feedback.models import Membership, Output, Project, Reason
+from feedback.passages import passage
 from feedback.search import LISTINGS, MODES, CursorError, Page, more_like, search
 from feedback.timeouts import TooSlowError
+from review.commented import commented, commented_page
 from review.completion import completions
 from review.facets import Facet, facets
 from review.findings import findings, named
 from review.http import ProjectRequest, project_view
-from review.models import Queue, SavedView, Theme
+from review.models import Annotation, Queue, SavedView, Theme
 from review.saved_views import may_change
 from review.views.asking import Asked, opened
 from review.views.asking import asked as read
@@ -98,6 +100,10 @@ def search_page(request: ProjectRequest) -> HttpResponse:
                 )
                 for one in LISTINGS
             ],
+            "comments": (
+                _number(_num_comments(request, asked)),
+                f"{reverse('search_comments', args=[request.project.slug])}{asked.link}",
+            ),
             "sorts": [
                 ("Best match", asked.to(newest_first=False), not asked.newest_first),
                 ("Newest", asked.to(newest_first=True), asked.newest_first),
@@ -134,6 +140,54 @@ def search_complete(request: ProjectRequest) -> HttpResponse:
     return render(request, "review/search/_completions.html", {"proposed": proposed})
 
 
+@require_safe
+@project_view(Membership.Role.VIEWER)
+def search_comments(request: ProjectRequest) -> HttpResponse:
+    """Every member: comments that have the words of ?q=, on answers that match ?filter=."""
+    try:
+        asked = read(request.GET, request.project, request.user)
+    except FilterError as error:
+        context = {"text": request.GET.get("q", "")[:2_000], "error": error}
+        return render(request, "review/search/comments.html", context, status=422)
+    context = {"text": write(asked.wanted.words), "kept": write(terms=asked.wanted.terms)}
+    try:
+        found = commented_page(
+            project=request.project,
+            wanted=asked.wanted,
+            query=asked.query,
+            by=request.user,
+            limit=PAGE_SIZE,
+            cursor=request.GET.get("cursor", ""),
+        )
+    except paging.CursorError as error:
+        raise BadRequest(str(error)) from error
+    except TooSlowError:
+        return render(request, "review/search/comments.html", {**context, "is_slow": True})
+    said = [_said(annotation) for annotation in found.rows]
+    same = same_words(asked.query, said)
+    return render(
+        request,
+        "review/search/comments.html",
+        {
+            **context,
+            "rows": [
+                (annotation, passage(text, hits=same, near=None))
+                for annotation, text in zip(found.rows, said, strict=True)
+            ],
+            "tokens": _tokens(asked, _names(request.project, [])),
+            "others": asked.link,
+            "more": f"{asked.link}&{urlencode({'cursor': found.next_cursor})}"
+            if found.next_cursor
+            else "",
+        },
+    )
+
+
+def _said(annotation: Annotation) -> str:
+    """What the comment says: its words, else what it proposes, else what it marks."""
+    return annotation.comment or annotation.replacement or annotation.exact
+
+
 def _page(asked: Asked, project: Project, cursor: str) -> Page:
     options: dict[str, Any] = {
         "wanted": asked.narrowed,
@@ -155,6 +209,13 @@ def _page(asked: Asked, project: Project, cursor: str) -> Page:
         newest_first=asked.newest_first,
         **options,
     )
+
+
+def _num_comments(request: ProjectRequest, asked: Asked) -> int:
+    found = commented(
+        project=request.project, wanted=asked.wanted, query=asked.query, by=request.user
+    )
+    return found.order_by()[: MOST_COUNTED + 1].count()
 
 
 def _number(number: int) -> str:

@@ -3,6 +3,9 @@
 The questions are of banking77 (relevant is what has the same intent) and of
 medical-question-pairs (relevant is the other wording of the same question, and a look-alike that
 asks something else stands beside it). They are read from the folder that POSTIL_DATA names.
+
+Beside it stand hand-written SQL and Chroma, embedded, with the same vectors and filters in the same
+run. `SEARCH_ROWS` and `SEARCH_TEXTS` make it smaller, to try it.
 """
 
 from __future__ import annotations
@@ -18,15 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench import chroma
 from tests.bench.server import services
 
 if TYPE_CHECKING:
     from feedback.models import Project
 
-NUM_ROWS = 100_000
+NUM_ROWS = int(os.environ.get("SEARCH_ROWS", "100_000"))
 NUM_QUERIES = 100
 # Texts and questions of banking77 that are used: all would take the encoder minutes.
-NUM_TEXTS, NUM_ASKED = 3_000, 300
+NUM_TEXTS, NUM_ASKED = int(os.environ.get("SEARCH_TEXTS", "3_000")), 300
 TOP = 10
 MIN_RECALL = 0.98
 
@@ -48,9 +52,9 @@ def run() -> tuple[str, bool]:
 
         django.setup()
         hybrid, others = _quality(Path(data))
-        worst = _speed(NUM_ROWS)
+        worst = speed(NUM_ROWS)
     figure = (
-        f"nDCG@10 hybrid {hybrid:.3f} (best single {others:.3f}), "
+        f"{NUM_ROWS:,} vectors, nDCG@10 hybrid {hybrid:.3f} (best single {others:.3f}), "
         f"worst recall of exact {worst:.3f}, bar {MIN_RECALL}"
     )
     return figure, worst >= MIN_RECALL
@@ -59,17 +63,17 @@ def run() -> tuple[str, bool]:
 def _quality(data: Path) -> tuple[float, float]:
     """Print recall and nDCG; return banking77's nDCG of hybrid, and of the better single one."""
     print(f"{'':<28}{'recall@10':>12}{'nDCG@10':>10}")
-    banking = _measured("banking77", *_banking(data))
+    intents = _measured("banking77", *banking(data))
     _measured("medical pairs", *_medical(data))
     _look_alikes(_pairs(data))
-    return banking["hybrid"].ndcg, max(banking["words"].ndcg, banking["meaning"].ndcg)
+    return intents["hybrid"].ndcg, max(intents["words"].ndcg, intents["meaning"].ndcg)
 
 
 Texts = list[str]
 Asked = list[tuple[str, set[int]]]
 
 
-def _banking(data: Path) -> tuple[Texts, Asked]:
+def banking(data: Path) -> tuple[Texts, Asked]:
     def rows(name: str, number: int) -> list[tuple[str, str]]:
         with (data / "banking77" / name).open(encoding="utf-8", newline="") as file:
             found = [(row["text"], row["category"]) for row in csv.DictReader(file)]
@@ -107,7 +111,7 @@ def _measured(name: str, texts: Texts, asked: Asked) -> dict[str, Quality]:
     from feedback.scope import Scope
     from feedback.search import search
 
-    project, places = _stored(texts)
+    project, places = stored(texts)
     scope = Scope(project=project, wanted=OutputFilter())
     encoder = get_encoder()
 
@@ -137,7 +141,7 @@ def _measured(name: str, texts: Texts, asked: Asked) -> dict[str, Quality]:
     return measured
 
 
-def _stored(texts: Texts) -> tuple[Project, dict[int, int]]:
+def stored(texts: Texts) -> tuple[Project, dict[int, int]]:
     """A project of outputs with these questions, embedded, and the place of each by its id."""
     from feedback.embedding import embed_pending, get_encoder
     from feedback.models import Output
@@ -210,33 +214,46 @@ FILTERS = {
 }
 
 
-def _speed(num_rows: int) -> float:
-    """Print recall and times beside bare SQL; return the worst recall of the search's own."""
+def speed(num_rows: int, *, num_queries: int = NUM_QUERIES, with_chroma: bool = True) -> float:
+    """Print recall and times beside bare SQL and Chroma; return the worst recall of the search."""
     from feedback.nearest import ensure_indexes
 
-    project, queries = _spread(num_rows)
+    project, queries = _spread(num_rows, num_queries)
     started = time.monotonic()
-    ensure_indexes(model=MODEL)
-    print(f"  index over {num_rows:,} vectors: {time.monotonic() - started:.0f} s", flush=True)
+    built = ensure_indexes(model=MODEL)
+    print(
+        f"  index over {num_rows:,} vectors: "
+        f"{f'{time.monotonic() - started:.0f} s' if built else 'none, so few are compared'}",
+        flush=True,
+    )
     _analyse()
     worst = 1.0
-    print(f"{'':<12}{'nearest':>22}{'bare exact SQL':>18}{'bare HNSW SQL':>24}{'whole search':>18}")
+    print(f"{'':<12}{'nearest':>22}{'bare exact SQL':>18}{'bare HNSW SQL':>24}{'whole search':>18}"
+          f"{'Chroma':>24}")  # fmt: skip
     print(f"{'filter':<12}{'recall   p50   p95 ms':>22}{'p50   p95 ms':>18}"
-          f"{'recall   p50   p95 ms':>24}{'p50   p95 ms':>18}")  # fmt: skip
-    for name, written in FILTERS.items():
-        own, exact, index, whole = _timed(project, written, queries)
-        worst = min(worst, own.recall)
-        print(
-            f"{name:<12}{own.recall:>9.3f}{own.p50:>6.0f}{own.p95:>7.0f}"
-            f"{exact.p50:>12.0f}{exact.p95:>6.0f}"
-            f"{index.recall:>11.3f}{index.p50:>6.0f}{index.p95:>7.0f}"
-            f"{whole.p50:>12.0f}{whole.p95:>6.0f}",
-            flush=True,
-        )
+          f"{'recall   p50   p95 ms':>24}{'p50   p95 ms':>18}"
+          f"{'recall   p50   p95 ms':>24}")  # fmt: skip
+    with chroma.filled(project, MODEL, is_wanted=with_chroma) as collection:
+        for name, written in FILTERS.items():
+            timed = _timed(project, written, queries, collection)
+            worst = min(worst, timed.own.recall)
+            beside = timed.chroma
+            print(
+                f"{name:<12}{timed.own.recall:>9.3f}{timed.own.p50:>6.0f}{timed.own.p95:>7.0f}"
+                f"{timed.exact.p50:>12.0f}{timed.exact.p95:>6.0f}"
+                f"{timed.index.recall:>11.3f}{timed.index.p50:>6.0f}{timed.index.p95:>7.0f}"
+                f"{timed.whole.p50:>12.0f}{timed.whole.p95:>6.0f}"
+                + (
+                    f"{beside.recall:>11.3f}{beside.p50:>6.0f}{beside.p95:>7.0f}"
+                    if beside
+                    else f"{'not here':>24}"
+                ),
+                flush=True,
+            )
     return worst
 
 
-def _spread(num_rows: int) -> tuple[Project, list[tuple[str, list[float]]]]:
+def _spread(num_rows: int, num_queries: int) -> tuple[Project, list[tuple[str, list[float]]]]:
     """Outputs with unit vectors around those of real questions, and questions to ask."""
     from django.db import connection
 
@@ -281,7 +298,7 @@ def _spread(num_rows: int) -> tuple[Project, list[tuple[str, list[float]]]]:
             },
         )
     source = random.Random(2)  # noqa: S311
-    asked = source.sample(real, NUM_QUERIES)
+    asked = source.sample(real, min(num_queries, len(real)))
     return project, [(text, _nudged(vector, source)) for text, vector in asked]
 
 
@@ -304,9 +321,23 @@ class Known:
         return [self.vector for _ in texts]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """One filter's figures: the search's own, and what stands beside it."""
+
+    own: Timed
+    exact: Timed
+    index: Timed
+    whole: Timed
+    chroma: Timed | None
+
+
 def _timed(
-    project: Project, written: str, queries: list[tuple[str, list[float]]]
-) -> tuple[Timed, Timed, Timed, Timed]:
+    project: Project,
+    written: str,
+    queries: list[tuple[str, list[float]]],
+    collection: chroma.Collection | None,
+) -> Beside:
     from feedback.filters import OutputFilter
     from feedback.nearest import nearest
     from feedback.scope import Scope
@@ -329,11 +360,12 @@ def _timed(
         return lambda _, vector: _bare(project, written, vector, vector_sql)
 
     exact, truth = _run(bare("vector"), queries, None)
-    return (
-        _run(own, queries, truth)[0],
-        exact,
-        _run(bare("vector::halfvec(384)"), queries, truth)[0],
-        _run(whole, queries, None)[0],
+    return Beside(
+        own=_run(own, queries, truth)[0],
+        exact=exact,
+        index=_run(bare("vector::halfvec(384)"), queries, truth)[0],
+        whole=_run(whole, queries, None)[0],
+        chroma=_run(collection.nearest(written, TOP), queries, truth)[0] if collection else None,
     )
 
 

@@ -8,6 +8,7 @@ from django.test import Client
 from feedback.embedding import Encoder, embed_pending
 from feedback.models import FeedbackReason, Project, Reason, SessionTag, Tag
 from tests.factories import (
+    make_annotation,
     make_feedback,
     make_item,
     make_output,
@@ -159,11 +160,11 @@ class TestSearchPage:
         for number in range(15):
             make_feedback(make_output(project, text=f"Answer {number}"), comment=f"Wrong {number}")
         embed_pending(encoder=encoder)
-        with django_assert_max_num_queries(45):
+        with django_assert_max_num_queries(46):
             page = viewer.get(address, {"q": "wrong answer"})
         assert len(ids(page)) == 25
         assert len(ids(viewer.get(address + page.context["more"]))) == 5
-        with django_assert_max_num_queries(32):
+        with django_assert_max_num_queries(34):
             viewer.get(address)
 
     def test_is_for_members(self, client: Client, project: Project, address: str) -> None:
@@ -181,6 +182,33 @@ class TestSearchPage:
             assert client.get(address, wrong).status_code == 400
         assert client.get(address, {"q": "\x00"}).status_code == 200
         assert client.post(address).status_code == 405
+
+
+class TestComments:
+    def test_are_found_by_their_words_and_the_filter_of_their_answers(
+        self, viewer: Client, project: Project, address: str, django_assert_max_num_queries: Any
+    ) -> None:
+        author = make_user(project)
+        for model in "ab":
+            output = make_output(project, model=model)
+            make_annotation(output, author, "Bloom", comment=f"The <i>dates</i> of {model} differ.")
+        make_annotation(make_output(make_project()), make_user(), "Bloom", comment="dates")
+        with django_assert_max_num_queries(14):
+            page = viewer.get(f"{address}comments/", {"q": "date model:a"})
+        assert [one.output.model for one, _ in page.context["rows"]] == ["a"]
+        assert '&lt;i&gt;<mark class="hit">dates</mark>' in page.content.decode()
+        assert viewer.get(address, {"q": "date"}).context["comments"][0] == "2"
+        assert viewer.get(f"{address}comments/", {"q": "x:y"}).status_code == 422
+        assert viewer.get(f"{address}comments/", {"cursor": "x"}).status_code == 400
+
+    def test_stay_hidden_from_who_is_to_judge_without_knowing(
+        self, client: Client, project: Project, address: str
+    ) -> None:
+        output = make_output(project)
+        make_item(make_queue(project, reviewers_per_item=2), output)
+        make_annotation(output, make_user(project), "Bloom", comment="Wrong date.")
+        client.force_login(make_user(project, role="expert"))
+        assert not client.get(f"{address}comments/", {"q": "date"}).context["rows"]
 
 
 class TestCompletion:
