@@ -9,6 +9,7 @@ from django import forms
 from feedback.filters import FilterError
 from feedback.models import Feedback, Project, Reason
 from review.filters import ReviewFilter
+from review.models import Queue
 
 FILTER_FIELDS = [
     "words",
@@ -79,14 +80,49 @@ class FilterForm(forms.Form):
 
 
 class QueueForm(FilterForm):
-    """A new queue: its name, whom it asks, and its filter."""
+    """A queue: its name, its filter, and how its items are handed out."""
 
     name = forms.CharField(label="Name", max_length=120)
-    minutes = forms.IntegerField(
-        label="Minutes to review an item", min_value=1, max_value=1_440, initial=15
+    order = forms.ChoiceField(
+        label="Worked off",
+        choices=Queue.Order.choices,
+        initial=Queue.Order.PRIORITY,
+        required=False,
     )
     reviewers_per_item = forms.IntegerField(
         label="Reviewers per item", min_value=1, max_value=20, initial=1
     )
+    minutes = forms.IntegerField(
+        label="Minutes to review an item", min_value=1, max_value=1_440, initial=15
+    )
+    due_hours = forms.IntegerField(
+        label="Hours until it is due", min_value=1, max_value=8_784, required=False
+    )
 
-    field_order = ["name", "reviewers_per_item", "minutes"]
+    field_order = ["name", "order", "reviewers_per_item", "minutes", "due_hours"]
+
+
+class StratumForm(forms.Form):
+    """One part of what a queue takes in; a blank one is none."""
+
+    name = forms.CharField(label="Part", required=False, max_length=60)
+    filter = forms.CharField(label="Filter", required=False, max_length=2_000)
+    percent = forms.FloatField(label="Share, %", required=False, min_value=0.01, max_value=100)
+    is_audit = forms.BooleanField(label="Random audit", required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Read the filter, and ask for a name and a share where something was entered."""
+        cleaned = super().clean() or {}
+        self.output_filter = ReviewFilter()
+        try:
+            self.output_filter = ReviewFilter.parse(cleaned.get("filter") or "")
+        except FilterError as error:
+            self.add_error("filter", str(error))
+        return cleaned
+
+    def has_content(self) -> bool:
+        """Whether anything was entered."""
+        return any(self.cleaned_data.get(name) for name in ("name", "filter", "percent"))
+
+
+StratumForms = forms.formset_factory(StratumForm, extra=0, max_num=6, absolute_max=6)

@@ -98,16 +98,21 @@ def open_items(
 def listed(items: QueueItemQuerySet) -> QueueItemQuerySet:
     """The items with what a line shows: `question` and `answer` are cut short."""
     return (
-        items.select_related("output", "output__session", "theme")
+        items.select_related("output", "output__session", "theme", "stratum")
         .annotate(question=Left("output__query", QUESTION), answer=Left("output__text", ANSWER))
         .only(
             "queue",
             "status",
             "priority",
             "rank",
+            "fixed_rank",
             "priority_parts",
             "entered_at",
             "due_at",
+            "priority_version",
+            "inclusion",
+            "stratum__name",
+            "stratum__is_audit",
             "theme__number",
             "theme__name",
             "output__external_id",

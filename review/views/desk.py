@@ -240,7 +240,7 @@ def item_undo(request: ProjectRequest, item: int) -> HttpResponseBase:
 def _item(request: ProjectRequest, pk: int) -> QueueItem:
     items = QueueItem.objects.filter(queue__project=request.project)
     return get_object_or_404(
-        items.select_related("queue", "theme", "output", "output__session"), pk=pk
+        items.select_related("queue", "theme", "stratum", "output", "output__session"), pk=pk
     )
 
 

@@ -11,14 +11,14 @@ from django.core.exceptions import BadRequest
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from feedback.models import Membership, Project, Reason
 from feedback.paging import CursorError, page
-from review import queues, rules, worklist
+from review import intake, queues, worklist
 from review.filters import ReviewFilter
-from review.forms import FILTER_FIELDS, FilterForm, QueueForm
+from review.forms import FILTER_FIELDS, FilterForm
 from review.http import ProjectRequest, project_view
 from review.models import Queue, Theme
 from review.models.queue import QueueItemQuerySet
@@ -46,40 +46,6 @@ def queue_list(request: ProjectRequest) -> HttpResponse:
         request,
         "review/queues/list.html",
         {"tabs": _tabs(request.project, timezone.now()), **_may(request)},
-    )
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@project_view(Membership.Role.MODERATOR)
-def queue_create(request: ProjectRequest) -> HttpResponseBase:
-    """Moderators: the form of a new queue, with the filter of ?words=, and its making."""
-    form = QueueForm(
-        request.POST or None,
-        project=request.project,
-        initial={"words": request.GET.get("words", "")[:2_000]},
-    )
-    if request.method == "POST" and form.is_valid():
-        try:
-            queue = rules.create_queue(
-                project=request.project,
-                rules=rules.Rules(
-                    name=form.cleaned_data["name"],
-                    filter=form.output_filter.to_json(),
-                    lease_seconds=form.cleaned_data["minutes"] * 60,
-                    reviewers_per_item=form.cleaned_data["reviewers_per_item"],
-                ),
-                by=request.user,
-                now=timezone.now(),
-            )
-        except queues.QueueError as error:
-            form.add_error(error.path, error.message)
-        else:
-            return redirect("queue", request.project.slug, queue.slug)
-    return render(
-        request,
-        "review/queues/create.html",
-        {"form": form, "filter_fields": [form[name] for name in FILTER_FIELDS]},
-        status=422 if form.errors else 200,
     )
 
 
@@ -122,6 +88,7 @@ def queue(request: ProjectRequest, queue: str) -> HttpResponse:
         "theme_query": changed(request.GET, group=None, theme=None),
         "peek": _peek(request, shown, first, now),
         "is_peek_asked": "peek" in request.GET,
+        "num_outdated": intake.num_outdated(queue=shown),
         "miss": None if first else _miss(shown, form.output_filter, used),
         **_may(request),
     }
