@@ -21,7 +21,7 @@ from review.exporting import export_lines
 from review.filters import ReviewFilter
 from review.http import ProjectRequest, project_view
 from review.models import BulkChange, BulkJob, Queue
-from review.tasks import work_bulk
+from review.tasks import ring_bulk
 from review.views.tokens import changed, tokens
 
 PAGE_SIZE = 50
@@ -72,7 +72,7 @@ def bulk_start(request: ProjectRequest) -> HttpResponseBase:
         raise PermissionDenied from error
     except (bulk.BulkError, FilterError) as error:
         return render(request, "review/bulk/refused.html", {"error": error}, status=422)
-    work_bulk.delay_on_commit()
+    ring_bulk()
     return redirect("bulk_job", request.project.slug, job.pk)
 
 
@@ -127,7 +127,7 @@ def _acted(request: ProjectRequest, job: int, act: Callable[..., None]) -> HttpR
         raise PermissionDenied from error
     except bulk.OverError as error:
         messages.warning(request, str(error))
-    work_bulk.delay_on_commit()
+    ring_bulk()
     return redirect("bulk_job", request.project.slug, found.pk)
 
 

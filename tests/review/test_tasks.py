@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from feedback.embedding import Encoder
 from feedback.models import Project
-from review import tasks
+from review import bulk, tasks
+from review.filters import ReviewFilter
 from review.models import Anchor, QueueItem, Theme
-from tests.factories import make_output, make_queue
+from tests.factories import NOW, make_output, make_queue, make_user
 from tests.review.test_places import EDITED, TEXT, become, put
 from tests.review.test_themes import SONGS, say
 
@@ -36,3 +37,21 @@ class TestPlaceAnnotations:
         for _ in range(2):
             tasks.place_annotations()
         assert Anchor.objects.get().state == "exact"
+
+
+class TestWorkBulk:
+    def test_does_what_waits_and_may_run_twice(self, project: Project) -> None:
+        output = make_output(project)
+        job = bulk.start(
+            project=project,
+            wanted=ReviewFilter(),
+            act="tag_add",
+            tags=["x"],
+            by=make_user(project),
+            now=NOW,
+        )
+        for _ in range(2):
+            tasks.work_bulk()
+        job.refresh_from_db()
+        assert (job.status, job.num_changed) == ("done", 1)
+        assert output.session.session_tags.count() == 1
