@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from feedback.models import Membership, Project
+from review.models import Notification
 
 THEMES = ("light", "dark", "system")
 NAV_MODES = ("full", "rail")
@@ -137,8 +140,11 @@ class Nav:
     def _memberships(self) -> list[Membership]:
         if not self._request.user.is_authenticated:
             return []
+        unread = Notification.objects.unread().seen_by(self._request.user)
+        of_project = unread.filter(project=OuterRef("project")).order_by().values("project")
         return list(
             Membership.objects.filter(user=self._request.user)
+            .annotate(num_unread=Coalesce(Subquery(of_project.values(n=Count("pk"))), 0))
             .select_related("project")
             .order_by("project__name", "project_id")
         )
@@ -147,6 +153,11 @@ class Nav:
     def projects(self) -> list[Project]:
         """The projects the user is a member of, by name."""
         return [membership.project for membership in self._memberships]
+
+    @property
+    def num_unread(self) -> int:
+        """How much is new in the user's inbox."""
+        return sum(getattr(membership, "num_unread", 0) for membership in self._memberships)
 
     @property
     def membership(self) -> Membership | None:

@@ -24,8 +24,9 @@ from review.annotations import (
     put,
 )
 from review.edits import Edit, apply, first_come, fold, hunks, is_in_conflict, mapped, revised
-from review.models import Annotation
+from review.models import Annotation, Notification
 from review.models.annotation import AnnotationQuerySet
+from review.notifications import notify
 from review.rendering import render
 from review.sheets import Sheet
 from review.widening import edited_lines, widened, words_at
@@ -431,6 +432,13 @@ def _decide(suggestion: Annotation, decision: Annotation.Decision, by: User, now
     fields = {"decision": decision, "decided_by": by, "decided_at": now, "changed_at": now}
     if there.filter(decision="").update(**fields):
         log(suggestion, decision.value, by, now)
+        notify(
+            annotation=suggestion,
+            kind=Notification.Kind.DECIDED,
+            to=[suggestion.author_id],
+            by=by,
+            now=now,
+        )
         suggestion.decision, suggestion.decided_by, suggestion.decided_at = decision, by, now
         return
     current = there.select_related("decided_by").first()

@@ -18,7 +18,8 @@ from review.annotations import (
     log,
 )
 from review.mentions import mention
-from review.models import Annotation, Comment
+from review.models import Annotation, Comment, Notification
+from review.notifications import notify
 
 # In one thread; who has more to say can begin another.
 MOST_REPLIES = 200
@@ -52,7 +53,10 @@ def reply(
     written = Comment.objects.create(
         annotation=annotation, author=by, text=text, request_key=request_key, created_at=now
     )
-    mention(annotation=annotation, reply=written, text=text, now=now)
+    named = mention(annotation=annotation, reply=written, text=text, now=now)
+    said = annotation.replies.filter(deleted_at=None).values_list("author", flat=True)
+    others = {annotation.author_id, *said} - named
+    notify(annotation=annotation, kind=Notification.Kind.REPLY, to=others, by=by, now=now)
     log(annotation, "replied", by, now, reply=written.pk)
     return written
 

@@ -11,6 +11,7 @@ from review.views import (
     demo,
     desk,
     evidence,
+    inbox,
     ingestion,
     outputs,
     pages,
@@ -29,6 +30,9 @@ from review.views import (
 
 urlpatterns: list[URLPattern] = [
     path("", pages.home, name="home"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/read/", inbox.inbox_read, name="inbox_read"),
+    path("inbox/<int:notification>/", inbox.inbox_open, name="inbox_open"),
     path("appearance/", pages.theme_switch, name="theme_switch"),
     path("patterns/", patterns.patterns, name="patterns"),
     path("sign-in/", sign_in.SignIn.as_view(), name="login"),

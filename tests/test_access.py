@@ -41,7 +41,16 @@ pytestmark = pytest.mark.django_db
 
 # Addresses outside projects, and who may use them.
 ANYBODY = {"login", "health"}
-SIGNED_IN = {"home", "theme_switch", "patterns", "logout", "demo"}
+SIGNED_IN = {
+    "home",
+    "theme_switch",
+    "patterns",
+    "logout",
+    "demo",
+    "inbox",
+    "inbox_read",
+    "inbox_open",
+}
 # Their own rules: the admin site asks for staff, the API for keys (below).
 ELSEWHERE = ("admin/", "api/v1/")
 DOCUMENTATION = {"api/v1/", "api/v1/docs", "api/v1/openapi.json"}

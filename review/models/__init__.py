@@ -1,6 +1,7 @@
 from review.models.annotation import Anchor, Annotation, Comment, Evidence, Mention
 from review.models.bulk import BulkChange, BulkJob
 from review.models.event import Event
+from review.models.notification import Notification
 from review.models.queue import Claim, Queue, QueueItem, Skip
 from review.models.review import Draft, Review, ReviewReason
 from review.models.saved_view import SavedView
@@ -18,6 +19,7 @@ __all__ = [
     "Event",
     "Evidence",
     "Mention",
+    "Notification",
     "Queue",
     "QueueItem",
     "Review",

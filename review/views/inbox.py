@@ -1,0 +1,69 @@
+"""What the signed-in person is told of."""
+
+from __future__ import annotations
+
+from django.core.exceptions import BadRequest
+from django.db.models.functions import Left
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_POST, require_safe
+
+from feedback.paging import CursorError, page
+from review import notifications
+from review.http import SignedInRequest
+from review.models import Notification
+
+PAGE_SIZE = 50
+# Code points of a question that a line shows.
+QUESTION = 200
+
+
+@require_safe
+def inbox(request: SignedInRequest) -> HttpResponse:
+    """Whoever is signed in: what happened in their threads, the last first."""
+    found = (
+        Notification.objects.seen_by(request.user)
+        .select_related("actor", "project")
+        .annotate(question=Left("output__query", QUESTION))
+    )
+    order = ["-happened_at", "-id"]
+    try:
+        lines = page(found, order=order, size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
+    except CursorError as error:
+        raise BadRequest(str(error)) from error
+    context = {
+        "lines": lines,
+        "now": timezone.now(),
+        "more": f"?cursor={lines.next_cursor}" if lines.next_cursor else "",
+    }
+    return render(request, "review/inbox/page.html", context)
+
+
+@require_POST
+def inbox_read(request: SignedInRequest) -> HttpResponseBase:
+    """Whoever is signed in: mark all as read that stood on the page they sent this from."""
+    try:
+        until = parse_datetime(request.POST.get("until", ""))
+    except ValueError:
+        until = None
+    if until is None or timezone.is_naive(until):
+        raise BadRequest("Send the moment of the page.")
+    notifications.read_all(by=request.user, until=until, now=timezone.now())
+    return redirect("inbox")
+
+
+@require_POST
+def inbox_open(request: SignedInRequest, notification: int) -> HttpResponseBase:
+    """Whoever is signed in: go to the thread of a line of theirs, which is read by that.
+
+    With `stay` it is only marked as read.
+    """
+    line = get_object_or_404(
+        Notification.objects.seen_by(request.user).select_related("project"), pk=notification
+    )
+    notifications.read(notification=line, by=request.user, now=timezone.now())
+    if "stay" in request.POST:
+        return redirect("inbox")
+    return redirect("annotation", line.project.slug, line.annotation_id)
