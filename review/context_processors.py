@@ -51,6 +51,13 @@ class Place:
 PLACES = {
     "": [
         Place(
+            url_name="my_work",
+            label="My work",
+            icon="list",
+            key="M",
+            pages=frozenset({"my_work"}),
+        ),
+        Place(
             url_name="queue_list",
             label="Queues",
             icon="inbox",

@@ -9,10 +9,12 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from feedback.models import Project
+from review import my_work
 from review.context_processors import NAV_MODES, THEMES
 from review.http import SignedInRequest
 
@@ -22,7 +24,9 @@ CHOICES = {"theme": THEMES, "nav": NAV_MODES}
 
 @require_GET
 def home(request: SignedInRequest) -> HttpResponse:
-    """Whoever is signed in. Leads to the queues of their first project."""
+    """Whoever is signed in. Leads to their own work if there is any, else to the queues."""
+    if busy := my_work.first_with_any(of=request.user, now=timezone.now()):
+        return redirect("my_work", busy.slug)
     project = Project.objects.visible_to(request.user).order_by("name", "id").first()
     if project is not None:
         return redirect("queue_list", project.slug)

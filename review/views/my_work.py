@@ -1,0 +1,51 @@
+"""A person's own work."""
+
+from __future__ import annotations
+
+from django.core.exceptions import BadRequest
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from feedback.models import Membership
+from feedback.paging import CursorError
+from review import my_work
+from review.http import ProjectRequest, project_view
+from review.models import Review
+
+PAGE_SIZE = 30
+
+
+@require_safe
+@project_view(Membership.Role.VIEWER)
+def own(request: ProjectRequest) -> HttpResponse:
+    """Every member: what they hold, are told of and have decided; ?verdict= narrows the last."""
+    now = timezone.now()
+    verdict = request.GET.get("verdict", "")
+    if verdict and verdict not in Review.Verdict.values:
+        raise BadRequest("There is no such verdict.")
+    try:
+        decided = my_work.decided(
+            project=request.project,
+            by=request.user,
+            verdict=verdict,
+            size=PAGE_SIZE,
+            cursor=request.GET.get("cursor", ""),
+        )
+    except CursorError as error:
+        raise BadRequest(str(error)) from error
+    held = my_work.held(project=request.project, by=request.user, now=now)
+    context = {
+        # Whole minutes, rounded down: a lease is never said to last longer than it does.
+        "held": [
+            (claim, max(0, int((claim.lease_until - now).total_seconds()) // 60))
+            for claim in held
+            if claim.lease_until
+        ],
+        "news": my_work.news(project=request.project, to=request.user),
+        "decided": decided,
+        "verdict": verdict,
+        "verdicts": Review.Verdict.choices,
+    }
+    return render(request, "review/my_work/page.html", context)
