@@ -246,6 +246,7 @@ def _rerank_rows(
             "priority_parts",
             "priority_version",
             "fixed_rank",
+            "look_again_at",
             "output__at",
             "output__confidence",
         )
@@ -254,12 +255,18 @@ def _rerank_rows(
     )
     told = scoring.scores(project=queue.project, outputs=[item.output for item in items], now=now)
     changed = 0
+    same: list[QueueItem] = []
+    other: list[QueueItem] = []
     for item in items:
-        before = item.priority_parts, item.fixed_rank
+        was = (item.priority_version, item.look_again_at, item.priority_parts, item.fixed_rank)
         _rank(item, told[item.output_id], queue, now)
-        changed += before != (item.priority_parts, item.fixed_rank)
+        is_now = (item.priority_version, item.look_again_at, item.priority_parts, item.fixed_rank)
+        changed += was[2:] != is_now[2:]
+        (same if was == is_now else other).append(item)
+    # Most often nothing is different, and one statement says when that was seen.
+    QueueItem.objects.filter(pk__in=[item.pk for item in same]).update(ranked_at=now)
     QueueItem.objects.bulk_update(
-        items,
+        other,
         [
             "priority",
             "priority_parts",
