@@ -9,10 +9,11 @@ from typing import ClassVar, Self
 
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import Exists, Func, IntegerField, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
 from feedback.filter_syntax import FilterSyntaxError, Term, Word, parse, write
-from feedback.models import Feedback, FeedbackReason, OutputWords, SessionTag
+from feedback.models import Feedback, FeedbackReason, OutputWords, SessionTag, Tag
 from feedback.models.output import OutputQuerySet
 
 SCORES = ("negative", "positive")
@@ -77,7 +78,9 @@ def _column(name: str) -> Callable[[Sequence[str]], Condition]:
 
 
 def _tagged(values: Sequence[str]) -> Condition:
-    return Exists(SessionTag.objects.filter(session=OuterRef("session"), tag__name__in=values))
+    # A former name means the tag it became.
+    meant = Tag.objects.called(values).values(pk=Coalesce("alias_of", "id"))
+    return Exists(SessionTag.objects.filter(session=OuterRef("session"), tag__in=meant))
 
 
 def _because(values: Sequence[str]) -> Condition:

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from feedback.incoming import Incoming, Outcome
-from feedback.models import Project, Session, SessionTag, Tag
+from feedback.models import Project, Session, SessionTag
 from feedback.payloads import SessionRecord
+from feedback.tag_names import named, tidied
 from feedback.upserting import upsert
 from feedback.wire import Fault
 
@@ -68,46 +69,37 @@ def _store_tags(project: Project, items: list[Incoming[SessionRecord]]) -> None:
     items = [i for i in items if i.record.tags or i.outcome is not Outcome.ACCEPTED]
     if not items:
         return
-    wanted = {item.external_id: set(item.record.tags or []) for item in items}
-    names = set().union(*wanted.values())
-    tags = _tags(project, names)
+    wanted = {
+        item.external_id: {name for tag in item.record.tags or [] if (name := tidied(tag))}
+        for item in items
+    }
+    tags = named(project=project, names=set().union(*wanted.values()), make=True)
     sessions = dict(
         Session.objects.filter(project=project, external_id__in=wanted).values_list(
             "external_id", "pk"
         )
     )
-    present: dict[int, dict[str, SessionTag]] = {}
-    for row in SessionTag.objects.filter(session__in=sessions.values()).select_related("tag"):
-        present.setdefault(row.session_id, {})[row.tag.name] = row
+    present: dict[int, dict[int, SessionTag]] = {}
+    for row in SessionTag.objects.filter(session__in=sessions.values()):
+        present.setdefault(row.session_id, {})[row.tag_id] = row
     added, gone = [], []
     for item in items:
-        session, names_wanted = sessions[item.external_id], wanted[item.external_id]
+        session = sessions[item.external_id]
+        tags_wanted = {tags[name] for name in wanted[item.external_id]}
         there = present.get(session, {})
-        new = sorted(names_wanted - set(there))
+        new = sorted(tags_wanted - set(there))
         old = [
             row.pk
-            for name, row in there.items()
-            if row.added_by_id is None and name not in names_wanted
+            for tag, row in there.items()
+            if row.added_by_id is None and tag not in tags_wanted
         ]
-        added += [SessionTag(session_id=session, tag_id=tags[name]) for name in new]
+        added += [SessionTag(session_id=session, tag_id=tag) for tag in new]
         gone += old
         if (new or old) and item.outcome is Outcome.UNCHANGED:
             item.outcome = Outcome.UPDATED
     SessionTag.objects.bulk_create(added, ignore_conflicts=True)
     if gone:
         SessionTag.objects.filter(pk__in=gone).delete()
-
-
-def _tags(project: Project, names: set[str]) -> dict[str, int]:
-    """Primary keys of the tags with these names, which are made where they are missing."""
-    rows = Tag.objects.filter(project=project, name__in=names).values_list("name", "pk")
-    tags = dict(rows)
-    if missing := sorted(names - tags.keys()):
-        Tag.objects.bulk_create(
-            (Tag(project=project, name=name) for name in missing), ignore_conflicts=True
-        )
-        tags = dict(rows.all())
-    return tags
 
 
 def session_ids(project: Project, wanted: set[str]) -> dict[str, int]:

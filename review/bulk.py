@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max, Q
 
-from feedback.models import Membership, Output, Project, SessionTag, Tag, User
+from feedback.models import Membership, Output, Project, User
 from feedback.models.output import OutputQuerySet
+from feedback.tag_names import named
 from review.bulk_undo import undo_changes
 from review.filters import ReviewFilter
 from review.intake import begun, put
 from review.models import BulkChange, BulkJob, Claim, Event, Queue, QueueItem
-from review.stored_rows import read, told
+from review.stored_rows import told
+from review.tags import TagError, checked, put_on, take_off
 
 # Outputs looked at in one transaction.
 CHUNK = 500
-MOST_TAGS, LONGEST_TAG = 20, 60
 MOST_PICKED = 1_000
 
 _ROLES = {
@@ -195,23 +196,11 @@ def _act(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkChang
     if job.act == BulkJob.Act.QUEUE_REMOVE:
         return _dequeue(job, chunk, now)
     sessions = sorted({output.session_id for output in chunk})
-    table = SessionTag._meta.db_table
-    with connection.cursor() as cursor:
-        if job.act == BulkJob.Act.TAG_ADD:
-            cursor.execute(
-                f"INSERT INTO {table} (session_id, tag_id, added_by_id, added_at) "  # noqa: S608
-                "SELECT s, t.id, %s, %s FROM unnest(%s::bigint[]) AS s "
-                f"CROSS JOIN {Tag._meta.db_table} AS t WHERE t.id = ANY(%s) "
-                f"ON CONFLICT DO NOTHING RETURNING to_jsonb({table})",
-                [job.created_by_id, now, sessions, job.tag_ids],
-            )
-        else:
-            cursor.execute(
-                f"DELETE FROM {table} AS t WHERE session_id = ANY(%s) AND tag_id = ANY(%s) "  # noqa: S608
-                "RETURNING to_jsonb(t)",
-                [sessions, job.tag_ids],
-            )
-        rows = [read(row) for (row,) in cursor.fetchall()]
+    rows = (
+        put_on(sessions=sessions, tags=job.tag_ids, by=job.created_by, now=now)
+        if job.act == BulkJob.Act.TAG_ADD
+        else take_off(sessions=sessions, tags=job.tag_ids)
+    )
     is_added = job.act == BulkJob.Act.TAG_ADD
     return [
         BulkChange(
@@ -274,18 +263,17 @@ def _dequeue(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkC
 
 
 def _name_tags(job: BulkJob, tags: Sequence[str]) -> None:
-    names = list(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
-    if not 0 < len(names) <= MOST_TAGS:
-        raise BulkError("tags", f"Name 1 to {MOST_TAGS} tags.")
-    if any(len(name) > LONGEST_TAG or not name.isprintable() for name in names):
-        raise BulkError("tags", f"A tag has at most {LONGEST_TAG} printable characters.")
-    known = dict(Tag.objects.filter(project=job.project, name__in=names).values_list("name", "pk"))
-    if job.act == BulkJob.Act.TAG_ADD:
-        made = [Tag(project=job.project, name=name) for name in names if name not in known]
-        Tag.objects.bulk_create(made)
-        job.made_tag_ids = [tag.pk for tag in made]
-        known |= {tag.name: tag.pk for tag in made}
-    job.tags, job.tag_ids = names, sorted(known.values())
+    try:
+        names = checked(tags)
+    except TagError as error:
+        raise BulkError("tags", error.message) from error
+    if not names:
+        raise BulkError("tags", "Name at least one tag.")
+    is_adding = job.act == BulkJob.Act.TAG_ADD
+    before = named(project=job.project, names=names)
+    found = named(project=job.project, names=names, make=True) if is_adding else before
+    job.made_tag_ids = sorted(set(found.values()) - set(before.values()))
+    job.tags, job.tag_ids = names, sorted(set(found.values()))
 
 
 def _log(job: BulkJob, verb: str, by: User | None, now: datetime) -> None:

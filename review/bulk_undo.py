@@ -55,9 +55,18 @@ def _take_off(changes: Sequence[BulkChange]) -> dict[int, str]:
 
 
 def _put_on(changes: Sequence[BulkChange]) -> dict[int, str]:
-    back = put_back(SessionTag, [change.before for change in changes])
+    former = set(
+        Tag.objects.filter(pk__in={change.before["tag_id"] for change in changes})
+        .exclude(alias_of=None)
+        .select_for_update(no_key=True)
+        .values_list("pk", flat=True)
+    )
+    rows = [change.before for change in changes if change.before["tag_id"] not in former]
+    back = put_back(SessionTag, rows)
     return {
-        change.pk: "Somebody put the tag on since, or it is gone."
+        change.pk: "The tag was merged since."
+        if change.before["tag_id"] in former
+        else "Somebody put the tag on since, or it is gone."
         for change in changes
         if change.before["id"] not in back
     }

@@ -64,7 +64,7 @@ def _values(project: Project, name: str, begun: str) -> Iterator[str]:
         found = outputs.exclude(**{column: ""}).order_by(column).values_list(column, flat=True)
         yield from found.distinct()[:MOST]
     elif name == "tag":
-        tags = Tag.objects.filter(project=project, name__istartswith=begun)
+        tags = Tag.objects.current().filter(project=project, name__istartswith=begun)
         yield from tags.order_by("name").values_list("name", flat=True)[:MOST]
     elif name == "reason":
         reasons = Reason.objects.current().filter(taxonomy__project=project)

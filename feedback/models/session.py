@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Lower
 
 from feedback.models.project import Project, User
 
 
+class TagQuerySet(models.QuerySet["Tag"]):
+    def current(self) -> TagQuerySet:
+        """Tags that sessions can have, without former names."""
+        return self.filter(alias_of=None)
+
+    def called(self, names: Iterable[str]) -> TagQuerySet:
+        """Tags and former names with one of these names, in whatever case."""
+        keys = [Lower(Value(name)) for name in names]
+        return self.annotate(key=Lower("name")).filter(key__in=keys)
+
+
 class Tag(models.Model):
-    """A word people file sessions under."""
+    """A word people file sessions under.
+
+    A former name is a row too, with `alias_of` the tag that it means now; no session has it. Names
+    differ by more than their case.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="tags")
     name = models.CharField(max_length=60)
+    alias_of = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="aliases"
+    )
+
+    objects = TagQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["project", "name"], name="%(app_label)s_%(class)s_name"
-            ),
+            models.UniqueConstraint("project", Lower("name"), name="%(app_label)s_%(class)s_name"),
             models.CheckConstraint(condition=~Q(name=""), name="%(app_label)s_%(class)s_named"),
+            models.CheckConstraint(
+                condition=~Q(alias_of=F("id")), name="%(app_label)s_%(class)s_not_its_own_alias"
+            ),
         ]
 
     def __str__(self) -> str:
