@@ -14,19 +14,23 @@ from curation.api import router as curation_router
 from feedback.api import router as feedback_router
 from feedback.collect_api import router as collect_router
 from review.api import router as review_router
+from review.marks_api import router as marks_router
+from review.work_api import router as work_router
 
 log = get_logger()
 
 api = NinjaAPI(
     title="Postil",
     version="1",
-    description="Send sessions, outputs, feedback and signals; read them back; fetch context.",
+    description="Send sessions, outputs and feedback; read them; review and tag; fetch context.",
     docs_url="/docs",
     openapi_url="/openapi.json",
 )
 api.add_router("", feedback_router)
 api.add_router("", collect_router)
 api.add_router("", review_router)
+api.add_router("", work_router)
+api.add_router("", marks_router)
 api.add_router("", curation_router)
 
 

@@ -19,6 +19,7 @@ from feedback.authentication import ApiKeyAuth
 from feedback.embedding import get_encoder
 from feedback.models import ApiKey
 from feedback.payloads import Id, Name, Text
+from feedback.problems import Problem, invalid
 
 router = Router()
 
@@ -62,13 +63,6 @@ class ContextRequest(BaseModel):
     role: Annotated[Name | None, Field(description="The user's role.")] = None
     environment: Annotated[Name | None, Field(description="Such as production.")] = None
     model: Annotated[Name | None, Field(description="The model that will answer.")] = None
-
-
-class Problem(BaseModel):
-    """What is wrong with a request; `errors` name its fields by their paths."""
-
-    message: str
-    errors: list[dict[str, str]] | None = None
 
 
 class EntrySource(BaseModel):
@@ -176,22 +170,18 @@ def _asked(payload: ContextRequest) -> list[Message]:
     """The messages to answer; a ValidationError names the field when there is no question."""
     if payload.messages is None:
         if payload.query is None:
-            raise _invalid("query", "Send either query or messages.")
+            raise invalid("query", "Send either query or messages.")
         if not payload.query.strip():
-            raise _invalid("query", "There is no question in it.")
+            raise invalid("query", "There is no question in it.")
         return [{"role": "user", "content": payload.query}]
     if payload.query is not None:
-        raise _invalid("messages", "Send either query or messages, not both.")
+        raise invalid("messages", "Send either query or messages, not both.")
     messages: list[Message] = [
         {"role": message.role, "content": message.content} for message in payload.messages
     ]
     if not serving.question(messages):
-        raise _invalid("messages", "There is no user message with text among them.")
+        raise invalid("messages", "There is no user message with text among them.")
     return messages
-
-
-def _invalid(field: str, message: str) -> ValidationError:
-    return ValidationError([{"loc": ("body", "payload", field), "msg": message}])
 
 
 @router.get(

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from feedback.models import Membership, Output, Reason, User
-from review.anchoring import Selector, select
+from review.anchoring import AnchorError, Selector, select
 from review.edits import Edit, fold
 from review.mentions import mention
 from review.models import Annotation, Event
@@ -77,10 +77,8 @@ def annotate(
     """
     # A new version waits until this annotation is stored, or is seen here.
     locked = lock(output.pk)
-    if request_key is not None:
-        known = Annotation.objects.filter(author=by, request_key=request_key, output=locked)
-        if found := known.first():
-            return found
+    if found := _known(locked, by, request_key):
+        return found
     if locked.version != version:
         raise StaleVersionError(locked.version)
     rendered = render(locked.text)
@@ -109,6 +107,60 @@ def annotate(
     )
     mention(annotation=annotation, text=comment, now=now)
     return annotation
+
+
+@transaction.atomic
+def annotate_sent(
+    *,
+    output: Output,
+    start: int,
+    end: int,
+    exact: str,
+    by: User,
+    now: datetime,
+    version: int | None = None,
+    reason: str = "",
+    comment: str = "",
+    replacement: str | None = None,
+    is_sure: bool = False,
+    request_key: UUID | None = None,
+) -> Annotation:
+    """As `annotate`, by code points of the answer as it was sent.
+
+    Without a `version` the current one is meant. Markup alone stands for the word nearest to it.
+    """
+    locked = lock(output.pk)
+    if found := _known(locked, by, request_key):
+        return found
+    if version is not None and version != locked.version:
+        raise StaleVersionError(locked.version)
+    if not start < end <= len(locked.text) or locked.text[start:end] != exact:
+        raise AnchorError("exact", "These words are not at that place of the answer.")
+    canonical = render(locked.text)
+    place = canonical.source_to_canonical(start, end)
+    if place is None:
+        raise AnchorError("start", "The answer has no words.")
+    return annotate(
+        output=locked,
+        version=locked.version,
+        by=by,
+        start=place[0],
+        end=place[1],
+        exact=canonical.canonical[slice(*place)],
+        reason=reason,
+        comment=comment,
+        replacement=replacement,
+        is_sure=is_sure,
+        request_key=request_key,
+        now=now,
+    )
+
+
+def _known(output: Output, by: User, request_key: UUID | None) -> Annotation | None:
+    """What the person wrote on the output by this very request before."""
+    if request_key is None:
+        return None
+    return Annotation.objects.filter(author=by, request_key=request_key, output=output).first()
 
 
 def put(

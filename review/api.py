@@ -13,12 +13,13 @@ from ninja.errors import HttpError
 
 from feedback.authentication import ApiKeyAuth
 from feedback.filters import FilterError
-from feedback.models import ApiKey, Feedback, Output, Project, Session, User
+from feedback.models import ApiKey, Feedback, Output, Project, Session
 from feedback.paging import CursorError, page
 from feedback.records import feedback_record, output_record, session_record
 from review.exporting import listed, record
 from review.filters import ReviewFilter
 from review.models import Annotation, Comment, Evidence, Review
+from review.records import annotation_record, review_record
 
 router = Router()
 
@@ -58,7 +59,7 @@ def read_session(
         raise HttpError(400, str(error)) from error
     about = Q(output__in=found.rows) if cursor else Q(output__in=found.rows) | Q(output=None)
     trail = [output_record(output) for output in found.rows]
-    trail += _about(row.feedback.filter(about), found.rows)
+    trail += _about(row.feedback.filter(about), found.rows, request.auth)  # type: ignore[attr-defined]
     return {
         **session_record(row),
         "trail": sorted(trail, key=_moment),
@@ -99,7 +100,7 @@ def read_output(request: HttpRequest, output: str) -> dict[str, Any]:
     if row is None:
         raise HttpError(404, "There is no such output.")
     versions = row.former_versions.order_by("number").values("number", "text", "superseded_at")
-    trail = sorted(_about(row.feedback.all(), [row]), key=_moment)
+    trail = sorted(_about(row.feedback.all(), [row], request.auth), key=_moment)  # type: ignore[attr-defined]
     return {**output_record(row), "versions": list(versions), "trail": trail}
 
 
@@ -108,102 +109,37 @@ def _id(value: str) -> str:
     return "" if "\x00" in value else value
 
 
-def _about(feedback: QuerySet[Feedback], outputs: Sequence[Output]) -> list[dict[str, Any]]:
+def _about(
+    feedback: QuerySet[Feedback], outputs: Sequence[Output], key: ApiKey
+) -> list[dict[str, Any]]:
+    """What was said, of that what a person's own key lets them see, or what everybody may."""
     said = feedback.select_related("session", "output").prefetch_related("reasons")
+    annotations, replies = Annotation.objects.all(), Comment.objects.all()
+    evidence, reviews = Evidence.objects.all(), Review.objects.all()
+    if key.membership is None:
+        annotations, reviews = annotations.revealed(), reviews.revealed()
+    else:
+        person = key.membership.user
+        annotations, replies = annotations.seen_by(person), replies.seen_by(person)
+        evidence, reviews = evidence.seen_by(person), reviews.seen_by(person)
     annotations = (
-        Annotation.objects.revealed()
-        .filter(output__in=outputs)
+        annotations.filter(output__in=outputs)
         .select_related("output", "author", "reason", "resolved_by", "decided_by")
         .prefetch_related(
-            Prefetch("replies", Comment.objects.select_related("author").order_by("pk")),
-            Prefetch("evidence", Evidence.objects.order_by("pk")),
+            Prefetch("replies", replies.select_related("author").order_by("pk")),
+            Prefetch("evidence", evidence.order_by("pk")),
         )
     )
     reviews = (
-        Review.objects.revealed()
-        .filter(output__in=outputs)
+        reviews.filter(output__in=outputs)
         .select_related("output", "reviewer")
         .prefetch_related("reasons")
     )
     return [
         *map(feedback_record, said),
-        *map(_annotation_record, annotations),
-        *map(_review_record, reviews),
+        *map(annotation_record, annotations),
+        *map(review_record, reviews),
     ]
-
-
-def _annotation_record(annotation: Annotation) -> dict[str, Any]:
-    return {
-        "type": "annotation",
-        "id": annotation.pk,
-        "output": annotation.output.external_id,
-        "output_version": annotation.output_version,
-        "author": annotation.author.get_username(),
-        "reason": annotation.reason.slug if annotation.reason else None,
-        "comment": annotation.comment or None,
-        "replacement": annotation.replacement,
-        "exact": annotation.exact,
-        "span": {
-            "start": annotation.source_start,
-            "end": annotation.source_end,
-            "unit": "codepoint",
-        },
-        "evidence": [_evidence_record(annotation, one) for one in annotation.evidence.all()],
-        "replies": [_reply_record(reply) for reply in annotation.replies.all()],
-        "decision": annotation.decision or None,
-        "decided_by": _name(annotation.decided_by),
-        "decided_at": annotation.decided_at,
-        "resolved_by": _name(annotation.resolved_by),
-        "resolved_at": annotation.resolved_at,
-        "edited_at": annotation.edited_at,
-        "deleted_at": annotation.deleted_at,
-        "at": annotation.created_at,
-    }
-
-
-def _evidence_record(annotation: Annotation, evidence: Evidence) -> dict[str, Any]:
-    documents = annotation.output.documents
-    there = evidence.document < len(documents)
-    return {
-        "document": documents[evidence.document]["id"] if there else None,
-        "exact": evidence.exact,
-        "span": {"start": evidence.start, "end": evidence.end, "unit": "codepoint"},
-        "at": evidence.created_at,
-    }
-
-
-def _reply_record(reply: Comment) -> dict[str, Any]:
-    return {
-        "id": reply.pk,
-        "author": reply.author.get_username(),
-        "text": reply.text or None,
-        "edited_at": reply.edited_at,
-        "deleted_at": reply.deleted_at,
-        "at": reply.created_at,
-    }
-
-
-def _name(user: User | None) -> str | None:
-    return user.get_username() if user else None
-
-
-def _review_record(review: Review) -> dict[str, Any]:
-    return {
-        "type": "review",
-        "id": review.pk,
-        "output": review.output.external_id,
-        "output_version": review.output_version,
-        "reviewer": review.reviewer.get_username(),
-        "verdict": review.verdict,
-        "severity": review.severity or None,
-        "confidence": review.confidence,
-        "reasons": [reason.slug for reason in review.reasons.all()],
-        "comment": review.comment or None,
-        "correction": review.correction or None,
-        "routes": review.routes,
-        "counts": review.is_authoritative,
-        "at": review.created_at,
-    }
 
 
 def _moment(record: dict[str, Any]) -> tuple[datetime, int, str]:

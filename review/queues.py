@@ -113,12 +113,17 @@ def release(*, item: QueueItem, by: User, fence: int, now: datetime) -> None:
 
 
 @transaction.atomic
-def skip(*, item: QueueItem, by: User, reason: str, now: datetime) -> Skip:
+def skip(
+    *, item: QueueItem, by: User, reason: str, now: datetime, fence: int | None = None
+) -> Skip:
     """Pass the item over for good, and give back the reviewer's hold on it if there is one.
 
-    Raises QueueError without a reason.
+    Raises QueueError without a reason, LeaseLostError when a fence is given that is not that of
+    the reviewer's hold.
     """
     reason = _words("reason", reason, LONGEST_REASON, "Say why you skip this.")
+    if fence is not None:
+        locked_place(item=item, by=by, fence=fence)
     for place in Claim.objects.select_for_update().filter(item=item, reviewer=by, finished_at=None):
         _give_back(place)
     skipped, _ = Skip.objects.update_or_create(

@@ -50,6 +50,8 @@ SIGNED_IN = {
     "inbox",
     "inbox_read",
     "inbox_open",
+    "own_keys",
+    "own_key_revoke",
 }
 # Their own rules: the admin site asks for staff, the API for keys (below).
 ELSEWHERE = ("admin/", "api/v1/")

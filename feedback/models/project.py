@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -80,7 +82,11 @@ class Membership(models.Model):
 
 
 class ApiKey(models.Model):
-    """A product's key to the API of one project. Only a keyed hash of the secret is stored."""
+    """A key to the API of one project: a product's, or with a `membership` a person's own.
+
+    A product's has scopes; a person's may what its membership may at the moment. Only a keyed hash
+    of the secret is stored.
+    """
 
     class Scope(models.TextChoices):
         INGEST = "ingest", "Send records"
@@ -89,11 +95,21 @@ class ApiKey(models.Model):
         CONTEXT = "context", "Fetch context"
         EXPORT = "export", "Download training sets"
 
+    # Whose own keys have a scope too; the others are for products alone.
+    ROLES: ClassVar[Mapping[str, str]] = {
+        Scope.READ: Membership.Role.VIEWER,
+        Scope.CONTEXT: Membership.Role.CURATOR,
+        Scope.EXPORT: Membership.Role.CURATOR,
+    }
+
     project = models.ForeignKey(Project, models.CASCADE, related_name="api_keys")
+    membership = models.ForeignKey(
+        Membership, models.CASCADE, null=True, blank=True, related_name="api_keys"
+    )
     name = models.CharField(max_length=120)
     prefix = models.CharField(max_length=8, unique=True)
     secret_hash = models.CharField(max_length=64)
-    scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices))
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), blank=True)
     created_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="created_api_keys"
     )
@@ -112,7 +128,8 @@ class ApiKey(models.Model):
                 name="%(app_label)s_%(class)s_expires_after_creation",
             ),
             models.CheckConstraint(
-                condition=Q(scopes__len__gt=0)
+                condition=Q(membership__isnull=False, scopes__len=0)
+                | Q(membership=None, scopes__len__gt=0)
                 & Q(scopes__contained_by=["ingest", "feedback", "read", "context", "export"]),
                 name="%(app_label)s_%(class)s_scopes_known",
             ),
@@ -120,6 +137,12 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+    def may(self, scope: str) -> bool:
+        """Whether the key has a scope; a person's own has those that its role reaches."""
+        if self.membership is None:
+            return scope in self.scopes
+        return scope in self.ROLES and self.membership.may(self.ROLES[scope])
 
     @staticmethod
     def hash_secret(secret: str) -> str:

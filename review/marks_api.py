@@ -1,0 +1,316 @@
+"""/api/v1: comments, tags and bulk acts, with a person's own key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from django.db.models import prefetch_related_objects
+from django.http import Http404, HttpRequest
+from django.utils import timezone
+from ninja import Path, Router, Status
+from ninja.errors import AuthorizationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from feedback.authentication import OwnKeyAuth
+from feedback.filters import FilterError
+from feedback.models import Membership, Output, Session, Tag
+from feedback.payloads import Id
+from feedback.problems import Problem, idempotency_key, invalid
+from review import bulk, tags
+from review.anchoring import AnchorError
+from review.annotations import LONGEST_TEXT, AnnotationError, StaleVersionError, annotate_sent
+from review.filters import ReviewFilter
+from review.models import BulkJob, Queue
+from review.records import annotation_record
+from review.tasks import ring_bulk
+from review.trail import tag_names
+
+router = Router(tags=["review"])
+
+ERRORS = frozenset({401, 403, 404, 422})
+JobId = Annotated[int, Path(description="The job's number.")]
+Place = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Words = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Names = Annotated[list[str], Field(max_length=tags.MOST_TAGS)]
+
+
+class AnnotationRequest(BaseModel):
+    """A comment, a reason or other words for a stretch of an answer."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "output": "answer-7",
+                "start": 18,
+                "end": 32,
+                "exact": "31 August 2017",
+                "reasons": ["factual-error"],
+                "comment": "A year too early.",
+                "replacement": "31 August 2018",
+            }
+        },
+    )
+
+    output: Id
+    start: Annotated[Place, Field(description="Code points of the answer as sent.")]
+    end: Annotated[Place, Field(description="The first code point behind it.")]
+    exact: Annotated[str, Field(max_length=2_000_000, description="The text between them.")]
+    reasons: Annotated[
+        list[str], Field(max_length=1, description="The slug of a reason of the taxonomy.")
+    ] = []
+    comment: Words = ""
+    replacement: Annotated[
+        Words | None, Field(description="Markdown to stand there; empty deletes the words.")
+    ] = None
+    is_sure: Annotated[
+        bool, Field(description="Whether to leave nothing of a paragraph on purpose.")
+    ] = False
+    version: Annotated[
+        int | None, Field(ge=1, description="Of the answer; 409 when it is not current.")
+    ] = None
+
+
+class TagsRequest(BaseModel):
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={"example": {"session": "s-12", "add": ["billing"], "remove": ["new"]}},
+    )
+
+    session: Id
+    add: Names = []
+    remove: Names = []
+
+
+class TagsReply(BaseModel):
+    """The session's tags now, and which of them this request really added and removed."""
+
+    session: str
+    tags: list[str]
+    added: list[str]
+    removed: list[str]
+
+
+class BulkRequest(BaseModel):
+    """An act on every output that matches; tags go to the outputs' sessions."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={
+            "example": {"filter": "model:a refund", "act": "tag_add", "tags": ["billing"]}
+        },
+    )
+
+    filter: Annotated[
+        str | dict[str, Any], Field(description="As in `model:a,b -tag:x`, or as JSON.")
+    ]
+    act: Literal["tag_add", "tag_remove", "queue_add", "queue_remove"]
+    tags: Names = []
+    queue: Annotated[str | None, Field(description="Slug of the queue, for acts on one.")] = None
+
+
+class JobReply(BaseModel):
+    """How far a bulk act is. One that was undone says how many rows it had to leave as they are."""
+
+    job: int
+    act: str
+    filter: dict[str, Any]
+    tags: list[str]
+    queue: str | None
+    status: BulkJob.Status
+    matching: int
+    seen: int
+    changed: int
+    undone: int
+    conflicts: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@router.post(
+    "/annotations",
+    auth=OwnKeyAuth(Membership.Role.EXPERT),
+    response={201: dict[str, object], 409: Problem, ERRORS: Problem},
+    summary="Comment on words",
+)
+def create_annotation(
+    request: HttpRequest, payload: AnnotationRequest
+) -> Status[dict[str, object]] | Status[Problem]:
+    """Anchor a comment to words of the current answer; the reply is the annotation as a record.
+
+    `exact` has to stand at the place. With an `Idempotency-Key` the same request sent again
+    answers with the annotation it made. 409 when `version` is not the current one.
+    """
+    member = _member(request)
+    outputs = Output.objects.filter(project=member.project, external_id=payload.output)
+    output = outputs.first()
+    if output is None:
+        raise Http404("There is no such output.")
+    try:
+        made = annotate_sent(
+            output=output,
+            version=payload.version,
+            by=member.user,
+            start=payload.start,
+            end=payload.end,
+            exact=payload.exact,
+            reason=next(iter(payload.reasons), ""),
+            comment=payload.comment,
+            replacement=payload.replacement,
+            is_sure=payload.is_sure,
+            request_key=idempotency_key(request),
+            now=timezone.now(),
+        )
+    except (AnchorError, AnnotationError) as error:
+        path = "reasons" if error.path == "reason" else error.path
+        raise invalid(path, error.message) from error
+    except StaleVersionError as error:
+        return Status(409, Problem(message=f"The answer is at version {error.version} now."))
+    prefetch_related_objects([made], "replies__author", "evidence")
+    return Status(201, annotation_record(made))
+
+
+@router.post(
+    "/tags",
+    auth=OwnKeyAuth(tags.MAY_TAG),
+    response={200: TagsReply, ERRORS: Problem},
+    summary="Tag a session",
+)
+def tag_session(request: HttpRequest, payload: TagsRequest) -> TagsReply:
+    """Put tags on a session and take others off. Doing it again changes nothing.
+
+    Names mean a tag in whatever case; the former name of a tag means that tag.
+    """
+    member = _member(request)
+    session = Session.objects.filter(project=member.project, external_id=payload.session).first()
+    if session is None:
+        raise Http404("There is no such session.")
+    try:
+        done = tags.tag_sessions(
+            project=member.project,
+            sessions=[session],
+            add=payload.add,
+            remove=payload.remove,
+            by=member.user,
+            now=timezone.now(),
+        )
+    except tags.TagError as error:
+        raise invalid(error.path, error.message) from error
+    changed = [row["tag_id"] for row in (*done.added, *done.removed)]
+    names = dict(Tag.objects.filter(pk__in=changed).values_list("pk", "name"))
+    return TagsReply(
+        session=session.external_id,
+        tags=tag_names(session=session),
+        added=sorted(names[row["tag_id"]] for row in done.added),
+        removed=sorted(names[row["tag_id"]] for row in done.removed),
+    )
+
+
+@router.post(
+    "/bulk",
+    auth=OwnKeyAuth(Membership.Role.TAGGER),
+    response={202: JobReply, ERRORS: Problem},
+    summary="Act on all that match",
+)
+def start_bulk(request: HttpRequest, payload: BulkRequest) -> Status[JobReply]:
+    """Have a worker act on every output that matches by now; the reply is the job to ask for.
+
+    With an `Idempotency-Key` the same request sent again answers with the job it started.
+    """
+    member = _member(request)
+    queue = None
+    if payload.queue is not None:
+        slug = payload.queue.replace("\x00", "")
+        queue = Queue.objects.filter(project=member.project, slug=slug).first()
+    try:
+        wanted = (
+            ReviewFilter.parse(payload.filter)
+            if isinstance(payload.filter, str)
+            else ReviewFilter.from_json(payload.filter)
+        )
+        job = bulk.start(
+            project=member.project,
+            wanted=wanted,
+            act=payload.act,
+            queue=queue,
+            tags=payload.tags,
+            request_key=idempotency_key(request),
+            by=member.user,
+            now=timezone.now(),
+        )
+    except FilterError as error:
+        raise invalid("filter", str(error)) from error
+    except bulk.BulkError as error:
+        raise invalid(error.path, error.message) from error
+    except bulk.NotAllowedError as error:
+        raise AuthorizationError(message=str(error)) from error
+    ring_bulk()
+    return Status(202, _reply(job))
+
+
+@router.get(
+    "/bulk/{int:job}",
+    auth=OwnKeyAuth(Membership.Role.VIEWER),
+    response={200: JobReply, frozenset({401, 403, 404}): Problem},
+    summary="Ask for a bulk act",
+)
+def read_bulk(request: HttpRequest, job: JobId) -> JobReply:
+    """Return how far a bulk act is."""
+    return _reply(_job(request, job))
+
+
+@router.post(
+    "/bulk/{int:job}/undo",
+    auth=OwnKeyAuth(Membership.Role.TAGGER),
+    response={202: JobReply, 409: Problem, frozenset({401, 403, 404}): Problem},
+    summary="Undo a bulk act",
+)
+def undo_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[Problem]:
+    """Have a worker take back what the act really changed; only who started it and moderators.
+
+    A row that somebody changed since is left as it is. 409 when it has not ended, or is undone.
+    """
+    found = _job(request, job)
+    try:
+        bulk.undo(job=found, by=_member(request).user, now=timezone.now())
+    except bulk.NotAllowedError as error:
+        raise AuthorizationError(message=str(error)) from error
+    except bulk.OverError as error:
+        return Status(409, Problem(message=str(error)))
+    ring_bulk()
+    return Status(202, _reply(_job(request, job)))
+
+
+def _member(request: HttpRequest) -> Membership:
+    member: Membership = request.auth  # type: ignore[attr-defined]
+    return member
+
+
+def _job(request: HttpRequest, pk: int) -> BulkJob:
+    jobs = BulkJob.objects.filter(project=_member(request).project).select_related("queue")
+    found = jobs.filter(pk=pk).first()
+    if found is None:
+        raise Http404("There is no such job.")
+    return found
+
+
+def _reply(job: BulkJob) -> JobReply:
+    return JobReply(
+        job=job.pk,
+        act=job.act,
+        filter=job.filter,
+        tags=job.tags,
+        queue=job.queue.slug if job.queue else None,
+        status=BulkJob.Status(job.status),
+        matching=job.num_matching,
+        seen=job.num_seen,
+        changed=job.num_changed,
+        undone=job.num_undone,
+        conflicts=job.num_conflicts,
+        created_at=job.created_at,
+        ended_at=job.ended_at,
+    )

@@ -1,0 +1,264 @@
+"""Comments, tags and bulk acts by script, with a person's own key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from feedback.models import Membership, Output, Project, SessionTag
+from review import bulk
+from review.models import Annotation, BulkJob, QueueItem
+from tests.calling import Caller
+from tests.factories import (
+    make_item,
+    make_job,
+    make_key,
+    make_output,
+    make_project,
+    make_queue,
+    make_session,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+TEXT = "**Bloom** \N{ROCKET} came out on *31 August 2017*."
+
+
+@pytest.fixture
+def ann(client: Client, project: Project) -> Caller:
+    return Caller(client, project, make_user(project, "moderator", username="ann"))
+
+
+@pytest.fixture
+def output(project: Project) -> Output:
+    return make_output(
+        project, make_session(project, external_id="s/1"), external_id="o/1", text=TEXT
+    )
+
+
+def span(words: str, text: str = TEXT) -> dict[str, Any]:
+    start = text.index(words)
+    return {"output": "o/1", "start": start, "end": start + len(words), "exact": words}
+
+
+class TestAnnotations:
+    def test_stand_at_code_points_of_the_answer_as_sent(self, ann: Caller, output: Output) -> None:
+        """Complaint 19."""
+        reply = ann.post(
+            "annotations",
+            {
+                **span("August 2017"),
+                "reasons": ["incomplete"],
+                "comment": "A year off.",
+                "replacement": "August 2018",
+            },
+        )
+        assert reply.status_code == 201, reply.json()
+        told = reply.json()
+        made = Annotation.objects.get()
+        assert (told["id"], told["author"], told["reason"]) == (made.pk, "ann", "incomplete")
+        assert told["exact"] == "August 2017"
+        start = TEXT.index("August")
+        assert told["span"] == {"start": start, "end": start + 11, "unit": "codepoint"}
+        assert made.edit_start is not None
+        assert TEXT[made.edit_start : made.edit_end] == "August 2017"
+
+    def test_may_name_markup(self, ann: Caller, output: Output) -> None:
+        reply = ann.post("annotations", {**span("**Bloom**"), "comment": "Which?"})
+        assert (reply.status_code, reply.json()["exact"]) == (201, "Bloom")
+
+    def test_sent_again_with_a_key_never_double(self, ann: Caller, output: Output) -> None:
+        body = {**span("Bloom"), "comment": "Which?"}
+        first = ann.post("annotations", body, **{"Idempotency-Key": "one"})
+        again = ann.post("annotations", body, **{"Idempotency-Key": "one"})
+        assert again.status_code == 201
+        assert again.json()["id"] == first.json()["id"]
+        assert ann.post("annotations", body, **{"Idempotency-Key": "two"}).status_code == 201
+        assert Annotation.objects.count() == 2
+        assert ann.post("annotations", body, **{"Idempotency-Key": "x" * 201}).status_code == 422
+
+    @pytest.mark.parametrize(
+        ("more", "path"),
+        [
+            ({"exact": "Blom"}, "exact"),
+            ({"start": 5, "end": 5, "exact": ""}, "exact"),
+            ({"end": 10_000}, "exact"),
+            ({"start": -1}, "start"),
+            ({"reasons": ["none-such"]}, "reasons"),
+            ({"reasons": ["incomplete", "style"]}, "reasons"),
+            ({"comment": ""}, "comment"),
+            ({"comment": "a\x00"}, "comment"),
+            ({"replacement": "a\x00"}, "replacement"),
+            ({"more": 1}, "more"),
+        ],
+    )
+    def test_name_the_field_that_cannot_be(
+        self, ann: Caller, output: Output, more: dict[str, Any], path: str
+    ) -> None:
+        reply = ann.post("annotations", {**span("Bloom"), "comment": "x", **more})
+        assert (reply.status_code, [one["path"] for one in reply.json()["errors"]]) == (422, [path])
+        assert not Annotation.objects.exists()
+
+    def test_conflict_with_a_version_that_is_not_current(self, ann: Caller, output: Output) -> None:
+        reply = ann.post("annotations", {**span("Bloom"), "comment": "x", "version": 2})
+        assert (reply.status_code, reply.json()["message"]) == (
+            409,
+            "The answer is at version 1 now.",
+        )
+
+
+class TestTags:
+    def test_are_put_on_and_taken_off(self, ann: Caller, output: Output) -> None:
+        ann.post("tags", {"session": "s/1", "add": ["new"]})
+        reply = ann.post("tags", {"session": "s/1", "add": ["Billing", "NEW"], "remove": ["none"]})
+        assert reply.status_code == 200
+        assert reply.json() == {
+            "session": "s/1",
+            "tags": ["Billing", "new"],
+            "added": ["Billing"],
+            "removed": [],
+        }
+        again = ann.post("tags", {"session": "s/1", "remove": ["billing"]}).json()
+        assert (again["tags"], again["removed"]) == (["new"], ["Billing"])
+        assert SessionTag.objects.get().added_by == ann.user
+
+    @pytest.mark.parametrize(
+        ("body", "path"),
+        [
+            ({"add": ["x" * 61]}, "add"),
+            ({"remove": ["a\x00"]}, "remove"),
+            ({"add": ["a"], "remove": ["A"]}, "remove"),
+            ({"add": "a"}, "add"),
+            ({"add": [1]}, "add.0"),
+        ],
+    )
+    def test_name_the_field_that_cannot_be(
+        self, ann: Caller, output: Output, body: dict[str, Any], path: str
+    ) -> None:
+        ann.post("tags", {"session": "s/1", "add": ["a"]})
+        reply = ann.post("tags", {"session": "s/1", **body})
+        assert (reply.status_code, [one["path"] for one in reply.json()["errors"]]) == (422, [path])
+        assert SessionTag.objects.count() == 1
+
+
+class TestBulk:
+    def test_is_a_job_to_ask_for_and_to_undo(self, ann: Caller, output: Output) -> None:
+        make_output(output.project, query="Q", text="Other")
+        started = ann.post(
+            "bulk",
+            {"filter": "Bloom", "act": "tag_add", "tags": ["music"]},
+            **{"Idempotency-Key": "k"},
+        )
+        assert (started.status_code, started.json()["status"]) == (202, "waiting")
+        number = started.json()["job"]
+        again = ann.post(
+            "bulk",
+            {"filter": "Bloom", "act": "tag_add", "tags": ["music"]},
+            **{"Idempotency-Key": "k"},
+        )
+        assert again.json()["job"] == number
+        assert ann.post(f"bulk/{number}/undo").status_code == 409
+        bulk.work_off(now=timezone.now())
+        told = ann.get(f"bulk/{number}").json()
+        assert (told["status"], told["matching"], told["changed"]) == ("done", 1, 1)
+        assert SessionTag.objects.get().session == output.session
+        assert ann.post(f"bulk/{number}/undo").json()["status"] == "undoing"
+        bulk.work_off(now=timezone.now())
+        assert ann.get(f"bulk/{number}").json()["undone"] == 1
+        assert not SessionTag.objects.exists()
+
+    def test_takes_the_filter_as_json_too_and_fills_queues(
+        self, ann: Caller, output: Output
+    ) -> None:
+        queue = make_queue(output.project, slug="q")
+        body = {"filter": {"output": "o/1"}, "act": "queue_add", "queue": "q"}
+        assert ann.post("bulk", body).status_code == 202
+        bulk.work_off(now=timezone.now())
+        assert QueueItem.objects.get(queue=queue).output == output
+
+    @pytest.mark.parametrize(
+        ("more", "path"),
+        [
+            ({"filter": "nothing:x"}, "filter"),
+            ({"filter": {"nothing": "x"}}, "filter"),
+            ({"act": "delete"}, "act"),
+            ({"tags": []}, "tags"),
+            ({"act": "queue_add", "queue": "none"}, "queue"),
+        ],
+    )
+    def test_names_the_field_that_cannot_be(
+        self, ann: Caller, more: dict[str, Any], path: str
+    ) -> None:
+        reply = ann.post("bulk", {"filter": "", "act": "tag_add", "tags": ["x"], **more})
+        assert (reply.status_code, [one["path"] for one in reply.json()["errors"]]) == (422, [path])
+        assert not BulkJob.objects.exists()
+
+    def test_on_queues_is_for_moderators(self, client: Client, project: Project) -> None:
+        make_queue(project, slug="q")
+        caller = Caller(client, project, make_user(project, "expert"))
+        body = {"filter": "", "act": "queue_add", "queue": "q"}
+        assert caller.post("bulk", body).status_code == 403
+
+
+ACTS: list[tuple[str, str, dict[str, Any], str]] = [
+    ("post", "annotations", {**span("Bloom"), "comment": "x"}, "expert"),
+    ("post", "tags", {"session": "s/1", "add": ["x"]}, "expert"),
+    ("post", "bulk", {"filter": "", "act": "tag_add", "tags": ["x"]}, "tagger"),
+    ("get", "bulk/{job}", {}, "viewer"),
+]
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize(("verb", "path", "body", "role"), ACTS)
+    def test_each_act_asks_for_its_role_and_a_person(
+        self, client: Client, output: Output, verb: str, path: str, body: Any, role: str
+    ) -> None:
+        project = output.project
+        path = path.format(job=make_job(project, make_user(project)).pk)
+        order = list(Membership.Role.values)
+        for other in order:
+            caller = Caller(client, project, make_user(project, other))
+            got = caller.get(path) if verb == "get" else caller.post(path, body)
+            is_let_in = order.index(other) >= order.index(role)
+            assert (got.status_code < 300) == is_let_in, (other, got.content)
+            assert is_let_in or got.status_code == 403
+        product = {"authorization": f"Bearer {make_key(project)}"}
+        send = getattr(client, verb)
+        reply = send(f"/api/v1/{path}", body, content_type="application/json", headers=product)
+        assert reply.status_code == 403
+
+    @pytest.mark.parametrize(("verb", "path", "body", "role"), ACTS)
+    def test_nothing_of_another_project_is_there(
+        self, client: Client, output: Output, verb: str, path: str, body: Any, role: str
+    ) -> None:
+        """Complaint 23."""
+        other = make_project()
+        caller = Caller(client, other, make_user(other, "admin"))
+        path = path.format(job=make_job(output.project, make_user(output.project)).pk)
+        got = caller.get(path) if verb == "get" else caller.post(path, body)
+        if path == "bulk":
+            assert got.json()["matching"] == 0
+        else:
+            assert got.status_code == 404
+        bulk.work_off(now=timezone.now())
+        assert not Annotation.objects.exists()
+        assert not SessionTag.objects.filter(session=output.session, added_by=caller.user).exists()
+
+
+def test_outputs_are_those_of_the_filter_on_the_page(
+    ann: Caller, output: Output, client: Client
+) -> None:
+    other = make_output(output.project, external_id="other", query="Q", text="Nothing.")
+    make_item(make_queue(output.project), output)
+    client.force_login(ann.user)
+    for text in ("Bloom", "-Bloom", "state:open", "output:o/1"):
+        told = [one["id"] for one in ann.get("outputs", filter=text).json()["outputs"]]
+        url = reverse("search", args=[output.project.slug])
+        page = client.get(url, {"q": text, "mode": "words"}).content.decode()
+        shown = [one for one in (output, other) if f"/outputs/{one.external_id}" in page]
+        assert told == [one.external_id for one in shown], text
