@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,11 @@ FOREIGN = {
 
 @dataclass
 class Postil:
-    """A running Postil: its process, address and data."""
+    """A Postil on a directory of its own: its address, data and process."""
 
-    process: subprocess.Popen[str]
-    port: int
     directory: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[str] = field(init=False)
 
     @property
     def url(self) -> str:
@@ -75,6 +75,26 @@ class Postil:
         is_json = "json" in response.headers.get_content_type().split("-")[0]
         return response.status, json.loads(content) if is_json else content
 
+    def start(self) -> None:
+        """Start it and wait until it serves; RuntimeError with its output when it does not."""
+        self.directory.mkdir(exist_ok=True)
+        where = [f"--port={self.port}", f"--data={self.directory}"]
+        with (self.directory / "output").open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "config.up", *where],
+                cwd=ROOT,
+                env=clean_environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        until = time.monotonic() + 180
+        while f"running at {self.url}/" not in self.output():
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.process.terminate()
+                raise RuntimeError(self.output())
+            time.sleep(0.2)
+
     def stop(self) -> int:
         self.process.terminate()
         return self.process.wait(60)
@@ -82,29 +102,6 @@ class Postil:
 
 def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in FOREIGN}
-
-
-def start(directory: Path, *, port: int | None = None) -> Postil:
-    """Start it and wait until it serves. Raises RuntimeError with its output when it does not."""
-    directory.mkdir(exist_ok=True)
-    port = port or free_port()
-    with (directory / "output").open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "config.up", f"--port={port}", f"--data={directory}"],
-            cwd=ROOT,
-            env=clean_environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    running = Postil(process=process, port=port, directory=directory)
-    until = time.monotonic() + 180
-    while f"running at {running.url}/" not in running.output():
-        if process.poll() is not None or time.monotonic() > until:
-            running.process.terminate()
-            raise RuntimeError(running.output())
-        time.sleep(0.2)
-    return running
 
 
 def eventually(ask: Any, *, within: float = 60) -> Any:
@@ -123,7 +120,8 @@ def postil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postil]:
     for path in (directory, *list(directory.parents)[:2]):
         if path.owner() == Path.home().owner():
             path.chmod(0o711)
-    running = start(directory / "data")
+    running = Postil(directory / "data")
+    running.start()
     try:
         yield running
     finally:

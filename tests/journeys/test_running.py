@@ -11,7 +11,10 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
-from tests.journeys.conftest import ROOT, Postil, clean_environment, eventually, start
+from tests.journeys.conftest import ROOT, Postil, clean_environment, eventually
+
+# One running Postil for all of them, also where tests are spread over processes.
+pytestmark = pytest.mark.xdist_group("journeys")
 
 
 def up(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -71,25 +74,18 @@ class TestRunning:
 
 class TestStopping:
     @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
-    def test_leaves_no_process_and_keeps_the_data(
-        self, tmp_path_factory: pytest.TempPathFactory, by: signal.Signals, postil: Postil
-    ) -> None:
-        directory = postil.directory.parent / f"other-{by.name}"
-        first = start(directory)
-        processes = psutil.Process(first.process.pid).children(recursive=True)
+    def test_leaves_no_process_and_keeps_the_data(self, postil: Postil, by: signal.Signals) -> None:
+        processes = psutil.Process(postil.process.pid).children(recursive=True)
         assert len(processes) > 6
-        password = first.access["password"]
-        first.process.send_signal(by)
-        status = first.process.wait(60)
+        access = postil.access
+        postil.process.send_signal(by)
+        status = postil.process.wait(60)
         assert status == (0 if by == signal.SIGTERM else -by)
         eventually(lambda: not any(process.is_running() for process in processes))
-        again = start(directory, port=first.port)
-        try:
-            assert again.access["password"] == password
-            status, _ = again.call("GET", "/api/v1/search?q=x", key=again.access["api_key"])
-            assert status == 200
-        finally:
-            assert again.stop() == 0
+        postil.start()
+        assert postil.access == access
+        status, found = postil.call("GET", "/api/v1/search?q=oven", key=access["api_key"])
+        assert (status, bool(found["results"])) == (200, True)
 
 
 def _answers(postil: Postil) -> bool:
