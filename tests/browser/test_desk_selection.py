@@ -55,6 +55,8 @@ def choose(page: Page, start: int, end: int, text: str = ANSWER) -> None:
           };
           getSelection().setBaseAndExtent(...point(start), ...point(end));
           document.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+          // The page answers in the next turn, and nobody is faster.
+          await new Promise((resolve) => setTimeout(resolve));
         }""",
         [len(render(text).canonical[:at].encode("utf-16-le")) // 2 for at in (start, end)],
     )

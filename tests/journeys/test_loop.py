@@ -183,7 +183,7 @@ class TestLoop:
             page.goto(f"{base}/themes/")
             return page.locator("main a[href^='/p/loop/themes/']").count() > 0
 
-        eventually(listed)
+        eventually(listed, within=180)
         page.locator("main a[href^='/p/loop/themes/']").first.click()
         expect(page.get_by_role("heading", level=1)).to_be_visible()
 
