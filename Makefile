@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PORT ?= 8000
 ARGS ?=
+# That run tests; each has databases, a Chromium and an embedding model of its own.
+PROCESSES ?= 2
 ONLY ?=
 
 # The checks read settings, but connect to nothing.
@@ -19,7 +21,7 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadgroup $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

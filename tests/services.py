@@ -1,6 +1,7 @@
 """A pytest plugin: throw-away PostgreSQL and Redis, up before Django reads its settings.
 
-With DATABASE_URL and REDIS_URL set, those servers are used instead.
+With DATABASE_URL and REDIS_URL set, those servers are used instead. Processes that tests are spread
+over share the servers of the one that started them; each has databases of its own on both.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ def pytest_load_initial_conftests() -> None:
     os.environ["POSTIL_TESTING"] = "1"
     os.environ.setdefault("SECRET_KEY", "only-for-tests-only-for-tests-only-for-tests")
     if "DATABASE_URL" in os.environ and "REDIS_URL" in os.environ:
+        # pytest-django names the PostgreSQL database after the process, "gw0" and so on.
+        if process := os.environ.get("PYTEST_XDIST_WORKER"):
+            server, _, _ = os.environ["REDIS_URL"].rpartition("/")
+            os.environ["REDIS_URL"] = f"{server}/{int(process.removeprefix('gw')) + 1}"
         return
     directory = Path(_stack.enter_context(tempfile.TemporaryDirectory(prefix="postil-test-")))
     # PostgreSQL runs as another user when root tests, and has to get in.
