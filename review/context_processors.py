@@ -74,6 +74,16 @@ PLACES = {
             ),
         ),
     ],
+    "Moderate": [
+        Place(
+            url_name="board",
+            label="Board",
+            icon="activity",
+            key="B",
+            pages=frozenset({"board"}),
+            role=Membership.Role.MODERATOR,
+        ),
+    ],
     "Learn": [
         Place(
             url_name="theme_list",

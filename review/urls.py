@@ -7,6 +7,7 @@ from review.demo import SLUG as DEMO
 from review.views import (
     anchors,
     annotations,
+    board,
     bulk,
     demo,
     desk,
@@ -58,6 +59,7 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:project>/ingestion/", ingestion.ingestion, name="ingestion"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("p/<slug:project>/my-work/", my_work.own, name="my_work"),
+    path("p/<slug:project>/board/", board.board, name="board"),
     path("p/<slug:project>/queues/", queues.queue_list, name="queue_list"),
     path("p/<slug:project>/new-queue/", rules.queue_create, name="queue_create"),
     path("p/<slug:project>/new-queue/preview/", rules.queue_preview, name="queue_preview"),

@@ -1,0 +1,20 @@
+"""The moderators' board."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from feedback.models import Membership
+from review.board import waiting
+from review.http import ProjectRequest, project_view
+
+
+@require_safe
+@project_view(Membership.Role.MODERATOR)
+def board(request: ProjectRequest) -> HttpResponse:
+    """Moderators: what waits in which queue, since when, and who is at it."""
+    found = waiting(project=request.project, now=timezone.now())
+    return render(request, "review/board/page.html", {"found": found})
