@@ -548,7 +548,11 @@ class TestSubmittingAfterMarking:
         page = page_for(expert)
         page.goto(url(item))
         late: list[Route] = []
-        page.route("**/annotations/", late.append)
+
+        def hold_up(route: Route) -> None:
+            late.append(route)
+
+        page.route("**/annotations/", hold_up)
         drag(page, "first")
         page.keyboard.press("1")
         page.keyboard.press("x")
