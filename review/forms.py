@@ -92,6 +92,12 @@ class QueueForm(FilterForm):
     reviewers_per_item = forms.IntegerField(
         label="Reviewers per item", min_value=1, max_value=20, initial=1
     )
+    required = forms.MultipleChoiceField(
+        label="A decision must say",
+        choices=Queue.Required.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
     minutes = forms.IntegerField(
         label="Minutes to review an item", min_value=1, max_value=1_440, initial=15
     )

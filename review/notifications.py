@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Case, F, Value, When
 
 from feedback.models import Membership, User
-from review.models import Annotation, Notification
+from review.models import Annotation, Notification, Queue, QueueItem
 
 
 def notify(
@@ -47,6 +47,25 @@ def notify(
         actor=by,
         happened_at=now,
         read_at=None,
+    )
+
+
+def notify_taken(*, item: QueueItem, queue: Queue, to: int, by: User, now: datetime) -> None:
+    """Tell who held an item that somebody took it over. Needs a transaction."""
+    if not Membership.objects.filter(project=queue.project_id, user=to).exists():
+        return
+    Notification.objects.update_or_create(
+        user_id=to,
+        item=item,
+        defaults={
+            "project_id": queue.project_id,
+            "output_id": item.output_id,
+            "kind": Notification.Kind.TAKEN,
+            "actor": by,
+            "num": 1,
+            "happened_at": now,
+            "read_at": None,
+        },
     )
 
 

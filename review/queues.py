@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Value
 from feedback.models import User
 from review.models import Claim, Event, Queue, QueueItem, Review, Skip
 from review.models.queue import ClaimQuerySet
+from review.notifications import notify_taken
 
 LONGEST_REASON = 500
 
@@ -70,27 +72,40 @@ def claim_next(*, queue: Queue, by: User, now: datetime) -> Claim | None:
 def claim(*, item: QueueItem, by: User, now: datetime) -> Claim:
     """Hand the reviewer this item, even one they skipped; their own hold is returned as it is.
 
-    Raises HeldError when others hold every place, DoneError when the item is done or the
-    reviewer has reviewed it.
+    Raises HeldError when others hold every place, DoneError when the item is done or disputed or
+    the reviewer has reviewed it.
     """
-    _one_at_a_time(by)
-    places = list(
-        Claim.objects.select_for_update(of=("self",))
-        .filter(item=item, finished_at=None)
-        .select_related("item", "reviewer")
-        .order_by("place")
-    )
-    if not places:
-        raise DoneError("This item is done.")
-    if Review.objects.filter(item=item, reviewer=by).exists():
-        raise DoneError("You have reviewed this item.")
-    mine = next((place for place in places if place.reviewer_id == by.pk), None)
-    if mine and mine.lease_until and mine.lease_until > now:
-        return mine
-    free = [place for place in places if place.lease_until is None or place.lease_until <= now]
-    if not free:
-        raise HeldError(min(places, key=lambda place: place.lease_until or now))
-    return _hold(mine or free[0], item.queue, by, now)
+    places = _open_places(item, by)
+    if places[0].place == Claim.ADJUDICATION:
+        raise DoneError("The reviewers of this item disagree; a third person decides.")
+    return _take(places, item.queue, by, now)
+
+
+@transaction.atomic
+def steal(*, item: QueueItem, by: User, now: datetime) -> Claim:
+    """Hand the item over also from under a running lease; whoever loses it is told.
+
+    A free place, or one whose lease ran out, is taken first; of held ones the one that ends
+    first. Raises DoneError when the item is done or the reviewer has reviewed it.
+    """
+    places = _open_places(item, by)
+    try:
+        return _take(places, item.queue, by, now)
+    except HeldError as error:
+        return _hold(error.claim, item.queue, by, now)
+
+
+@transaction.atomic
+def adjudicate(*, item: QueueItem, by: User, now: datetime) -> Claim:
+    """Hand a disputed item to a third person, whose review will count.
+
+    Raises HeldError when somebody else is deciding, DoneError when nothing is disputed or the
+    user is one of those who disagree.
+    """
+    places = _open_places(item, by)
+    if places[0].place != Claim.ADJUDICATION:
+        raise DoneError("The reviewers of this item do not disagree.")
+    return _take(places, item.queue, by, now)
 
 
 @transaction.atomic
@@ -109,7 +124,7 @@ def renew(*, item: QueueItem, by: User, fence: int, now: datetime) -> Claim:
 def release(*, item: QueueItem, by: User, fence: int, now: datetime) -> None:
     """Give the place back. Raises LeaseLostError when it is no longer the reviewer's."""
     _give_back(locked_place(item=item, by=by, fence=fence))
-    _log(item.queue.project_id, "released", "queue_item", item.pk, by, now)
+    _log(item, item.queue, "released", by, now)
 
 
 @transaction.atomic
@@ -118,8 +133,8 @@ def skip(
 ) -> Skip:
     """Pass the item over for good, and give back the reviewer's hold on it if there is one.
 
-    Raises QueueError without a reason, LeaseLostError when a fence is given that is not that of
-    the reviewer's hold.
+    Never a review: its place waits for one of somebody else. Raises QueueError without a reason,
+    LeaseLostError when a fence is given that is not that of the reviewer's hold.
     """
     reason = _words("reason", reason, LONGEST_REASON, "Say why you skip this.")
     if fence is not None:
@@ -129,7 +144,7 @@ def skip(
     skipped, _ = Skip.objects.update_or_create(
         item=item, reviewer=by, defaults={"reason": reason, "skipped_at": now}
     )
-    _log(item.queue.project_id, "skipped", "queue_item", item.pk, by, now)
+    _log(item, item.queue, "skipped", by, now)
     return skipped
 
 
@@ -139,7 +154,7 @@ def unskip(*, item: QueueItem, by: User, now: datetime) -> bool:
     gone, _ = Skip.objects.filter(item=item, reviewer=by).delete()
     if not gone:
         return False
-    _log(item.queue.project_id, "unskipped", "queue_item", item.pk, by, now)
+    _log(item, item.queue, "unskipped", by, now)
     with suppress(HeldError, DoneError):
         claim(item=item, by=by, now=now)
     return True
@@ -198,6 +213,43 @@ def locked_place(*, item: QueueItem, by: User, fence: int) -> Claim:
     return place
 
 
+def hold_form(*, queue_id: int, may_change: bool = False) -> None:
+    """Let no change of the queue's form go between here and the end of the transaction.
+
+    Any number of reviews are stored at once; who changes the form waits for them, alone.
+    """
+    function = "pg_advisory_xact_lock" + ("" if may_change else "_shared")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(hashtextextended(%s, 0))", [f"form:{queue_id}"])
+
+
+def _open_places(item: QueueItem, by: User) -> list[Claim]:
+    """The item's unfinished places, locked. Raises DoneError when none is for this reviewer."""
+    _one_at_a_time(by)
+    places = list(
+        Claim.objects.select_for_update(of=("self",))
+        .filter(item=item, finished_at=None)
+        .select_related("item", "reviewer")
+        .order_by("place")
+    )
+    if not places:
+        raise DoneError("This item is done.")
+    if Review.objects.filter(item=item, reviewer=by).exists():
+        raise DoneError("You have reviewed this item.")
+    return places
+
+
+def _take(places: Sequence[Claim], queue: Queue, by: User, now: datetime) -> Claim:
+    """Hold one of the places. Raises HeldError when others hold all of them."""
+    mine = next((place for place in places if place.reviewer_id == by.pk), None)
+    if mine and mine.lease_until and mine.lease_until > now:
+        return mine
+    free = [place for place in places if place.lease_until is None or place.lease_until <= now]
+    if not free:
+        raise HeldError(min(places, key=lambda place: place.lease_until or now))
+    return _hold(mine or free[0], queue, by, now)
+
+
 def _open_to(reviewer: User, now: datetime) -> ClaimQuerySet:
     """Free places on open items that the reviewer has neither reviewed nor another place on."""
     reviewed = Review.objects.filter(item=OuterRef("item"), reviewer=reviewer)
@@ -210,12 +262,19 @@ def _open_to(reviewer: User, now: datetime) -> ClaimQuerySet:
 
 
 def _hold(place: Claim, queue: Queue, by: User, now: datetime) -> Claim:
+    """Start a lease under a new fence; whoever had the place is told."""
+    lost_by = place.reviewer_id if place.reviewer_id != by.pk else None
+    was_held = bool(place.lease_until and place.lease_until > now)
     place.reviewer = by
     place.fence += 1
     place.claimed_at = now
     place.lease_until = now + timedelta(seconds=queue.lease_seconds)
     place.save(update_fields=["reviewer", "fence", "claimed_at", "lease_until"])
-    _log(queue.project_id, "claimed", "queue_item", place.item_id, by, now)
+    if lost_by is None:
+        _log(place.item, queue, "claimed", by, now)
+    else:
+        _log(place.item, queue, "took_over", by, now, {"from": lost_by, "was_held": was_held})
+        notify_taken(item=place.item, queue=queue, to=lost_by, by=by, now=now)
     return place
 
 
@@ -242,13 +301,20 @@ def _words(path: str, text: str, longest: int, missing: str) -> str:
 
 
 def _log(
-    project_id: int, verb: str, target_type: str, target_id: int, by: User | None, now: datetime
+    item: QueueItem,
+    queue: Queue,
+    verb: str,
+    by: User,
+    now: datetime,
+    data: dict[str, object] | None = None,
 ) -> None:
     Event.objects.create(
-        project_id=project_id,
+        project_id=queue.project_id,
+        output_id=item.output_id,
         actor=by,
         verb=verb,
-        target_type=target_type,
-        target_id=target_id,
+        target_type="queue_item",
+        target_id=item.pk,
+        data=data or {},
         at=now,
     )

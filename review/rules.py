@@ -17,7 +17,7 @@ from feedback.timeouts import time_limit
 from review import intake
 from review.filters import ReviewFilter
 from review.models import Claim, Event, Queue, QueueItem, Review, Stratum
-from review.queues import QueueError
+from review.queues import QueueError, hold_form
 
 # What a new queue is given at once; the rest comes when the queues are fed next.
 FIRST_ROWS = 500
@@ -54,6 +54,7 @@ class Rules:
     filter: Mapping[str, object] = field(default_factory=dict)
     strata: Sequence[StratumRule] = ()
     reviewers_per_item: int = 1
+    required: Sequence[str] = ()
     lease_seconds: int = 900
     due_hours: int | None = None
     order: str = Queue.Order.PRIORITY
@@ -82,11 +83,13 @@ def create_queue(*, project: Project, rules: Rules, by: User | None, now: dateti
 def edit_queue(*, queue: Queue, rules: Rules, by: User, now: datetime) -> None:
     """Change the queue's rules; what they draw comes in, and what nobody has begun may leave.
 
-    The slug stays. Raises QueueError naming the field that is not valid: once somebody has
-    reviewed an item, how many review each stays as it is.
+    The slug stays. Raises QueueError naming the field that is not valid: once the first review
+    is in, what the queue asks of its reviewers stays as it is.
     """
     checked = check(rules)
+    hold_form(queue_id=queue.pk, may_change=True)
     queue = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
+    _check_form(queue, checked)
     if checked.reviewers_per_item != queue.reviewers_per_item:
         _change_places(queue, checked.reviewers_per_item)
     _set(queue, checked)
@@ -108,6 +111,8 @@ def check(rules: Rules) -> Rules:
         )
     if not 1 <= rules.reviewers_per_item <= MOST_REVIEWERS:
         raise QueueError("reviewers_per_item", f"Give 1 to {MOST_REVIEWERS} reviewers per item.")
+    if unknown := set(rules.required) - set(Queue.Required.values):
+        raise QueueError("required", f"There is no field {min(unknown)} to ask for.")
     if rules.due_hours is not None and not 1 <= rules.due_hours <= MOST_DUE_HOURS:
         raise QueueError("due_hours", f"Give 1 to {MOST_DUE_HOURS:,} hours.")
     if rules.order not in Queue.Order.values:
@@ -119,6 +124,7 @@ def check(rules: Rules) -> Rules:
         filter=_filter("", rules.filter),
         strata=[_check_stratum(f"strata.{n}.", one) for n, one in enumerate(rules.strata)],
         reviewers_per_item=rules.reviewers_per_item,
+        required=tuple(one for one in Queue.Required.values if one in rules.required),
         lease_seconds=rules.lease_seconds,
         due_hours=rules.due_hours,
         order=rules.order,
@@ -185,6 +191,7 @@ def rules_of(*, queue: Queue) -> Rules:
             for one in queue.strata.order_by("position")
         ],
         reviewers_per_item=queue.reviewers_per_item,
+        required=tuple(queue.required),
         lease_seconds=queue.lease_seconds,
         due_hours=queue.due_hours,
         order=queue.order,
@@ -221,6 +228,7 @@ def _name(path: str, text: str, longest: int, missing: str) -> str:
 def _set(queue: Queue, checked: Rules) -> None:
     queue.name, queue.filter = checked.name, dict(checked.filter)
     queue.reviewers_per_item = checked.reviewers_per_item
+    queue.required = list(checked.required)
     queue.lease_seconds, queue.due_hours = checked.lease_seconds, checked.due_hours
     queue.order = checked.order
 
@@ -236,15 +244,29 @@ def _set_strata(queue: Queue, wanted: Sequence[StratumRule]) -> None:
     Stratum.objects.filter(pk__in=[one.pk for one in there.values()]).delete()
 
 
+def _check_form(queue: Queue, checked: Rules) -> None:
+    """Raise QueueError when what is asked of reviewers would change after the first review.
+
+    Decisions that answer different questions cannot be counted together.
+    """
+    there = rules_of(queue=queue)
+    form = ("reviewers_per_item", "required")
+    changed = [name for name in form if getattr(checked, name) != getattr(there, name)]
+    if changed and Review.objects.filter(item__queue=queue).exists():
+        raise QueueError(
+            changed[0],
+            "The first review is in, so this stays as it is. Make a new queue to ask otherwise.",
+        )
+
+
 def _change_places(queue: Queue, number: int) -> None:
-    """Give every open item so many places. Raises QueueError once somebody has reviewed one."""
-    if Review.objects.filter(item__queue=queue).exists():
-        raise QueueError("reviewers_per_item", "Items have been reviewed by this number already.")
+    """Give every item so many places. Raises QueueError when somebody holds one that would go."""
     surplus = Claim.objects.filter(item__queue=queue, place__gt=number)
     if surplus.filter(reviewer__isnull=False).exists():
         raise QueueError("reviewers_per_item", "Somebody holds a place that would go.")
     surplus.delete()
-    items = QueueItem.objects.filter(queue=queue).values_list("pk", flat=True)
+    there = QueueItem.objects.filter(queue=queue).exclude(status=QueueItem.Status.OUT)
+    items = there.values_list("pk", flat=True)
     Claim.objects.bulk_create(
         (
             Claim(item_id=item, place=place)

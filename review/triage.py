@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from math import isnan
 
 from django.db import transaction
-from django.db.models import CASCADE
+from django.db.models import CASCADE, Case, Q, Value, When
 
 from feedback.models import Output, Reason, User
 from review.annotations import AnnotationError
-from review.models import Claim, Draft, Event, QueueItem, Review
-from review.queues import LeaseLostError, hold_again, locked_place
+from review.models import Claim, Draft, Event, Queue, QueueItem, Review
+from review.queues import LeaseLostError, hold_again, hold_form, locked_place
 from review.suggestions import corrected, rewritten
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 # How long a reviewer may take a decision back.
-UNDO_FOR = timedelta(minutes=10)
+UNDO_FOR = timedelta(days=1)
 LONGEST_COMMENT = 20_000
 LONGEST_CORRECTION = 200_000
 
@@ -76,6 +76,8 @@ def submit_review(
     judged, the current one by default. The suggestions that the reviewer sees accepted are the
     corrected answer; a `correction` becomes accepted suggestions first, and is dropped when it
     equals the answer. The first review of an output counts, until one of a newer version comes.
+    Where the reviewers of the item disagree none does, until a third person has decided: their
+    review, in the place for that, counts in any case.
 
     Raises LeaseLostError when the place was handed on, AlreadyReviewedError after an earlier
     submit, VerdictError naming the field that cannot stand.
@@ -86,6 +88,7 @@ def submit_review(
         if earlier := Review.objects.filter(item=item, reviewer=by).first():
             raise AlreadyReviewedError(earlier) from None
         raise
+    hold_form(queue_id=item.queue_id)
     # Reviews of one output are stored one after the other: the next one sees this one.
     output = Output.objects.select_for_update(no_key=True).get(pk=item.output_id)
     version = version or output.version
@@ -94,6 +97,7 @@ def submit_review(
         output=output,
         output_version=version,
         item=item,
+        place=place.place,
         reviewer=by,
         verdict=_known("verdict", verdict, Review.Verdict.values, "Choose a verdict."),
         severity=severity and _known("severity", severity, Review.Severity.values),
@@ -105,10 +109,11 @@ def submit_review(
     given = _reasons(output.project_id, reasons)
     _correct(review, _correction(correction, answer=_answer(output, version)))
     _check_grounds(review, given)
+    _check_required(review, given, Queue.objects.get(pk=item.queue_id).required)
     review.is_authoritative = _supersedes(review)
     review.save()
     review.reasons.set(given)
-    _finish(place, now)
+    _finish(place, review, now)
     Draft.objects.filter(item=item, reviewer=by).delete()
     Event.objects.create(
         project_id=output.project_id,
@@ -117,7 +122,12 @@ def submit_review(
         verb="reviewed",
         target_type="review",
         target_id=review.pk,
-        data={"item": item.pk, "output": output.pk, "verdict": review.verdict},
+        data={
+            "item": item.pk,
+            "output": output.pk,
+            "verdict": review.verdict,
+            "place": place.place,
+        },
         at=now,
     )
     return review
@@ -172,10 +182,15 @@ def undo_review(*, review: Review, by: User, now: datetime) -> Draft:
         raise UndoError(problem)
     fields = _entered(found)
     found.delete()
-    first = Review.objects.filter(output=output).order_by("-output_version", "created_at", "id")
-    if found.is_authoritative and (counts := first.first()):
-        Review.objects.filter(pk=counts.pk).update(is_authoritative=True)
-    QueueItem.objects.filter(pk=place.item_id).update(status=QueueItem.Status.OPEN, closed_at=None)
+    status = QueueItem.Status.OPEN
+    if place.place == Claim.ADJUDICATION:
+        status = QueueItem.Status.DISPUTED
+    QueueItem.objects.filter(pk=place.item_id).update(status=status, closed_at=None)
+    settled = Review.objects.filter(output=output).exclude(item__in=QueueItem.objects.disputed())
+    decided = Case(When(place=Claim.ADJUDICATION, then=Value(0)), default=Value(1))
+    first = settled.order_by("-output_version", decided, "created_at", "id").first()
+    if found.is_authoritative and first:
+        Review.objects.filter(pk=first.pk).update(is_authoritative=True)
     hold_again(place=place, by=by, now=now)
     Event.objects.create(
         project_id=output.project_id,
@@ -210,7 +225,7 @@ def undoable(*, item: QueueItem, by: User, now: datetime) -> Review | None:
 def _why_it_stands(review: Review, now: datetime) -> str:
     """Why a decision cannot be taken back; empty when it can."""
     if review.created_at + UNDO_FOR < now:
-        return f"A decision can be taken back for {UNDO_FOR // timedelta(minutes=1)} minutes."
+        return f"A decision can be taken back for {UNDO_FOR // timedelta(hours=1)} hours."
     # Whatever refers to it without being part of it.
     if any(
         getattr(review, str(relation.get_accessor_name())).exists()
@@ -219,7 +234,7 @@ def _why_it_stands(review: Review, now: datetime) -> str:
     ):
         return "Something was made of this decision already."
     others = Review.objects.filter(item=review.item_id).exclude(pk=review.pk)
-    if others.exists():
+    if review.place != Claim.ADJUDICATION and others.exists():
         # They were open to this reviewer from the submit on.
         return "You may have seen what others decided on this."
     return ""
@@ -244,17 +259,35 @@ def _entered(review: Review) -> dict[str, str | list[str]]:
 def _supersedes(review: Review) -> bool:
     """Whether the review counts from now on; takes the mark from the one that counted so far."""
     counts = Review.objects.authoritative().filter(output=review.output)
-    counts.filter(output_version__lt=review.output_version).update(is_authoritative=False)
+    older = Q(output_version__lt=review.output_version)
+    if review.place == Claim.ADJUDICATION:
+        older |= Q(output_version=review.output_version)
+    counts.filter(older).update(is_authoritative=False)
     return not counts.exists()
 
 
-def _finish(place: Claim, now: datetime) -> None:
+def _finish(place: Claim, review: Review, now: datetime) -> None:
+    """Finish the place, and with the last one the item, unless its reviewers disagree."""
     place.finished_at = now
     place.save(update_fields=["finished_at"])
-    if not Claim.objects.filter(item=place.item_id, finished_at=None).exists():
-        QueueItem.objects.open().filter(pk=place.item_id).update(
-            status=QueueItem.Status.DONE, closed_at=now
-        )
+    if Claim.objects.filter(item=place.item_id, finished_at=None).exists():
+        return
+    item = QueueItem.objects.filter(pk=place.item_id)
+    reviews = Review.objects.filter(item=place.item_id)
+    if place.place == Claim.ADJUDICATION or len(set(reviews.values_list("verdict"))) == 1:
+        item.update(status=QueueItem.Status.DONE, closed_at=now)
+        return
+    item.update(status=QueueItem.Status.DISPUTED)
+    reviews.update(is_authoritative=False)
+    Claim.objects.create(item_id=place.item_id, place=Claim.ADJUDICATION)
+    Event.objects.create(
+        project_id=review.project_id,
+        output=review.output,
+        verb="disputed",
+        target_type="queue_item",
+        target_id=place.item_id,
+        at=now,
+    )
 
 
 def _check_grounds(review: Review, given: Sequence[Reason]) -> None:
@@ -263,6 +296,18 @@ def _check_grounds(review: Review, given: Sequence[Reason]) -> None:
             raise VerdictError("correction", "A good answer needs no correction. Choose Fix.")
     elif not given and not review.comment:
         raise VerdictError("reasons", "Give at least one reason, or a comment.")
+
+
+def _check_required(review: Review, given: Sequence[Reason], required: Sequence[str]) -> None:
+    """Check that the decision says what its queue's form asks for; Good needs no fault named."""
+    if Queue.Required.CONFIDENCE in required and review.confidence is None:
+        raise VerdictError("confidence", "This queue asks how sure you are.")
+    if review.verdict == Review.Verdict.ACCEPT:
+        return
+    if Queue.Required.SEVERITY in required and not review.severity:
+        raise VerdictError("severity", "This queue asks for a severity.")
+    if Queue.Required.REASONS in required and not given:
+        raise VerdictError("reasons", "This queue asks for at least one reason.")
 
 
 def _answer(output: Output, version: int) -> str:

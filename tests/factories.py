@@ -117,6 +117,8 @@ def make_review(output: Output, reviewer: User, **fields: Any) -> Review:
     fields.setdefault("verdict", "fix")
     fields.setdefault("created_at", NOW + timedelta(hours=1))
     fields.setdefault("output_version", output.version)
+    if (item := fields.get("item")) is not None:
+        fields.setdefault("place", 1 + Review.objects.filter(item=item).count())
     return Review.objects.create(project=output.project, output=output, reviewer=reviewer, **fields)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
@@ -25,8 +26,15 @@ class QueueQuerySet(models.QuerySet["Queue"]):
 class Queue(models.Model):
     """A work list: one saved filter over outputs, plus how its items are handed out.
 
-    `is_unswept` says that its rules changed since its items were last held against them.
+    Its form is how many reviewers judge an item, and what a decision must say beside the verdict;
+    a trigger refuses to change it once the first review is in. `is_unswept` says that its rules
+    changed since its items were last held against them.
     """
+
+    class Required(models.TextChoices):
+        SEVERITY = "severity", "Severity"
+        REASONS = "reasons", "Reasons"
+        CONFIDENCE = "confidence", "How sure"
 
     class Order(models.TextChoices):
         PRIORITY = "priority", "Most urgent first"
@@ -39,6 +47,9 @@ class Queue(models.Model):
     filter = models.JSONField(default=dict, blank=True)
     lease_seconds = models.PositiveIntegerField(default=900)
     reviewers_per_item = models.PositiveSmallIntegerField(default=1)
+    required = ArrayField(
+        models.CharField(max_length=10, choices=Required.choices), default=list, blank=True
+    )
     order = models.CharField(max_length=8, choices=Order.choices, default=Order.PRIORITY)
     due_hours = models.PositiveIntegerField(null=True, blank=True)
     is_unswept = models.BooleanField(default=False)
@@ -82,6 +93,10 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
         """Items that still need a review."""
         return self.filter(status=QueueItem.Status.OPEN)
 
+    def disputed(self) -> QueueItemQuerySet:
+        """Items whose reviewers disagree, for a third person to decide."""
+        return self.filter(status=QueueItem.Status.DISPUTED)
+
     def blind(self) -> QueueItemQuerySet:
         """Open items that several are to judge without knowing of each other."""
         return self.open().filter(queue__reviewers_per_item__gt=1)
@@ -117,6 +132,7 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
 class QueueItem(models.Model):
     """One output in one queue. It is done when every one of its claims is finished.
 
+    Where its reviewers disagree it is disputed first, with one more place for who decides.
     One that was taken out has no places any more, and stays so that the rules bring it in no more.
 
     `priority` adds up from `priority_parts`, by the scoring named in `priority_version`. The queue
@@ -129,6 +145,7 @@ class QueueItem(models.Model):
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"
+        DISPUTED = "disputed", "Disputed"
         DONE = "done", "Done"
         OUT = "out", "Taken out"
 
@@ -142,7 +159,7 @@ class QueueItem(models.Model):
     )
     draw = models.FloatField(default=0)
     inclusion = models.FloatField(default=1)
-    status = models.CharField(max_length=4, choices=Status.choices, default=Status.OPEN)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
     priority = models.FloatField(default=0)
     priority_parts = models.JSONField(default=list, blank=True)
     priority_version = models.CharField(max_length=60, blank=True, default="")
@@ -166,7 +183,7 @@ class QueueItem(models.Model):
                 fields=["queue", "output"], name="%(app_label)s_%(class)s_once"
             ),
             models.CheckConstraint(
-                condition=Q(status="open", closed_at=None)
+                condition=Q(status__in=["open", "disputed"], closed_at=None)
                 | Q(status__in=["done", "out"], closed_at__isnull=False),
                 name="%(app_label)s_%(class)s_closed_when_done",
             ),
@@ -185,6 +202,11 @@ class QueueItem(models.Model):
                 fields=["queue", "theme", "-rank", "id"],
                 condition=Q(status="open"),
                 name="queueitem_open_theme_by_rank",
+            ),
+            models.Index(
+                fields=["queue", "-rank", "id"],
+                condition=Q(status="disputed"),
+                name="queueitem_disputed",
             ),
         ]
 
@@ -205,9 +227,12 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
 class Claim(models.Model):
     """One reviewer's place on an item, held for a while.
 
-    An item has as many places as its queue asks reviewers for. `fence` grows with every new
+    An item has as many places as its queue asks reviewers for, from 1, and each takes one review.
+    Place 0 is made when the reviewers disagree, for a third person. `fence` grows with every new
     holder: a submit with an older fence comes from somebody who has lost the place.
     """
+
+    ADJUDICATION = 0
 
     item = models.ForeignKey(QueueItem, models.CASCADE, related_name="claims")
     place = models.PositiveSmallIntegerField(default=1)

@@ -32,6 +32,8 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 class Review(models.Model):
     """One reviewer's decision on one version of one output.
 
+    `place` is that of the claim on its item, which takes no second review (foreign key of both
+    columns on the claim's).
     `correction` is the answer with the accepted suggestions applied, empty when there are none;
     `edit_distance` how many code points differ (Levenshtein). `edits` has one object for each of
     those suggestions: `annotation`, `start` and `end` in the answer as sent, `exact`,
@@ -60,6 +62,7 @@ class Review(models.Model):
     item = models.ForeignKey(
         QueueItem, models.SET_NULL, null=True, blank=True, related_name="reviews"
     )
+    place = models.PositiveSmallIntegerField(null=True, blank=True)
     reviewer = models.ForeignKey(User, models.PROTECT, related_name="reviews")
     verdict = models.CharField(max_length=6, choices=Verdict.choices)
     severity = models.CharField(max_length=8, choices=Severity.choices, blank=True)
@@ -83,6 +86,15 @@ class Review(models.Model):
                 fields=["item", "reviewer"],
                 condition=Q(item__isnull=False),
                 name="%(app_label)s_%(class)s_one_each",
+            ),
+            models.UniqueConstraint(
+                fields=["item", "place"],
+                condition=Q(item__isnull=False),
+                name="%(app_label)s_%(class)s_one_a_place",
+            ),
+            models.CheckConstraint(
+                condition=Q(item=None) | Q(place__isnull=False),
+                name="%(app_label)s_%(class)s_in_a_place",
             ),
             models.UniqueConstraint(
                 fields=["output"],

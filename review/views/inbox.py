@@ -56,7 +56,7 @@ def inbox_read(request: SignedInRequest) -> HttpResponseBase:
 
 @require_POST
 def inbox_open(request: SignedInRequest, notification: int) -> HttpResponseBase:
-    """Whoever is signed in: go to the thread of a line of theirs, which is read by that.
+    """Whoever is signed in: go to the thread or item of a line of theirs, read by that.
 
     With `stay` it is only marked as read.
     """
@@ -66,4 +66,6 @@ def inbox_open(request: SignedInRequest, notification: int) -> HttpResponseBase:
     notifications.read(notification=line, by=request.user, now=timezone.now())
     if "stay" in request.POST:
         return redirect("inbox")
+    if line.item_id:
+        return redirect("item", line.project.slug, line.item_id)
     return redirect("annotation", line.project.slug, line.annotation_id)

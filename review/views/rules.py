@@ -135,6 +135,7 @@ class _Asked:
                 "words": str(ReviewFilter.from_json(there.filter)),
                 "order": there.order,
                 "reviewers_per_item": there.reviewers_per_item,
+                "required": list(there.required),
                 "minutes": there.lease_seconds // 60,
                 "due_hours": there.due_hours,
             }
@@ -193,6 +194,7 @@ class _Asked:
                 for part in self._parts()
             ],
             reviewers_per_item=given["reviewers_per_item"],
+            required=given["required"],
             lease_seconds=given["minutes"] * 60,
             due_hours=given["due_hours"],
             order=given["order"] or Queue.Order.PRIORITY,

@@ -467,10 +467,10 @@ class TestItemUndo:
         client = signed_in(expert)
         decide(client, item, fence=claimed(item, expert))
         assert "Undo and edit" in client.get(url("item", item)).content.decode()
-        Review.objects.update(created_at=timezone.now() - timedelta(hours=1))
+        Review.objects.update(created_at=timezone.now() - timedelta(hours=25))
         assert "Undo and edit" not in client.get(url("item", item)).content.decode()
         refused = client.post(url("item_undo", item), follow=True).content.decode()
-        assert "can be taken back for 10 minutes" in refused
+        assert "can be taken back for 24 hours" in refused
         assert Review.objects.exists()
 
     def test_twice_is_once(self, expert: User, item: QueueItem) -> None:

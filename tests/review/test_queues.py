@@ -6,7 +6,7 @@ import pytest
 
 from feedback.models import Project
 from review import queues
-from review.models import Claim, Event, Skip
+from review.models import Claim, Event, Notification, Skip
 from tests.factories import (
     NOW,
     make_item,
@@ -119,6 +119,60 @@ class TestClaim:
                 queues.claim(item=item, by=by, now=NOW)
 
 
+class TestSteal:
+    def test_takes_a_running_lease_over_and_says_from_whom(self, project: Project) -> None:
+        """Complaint 2."""
+        item, slow, by = make_item(make_queue(project)), make_user(project), make_user(project)
+        lost = queues.claim(item=item, by=slow, now=NOW)
+        held = queues.steal(item=item, by=by, now=NOW)
+        assert (held.reviewer, held.fence) == (by, lost.fence + 1)
+        event = Event.objects.get(verb="took_over")
+        assert event.data == {"from": slow.pk, "was_held": True}
+        assert (event.actor, event.target_id, event.output) == (by, item.pk, item.output)
+        with pytest.raises(queues.LeaseLostError):
+            queues.renew(item=item, by=slow, fence=lost.fence, now=NOW)
+
+    def test_who_loses_the_item_is_told_though_others_are_hidden(self, project: Project) -> None:
+        item = make_item(make_queue(project, reviewers_per_item=2))
+        slow, by = make_user(project), make_user(project)
+        queues.claim(item=item, by=slow, now=NOW)
+        queues.claim(item=item, by=make_user(project), now=LATER)
+        for taker in (by, make_user(project)):
+            queues.steal(item=item, by=taker, now=LATER)
+        told = Notification.objects.seen_by(slow).get()
+        assert (told.kind, told.item) == ("taken", item)
+
+    def test_takes_a_free_place_first_and_then_the_one_that_ends_first(
+        self, project: Project
+    ) -> None:
+        item = make_item(make_queue(project, reviewers_per_item=2))
+        early, late = make_user(project), make_user(project)
+        queues.claim(item=item, by=early, now=NOW)
+        queues.steal(item=item, by=late, now=NOW + timedelta(seconds=1))
+        assert not Event.objects.filter(verb="took_over").exists()
+        assert queues.steal(item=item, by=make_user(project), now=NOW).place == 1
+        assert Event.objects.get(verb="took_over").data["from"] == early.pk
+
+    def test_ones_own_hold_stays_as_it_is(self, project: Project) -> None:
+        item, by = make_item(make_queue(project)), make_user(project)
+        held = queues.claim(item=item, by=by, now=NOW)
+        assert queues.steal(item=item, by=by, now=NOW) == held
+
+    def test_who_reviewed_does_not_review_again(self, project: Project) -> None:
+        item, by = make_item(make_queue(project, reviewers_per_item=2)), make_user(project)
+        make_review(item.output, by, item=item)
+        with pytest.raises(queues.DoneError):
+            queues.steal(item=item, by=by, now=NOW)
+
+    def test_a_lease_that_ran_out_is_told_as_such(self, project: Project) -> None:
+        """Complaint 2."""
+        queue, slow = make_queue(project), make_user(project)
+        make_item(queue)
+        queues.claim_next(queue=queue, by=slow, now=NOW)
+        assert queues.claim_next(queue=queue, by=make_user(project), now=LATER)
+        assert Event.objects.get(verb="took_over").data == {"from": slow.pk, "was_held": False}
+
+
 class TestRenew:
     def test_starts_the_lease_anew(self, project: Project) -> None:
         item, by = make_item(make_queue(project)), make_user(project)
@@ -159,6 +213,14 @@ class TestSkip:
         with pytest.raises(queues.QueueError) as error:
             queues.skip(item=item, by=make_user(project), reason=" ", now=NOW)
         assert error.value.path == "reason"
+
+    def test_under_a_stale_fence_skips_nothing(self, project: Project) -> None:
+        item, by = make_item(make_queue(project)), make_user(project)
+        held = queues.claim(item=item, by=by, now=NOW)
+        with pytest.raises(queues.LeaseLostError):
+            queues.skip(item=item, by=by, reason="Long", fence=held.fence + 1, now=NOW)
+        assert not Skip.objects.exists()
+        assert queues.skip(item=item, by=by, reason="Long", fence=held.fence, now=NOW).pk
 
     def test_leaves_other_reviewers_holds_alone(self, project: Project) -> None:
         item, holder = make_item(make_queue(project)), make_user(project)
