@@ -9,9 +9,10 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Debian's, without windows to draw, first.
+SHELL = "chromium-headless-shell"
+NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -27,21 +28,28 @@ def find() -> str | None:
     """The path of a Chromium: the one CHROMIUM names, else the first of the usual ones."""
     if named := os.environ.get("CHROMIUM"):
         return named if os.access(named, os.X_OK) else None
-    usual = Path("/usr/bin/chromium")
-    if usual.exists():
-        return str(usual)
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 def install() -> None:
-    """Install Debian's package. Raises CalledProcessError when apt-get fails."""
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
-        subprocess.run(
-            ["apt-get", "--quiet", *command],
-            check=True,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            stdout=sys.stderr,
-        )
+    """Install Debian's package, or the whole browser where there is no such package.
+
+    Raises CalledProcessError when apt-get fails.
+    """
+    _apt_get("update")
+    try:
+        _apt_get("install", SHELL)
+    except subprocess.CalledProcessError:
+        _apt_get("install", "chromium")
+
+
+def _apt_get(*words: str) -> None:
+    subprocess.run(
+        ["apt-get", "--quiet", "--yes", "--no-install-recommends", *words],
+        check=True,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdout=sys.stderr,
+    )
 
 
 def main() -> int:
@@ -61,7 +69,7 @@ def main() -> int:
         if find():
             return 0
     print(
-        "The browser tests need Chromium. Install it (on Debian: apt-get install chromium)",
+        "The browser tests need Chromium. Install it (on Debian: apt-get install " + SHELL + ")",
         "or set CHROMIUM to the path of one, then run this again.",
         "To leave those tests out: make test ARGS=\"-m 'not browser'\"",
         sep="\n",

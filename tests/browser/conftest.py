@@ -103,4 +103,4 @@ def _wait_until_quiet() -> None:
             )
             [busy] = cursor.fetchone() or [0]
         quiet = 0 if busy else quiet + 1
-        sleep(0.05)
+        sleep(0.02)
