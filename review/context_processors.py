@@ -80,7 +80,7 @@ PLACES = {
             label="Board",
             icon="activity",
             key="B",
-            pages=frozenset({"board"}),
+            pages=frozenset({"board", "agreement", "dispute_list"}),
             role=Membership.Role.MODERATOR,
         ),
     ],

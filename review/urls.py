@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 
 from review.demo import SLUG as DEMO
 from review.views import (
+    agreement,
     anchors,
     annotations,
     board,
@@ -61,6 +62,8 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:project>/my-work/", my_work.own, name="my_work"),
     path("p/<slug:project>/board/", board.board, name="board"),
     path("p/<slug:project>/queues/", queues.queue_list, name="queue_list"),
+    path("p/<slug:project>/agreement/", agreement.agreement, name="agreement"),
+    path("p/<slug:project>/disputes/", agreement.dispute_list, name="dispute_list"),
     path("p/<slug:project>/new-queue/", rules.queue_create, name="queue_create"),
     path("p/<slug:project>/new-queue/preview/", rules.queue_preview, name="queue_preview"),
     path("p/<slug:project>/queues/<slug:queue>/", queues.queue, name="queue"),
@@ -73,6 +76,7 @@ urlpatterns: list[URLPattern] = [
     path("demo/", demo.demo, {"project": DEMO}, name="demo"),
     path("p/<slug:project>/items/<int:item>/", desk.item, name="item"),
     path("p/<slug:project>/items/<int:item>/claim/", desk.item_claim, name="item_claim"),
+    path("p/<slug:project>/items/<int:item>/steal/", desk.item_steal, name="item_steal"),
     path("p/<slug:project>/items/<int:item>/renew/", desk.item_renew, name="item_renew"),
     path("p/<slug:project>/items/<int:item>/release/", desk.item_release, name="item_release"),
     path("p/<slug:project>/items/<int:item>/skip/", desk.item_skip, name="item_skip"),

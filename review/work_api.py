@@ -27,7 +27,9 @@ Text = Annotated[str, Field(max_length=triage.LONGEST_CORRECTION)]
 
 
 class QueueReply(BaseModel):
-    """A queue with its policy, and how much of it is open, held by anybody, and done."""
+    """A queue with its policy, and how much of it is open, held by anybody,
+    disputed, and done.
+    """
 
     slug: str
     name: str
@@ -36,6 +38,7 @@ class QueueReply(BaseModel):
     lease_seconds: int
     open: int
     held: int
+    disputed: int
     done: int
 
 

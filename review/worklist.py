@@ -23,10 +23,11 @@ ROWS_PER_THEME = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many items of a queue are open, how many of those are held now, how many are done."""
+    """How many items of a queue are open, held now, disputed, and done."""
 
     open: int = 0
     held: int = 0
+    disputed: int = 0
     done: int = 0
 
 
@@ -73,11 +74,14 @@ def counts(*, queues: Iterable[Queue], now: datetime) -> dict[int, Counts]:
         .values("queue")
         .annotate(
             open=Count("pk", filter=Q(status=QueueItem.Status.OPEN)),
+            disputed=Count("pk", filter=Q(status=QueueItem.Status.DISPUTED)),
             done=Count("pk", filter=Q(status=QueueItem.Status.DONE)),
         )
     }
     return {
-        pk: Counts(open=row["open"], done=row["done"], held=held.get(pk, 0))
+        pk: Counts(
+            open=row["open"], disputed=row["disputed"], done=row["done"], held=held.get(pk, 0)
+        )
         for pk, row in statuses.items()
     }
 

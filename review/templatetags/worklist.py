@@ -6,6 +6,10 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from review.agreement import Agreement
 
 register = template.Library()
 
@@ -37,6 +41,22 @@ def priority_tone(priority: float) -> str:
     if priority >= 70:
         return "bad"
     return "warn" if priority >= 45 else "ink"
+
+
+@register.simple_tag
+def interval(agreement: Agreement) -> SafeString:
+    """Draw the interval of an agreement with its value, from 0 to 1; what is below 0 is at 0."""
+    low, value, high = (
+        round(3 + 74 * max(0.0, at or 0.0), 1)
+        for at in (agreement.low, agreement.value, agreement.high)
+    )
+    return format_html(
+        '<svg class="agree" viewBox="0 0 80 12" aria-hidden="true"><path class="agree__all" '
+        'd="M3 6H77"/><path class="agree__in" d="M{} 6H{}"/><circle cx="{}" cy="6" r="3"/></svg>',
+        low,
+        max(high, low + 0.5),
+        value,
+    )
 
 
 @register.filter

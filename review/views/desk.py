@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -18,7 +19,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from feedback.models import Membership
-from review import desk, drafts, queues, triage
+from review import desk, disputes, drafts, queues, triage
 from review.http import ProjectRequest, project_view
 from review.models import QueueItem, Review
 from review.views.pieces import card_context
@@ -88,12 +89,19 @@ def item(request: ProjectRequest, item: int) -> HttpResponse:
 @require_POST
 @project_view(Membership.Role.EXPERT)
 def item_claim(request: ProjectRequest, item: int) -> HttpResponseBase:
-    """Experts and above: take the item, or take it again; what was typed is kept."""
+    """Experts and above: take the item, or take it again; what was typed is kept.
+
+    A disputed item is for moderators to take.
+    """
     found = _item(request, item)
+    is_disputed = found.status == QueueItem.Status.DISPUTED
+    if is_disputed and not request.membership.may(Membership.Role.MODERATOR):
+        raise PermissionDenied
     sent = Decision.read(request.POST)
     typed = None if sent == Decision() else sent
+    take = queues.adjudicate if is_disputed else queues.claim
     try:
-        queues.claim(item=found, by=request.user, now=timezone.now())
+        take(item=found, by=request.user, now=timezone.now())
     except queues.HeldError as error:
         holder = error.claim.reviewer
         who = holder.get_username() if holder else "Somebody else"
@@ -102,6 +110,18 @@ def item_claim(request: ProjectRequest, item: int) -> HttpResponseBase:
         return _decide(request, found, typed, problem=str(error), status=409)
     if request.htmx or typed:
         return _decide(request, found, typed)
+    return redirect("item", request.project.slug, found.pk)
+
+
+@require_POST
+@project_view(Membership.Role.MODERATOR)
+def item_steal(request: ProjectRequest, item: int) -> HttpResponseBase:
+    """Moderators: take the item over from whoever holds it, who is told."""
+    found = _item(request, item)
+    try:
+        queues.steal(item=found, by=request.user, now=timezone.now())
+    except queues.DoneError as error:
+        messages.warning(request, str(error))
     return redirect("item", request.project.slug, found.pk)
 
 
@@ -319,9 +339,11 @@ def _form(
         kept = entry.draft.fields if entry.draft else {"reasons": list(entry.marked)}
         typed = Decision.of(kept)
     is_reviewed = hold.standing == desk.Standing.REVIEWED
+    is_disputed = item.status == QueueItem.Status.DISPUTED
     return {
         "item": item,
         **_hold(hold, now),
+        "sides": disputes.sides(item=item) if is_disputed else None,
         "entry": entry,
         "typed": typed,
         "undoable": is_reviewed and triage.undoable(item=item, by=request.user, now=now),
