@@ -92,6 +92,13 @@ PLACES = {
             key="T",
             pages=frozenset({"theme_list", "theme"}),
         ),
+        Place(
+            url_name="tag_list",
+            label="Tags",
+            icon="tag",
+            key="A",
+            pages=frozenset({"tag_list", "tag_rename", "tag_merge"}),
+        ),
     ],
     "Close the loop": [
         Place(

@@ -20,7 +20,7 @@ from curation.models import (
     LibraryVersion,
     TrainingSet,
 )
-from feedback.models import Membership, Project
+from feedback.models import Membership, Project, Tag
 from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
@@ -170,6 +170,8 @@ def filled(project: Project) -> Filled:
             "job": make_job(project, author).pk,
             "view": make_view(project, author).pk,
             "number": make_theme(project).number,
+            "tag": Tag.objects.create(project=project, name="x").pk,
+            "conversation": session.pk,
             "release": 1,
             "split": "train",
         },

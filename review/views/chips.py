@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -20,7 +19,7 @@ class Chip:
     url: str = ""
 
 
-def chips(output: Output, *, tags: Iterable[str], at: str) -> list[Chip]:
+def chips(output: Output, *, at: str) -> list[Chip]:
     """A chip for whatever is known of an output; `at` is the address of a page that filters.
 
     Expects the output's session to be at hand. Without an address the chips lead nowhere.
@@ -51,7 +50,6 @@ def chips(output: Output, *, tags: Iterable[str], at: str) -> list[Chip]:
         share = f"{output.confidence:.2f}"
         most = {"max_confidence": str(output.confidence)}
         known.append(("gauge", "Model confidence", "Confidence", share, most))
-    known += [("tag", "Tag", "", tag, {"tag": tag}) for tag in tags]
     return [
         Chip(
             icon=icon,

@@ -23,6 +23,7 @@ from review.trail import tag_names, turns
 from review.views.pieces import card_context
 from review.views.selecting import whole
 from review.views.showing import showing
+from review.views.tags import tagging
 from review.views.trails import trailing
 
 TURNS_PER_PAGE = 20
@@ -59,7 +60,7 @@ def session(request: ProjectRequest, session: str) -> HttpResponse:
         raise BadRequest(str(error)) from error
     context = {
         "session": found,
-        "tags": tag_names(session=found),
+        "tagging": tagging(request, found, names=tag_names(session=found)),
         "on_session": Feedback.objects.filter(session=found, output=None).order_by("at", "id"),
         "turns": [
             (turn, SafeString(render_answer(turn.output.text).html))

@@ -34,6 +34,7 @@ from review.trail import (
 )
 from review.views.chips import chips
 from review.views.selecting import whole
+from review.views.tags import tagging
 
 # Code points of an exposure that is not one of Postil's own.
 MOST_EXPOSURE = 2_000
@@ -51,6 +52,7 @@ def trailing(
     """
     found = _trail(request, output)
     queue = item.queue if item else None
+    at = reverse("queue", args=[request.project.slug, queue.slug]) if queue else ""
     asks_related = bool(request.GET.get("related"))
     return {
         "trail": found,
@@ -58,11 +60,8 @@ def trailing(
         "spark": charts.spark(theme_reports.weekly(theme=theme, now=timezone.now()))
         if theme
         else "",
-        "chips": chips(
-            output,
-            tags=found.tags,
-            at=reverse("queue", args=[request.project.slug, queue.slug]) if queue else "",
-        ),
+        "chips": chips(output, at=at),
+        "tagging": tagging(request, output.session, names=found.tags, at=at),
         "exposures": exposure_tokens(output.exposure),
         "exposure_text": _exposure_text(output.exposure),
         "related": _related(request, output) if asks_related else None,

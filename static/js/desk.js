@@ -1,4 +1,5 @@
 // The reviewer's desk, and the page of one answer: its keys, and what follows an act.
+import "./tags.js";
 import * as actions from "./actions.js";
 import * as keys from "./keys.js";
 import * as chooser from "./desk/chooser.js";
