@@ -196,6 +196,7 @@ CELERY_BEAT_SCHEDULE = {
     "feed-queues": {"task": "review.tasks.feed_queues", "schedule": 30.0},
     "place-annotations": {"task": "review.tasks.place_annotations", "schedule": 60.0},
     "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},
+    "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},
 }
 
 # The directory of a sentence-transformers model, or its name on a hub; empty: the packaged model.

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from structlog import get_logger
 
 from feedback.embedding import model_id
-from review import anchors, bulk, intake, themes
+from review import anchors, bulk, intake, themes, triage_models
 
 log = get_logger()
 
@@ -25,6 +25,13 @@ def refresh_themes() -> None:
     """Group new feedback into themes."""
     if num_projects := themes.refresh_all(encoder_model=model_id(), now=timezone.now()):
         log.info("themes_refreshed", num_projects=num_projects)
+
+
+@shared_task
+def retrain_triage() -> None:
+    """Learn from new verdicts which answers to look at first."""
+    if num_projects := triage_models.retrain_all(vectors=model_id(), now=timezone.now()):
+        log.info("triage_retrained", num_projects=num_projects)
 
 
 @shared_task

@@ -31,6 +31,7 @@ from review.views import (
     themes,
     threads,
     trails,
+    triage,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -84,6 +85,7 @@ urlpatterns: list[URLPattern] = [
         tags.tag_hints,
         name="tag_hints",
     ),
+    path("p/<slug:project>/triage/", triage.triage, name="triage"),
     path("p/<slug:project>/themes/", themes.theme_list, name="theme_list"),
     path("p/<slug:project>/themes/<int:number>/", themes.theme, name="theme"),
     path("p/<slug:project>/themes/<int:number>/rename/", themes.theme_rename, name="theme_rename"),

@@ -7,6 +7,7 @@ from review.models.review import Draft, Review, ReviewReason
 from review.models.saved_view import SavedView
 from review.models.stratum import Stratum
 from review.models.theme import Theme, ThemeMembership, ThemeRun
+from review.models.triage_model import TriageModel
 
 __all__ = [
     "Anchor",
@@ -30,4 +31,5 @@ __all__ = [
     "Theme",
     "ThemeMembership",
     "ThemeRun",
+    "TriageModel",
 ]
