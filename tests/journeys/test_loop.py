@@ -58,6 +58,7 @@ def make_queue(page: Page, base: str, output: dict[str, Any]) -> None:
     """A queue of that one answer: what was rated down, with the question's words."""
     page.goto(f"{base}/new-queue/")
     page.get_by_label("Name").fill("Tour")
+    page.get_by_text("Fields", exact=True).click()
     page.get_by_label("Rated").select_option("negative")
     page.get_by_label("Words").fill(output["query"])
     page.get_by_role("button", name="Create queue").click()

@@ -97,7 +97,7 @@ class TestFeed:
         queue = make_queue(project)
         for _ in range(40):
             make_feedback(make_output(project), score=-1)
-        with django_assert_num_queries(16):
+        with django_assert_num_queries(17):
             assert intake.feed(queue=queue, now=NOW) == 40
 
     def test_a_queue_that_cannot_be_read_holds_no_other_up(self, project: Project) -> None:

@@ -234,9 +234,9 @@ class TestQueue:
             output = make_output(project)
             make_feedback(output, score=-1).reasons.set(Reason.objects.current())
             make_item(queue, output, theme=theme if number % 2 else None)
-        with django_assert_max_num_queries(19):
+        with django_assert_max_num_queries(20):
             client.get(page(queue))
-        with django_assert_max_num_queries(16):
+        with django_assert_max_num_queries(17):
             client.get(page(queue), {"group": "flat"})
 
     def test_hostile_text_stays_text(self, project: Project) -> None:

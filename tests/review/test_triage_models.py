@@ -181,9 +181,9 @@ class TestOrder:
         retrain(project)
         outputs = list(Output.objects.all())
 
-        with django_assert_num_queries(11):  # type: ignore[operator]
+        with django_assert_num_queries(9):  # type: ignore[operator]
             scoring.scores(project=project, outputs=outputs[:1], now=LATER)
-        with django_assert_num_queries(11):  # type: ignore[operator]
+        with django_assert_num_queries(9):  # type: ignore[operator]
             scoring.scores(project=project, outputs=outputs, now=LATER)
 
     def test_signals_of_every_kind_are_read(self, project: Project) -> None:
