@@ -21,7 +21,7 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

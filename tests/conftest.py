@@ -9,11 +9,24 @@ import pytest
 from django.core.management.color import Style
 from django.db.backends.postgresql.operations import DatabaseOperations
 from playwright.sync_api import Browser, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from feedback.embedding import Encoder, get_encoder
 from feedback.models import Project
 from tests.browser import chromium
 from tests.factories import make_project
+
+
+class _Spread(LoadScopeScheduling):  # type: ignore[misc]
+    """One by one, but the journeys together: they share a Postil that takes long to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "journeys" if nodeid.startswith("tests/journeys/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Spread:
+    return _Spread(config, log)
+
 
 # Made anew after each emptying if they are gone, and the same ever after.
 KEPT = {"django_content_type", "auth_permission"}

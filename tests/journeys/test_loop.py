@@ -14,9 +14,6 @@ from tests.browser.host import Host, serving
 from tests.browser.selecting import drag, popover
 from tests.journeys.conftest import ROOT, Postil, eventually
 
-# One running Postil for all of them, also where tests are spread over processes.
-pytestmark = pytest.mark.xdist_group("journeys")
-
 COMMENT = "Nothing about where the tour began."
 BETTER = "It opened in Dublin on 1 May, and closed in Reykjavik."
 NOTE = "This is what the user missed."

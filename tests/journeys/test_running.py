@@ -13,9 +13,6 @@ import pytest
 
 from tests.journeys.conftest import ROOT, Postil, clean_environment, eventually
 
-# One running Postil for all of them, also where tests are spread over processes.
-pytestmark = pytest.mark.xdist_group("journeys")
-
 
 def up(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the start command to its end."""
