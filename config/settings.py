@@ -194,6 +194,7 @@ CELERY_BEAT_SCHEDULE = {
     "join-waiting": {"task": "feedback.tasks.join_waiting", "schedule": 30.0},
     "work-bulk": {"task": "review.tasks.work_bulk", "schedule": 5.0},
     "feed-queues": {"task": "review.tasks.feed_queues", "schedule": 30.0},
+    "group-items": {"task": "review.tasks.group_items", "schedule": 30.0},
     "place-annotations": {"task": "review.tasks.place_annotations", "schedule": 60.0},
     "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from structlog import get_logger
 
 from feedback.embedding import model_id
-from review import anchors, bulk, intake, themes, triage_models
+from review import anchors, bulk, grouping, intake, themes, triage_models
 
 log = get_logger()
 
@@ -18,6 +18,13 @@ def feed_queues() -> None:
     """Put what matches each queue's filter into it."""
     if num_items := intake.feed_all(now=timezone.now()):
         log.info("fed", num_items=num_items)
+
+
+@shared_task
+def group_items() -> None:
+    """Find which items of each queue are nearly the same."""
+    if num_items := grouping.group_all(model=model_id(), now=timezone.now()):
+        log.info("grouped", num_items=num_items)
 
 
 @shared_task

@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 from review.demo import SLUG as DEMO
 from review.views import (
     agreement,
+    alike,
     anchors,
     annotations,
     board,
@@ -71,6 +72,7 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:project>/queues/<slug:queue>/", queues.queue, name="queue"),
     path("p/<slug:project>/queues/<slug:queue>/next/", queues.queue_next, name="queue_next"),
     path("p/<slug:project>/queues/<slug:queue>/rules/", rules.queue_edit, name="queue_edit"),
+    path("p/<slug:project>/queues/<slug:queue>/alike/<int:group>/", alike.alike, name="alike"),
     path("p/<slug:project>/queues/<slug:queue>/shares/", rules.queue_shares, name="queue_shares"),
     path("p/<slug:project>/tags/", tags.tag_list, name="tag_list"),
     path("p/<slug:project>/tags/<int:tag>/rename/", tags.tag_rename, name="tag_rename"),

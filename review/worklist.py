@@ -12,6 +12,7 @@ from django.db.models.functions import Left, RowNumber
 
 from feedback.models import Feedback, FeedbackReason, Output, Reason, User
 from review.filters import ReviewFilter
+from review.grouping import num_alike
 from review.models import Claim, Queue, QueueItem, Theme
 from review.models.queue import QueueItemQuerySet
 
@@ -36,13 +37,15 @@ class Row:
     """An item with what its line in a list says.
 
     `reasons` are those given in the feedback on its output, `signals` the kinds of implicit
-    feedback plus "down" and "up" for ratings, `holders` who holds a place now.
+    feedback plus "down" and "up" for ratings, `holders` who holds a place now. `num_alike` counts
+    the open items of its queue that are nearly the same, with itself; 0 when it is alone.
     """
 
     item: QueueItem
     reasons: Sequence[Reason] = ()
     signals: Sequence[str] = ()
     holders: Sequence[User] = ()
+    num_alike: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +55,13 @@ class ThemeRows:
     theme: Theme | None
     num_items: int
     top: float
+    num_lines: int = 0
     rows: list[Row] = field(default_factory=list)
 
     @property
     def num_more(self) -> int:
-        """How many items are not among the rows."""
-        return self.num_items - len(self.rows)
+        """How many lines of a list are not among the rows; what is alike is one."""
+        return self.num_lines - len(self.rows)
 
 
 def counts(*, queues: Iterable[Queue], now: datetime) -> dict[int, Counts]:
@@ -107,6 +111,7 @@ def listed(items: QueueItemQuerySet) -> QueueItemQuerySet:
         .only(
             "queue",
             "status",
+            "group",
             "priority",
             "rank",
             "fixed_rank",
@@ -132,7 +137,10 @@ def listed(items: QueueItemQuerySet) -> QueueItemQuerySet:
 
 
 def rows(*, items: Iterable[QueueItem], now: datetime) -> list[Row]:
-    """A row for each item, in order: three queries for any number of items."""
+    """A row for each item, in order: three queries for any number of items.
+
+    One more when some are nearly the same as others.
+    """
     found = list(items)
     outputs = [item.output_id for item in found]
     reasons: dict[int, list[Reason]] = defaultdict(list)
@@ -157,12 +165,15 @@ def rows(*, items: Iterable[QueueItem], now: datetime) -> list[Row]:
     ).select_related("reviewer"):
         if claim.reviewer:
             holders[claim.item_id].append(claim.reviewer)
+    groups = {item.group_id for item in found if item.group_id}
+    alike = num_alike(groups=groups) if groups else {}
     return [
         Row(
             item=item,
             reasons=reasons[item.output_id],
             signals=signals.get(item.output_id, ()),
             holders=holders[item.pk],
+            num_alike=number if (number := alike.get(item.group_id or 0, 0)) > 1 else 0,
         )
         for item in found
     ]
@@ -187,21 +198,27 @@ def by_theme(
     wanted = Q(theme__in=themes)
     if any(pk == 0 for _, pk, _ in shown):
         wanted |= Q(theme=None)
-    first = (
-        items.filter(wanted)
-        .annotate(
-            place=Window(RowNumber(), partition_by=F("theme"), order_by=[F("rank").desc(), F("id")])
-        )
-        .filter(place__lte=ROWS_PER_THEME)
-    )
-    top_items = listed(
-        QueueItem.objects.filter(pk__in=list(first.values_list("pk", flat=True)))
-    ).order_by("-rank", "pk")
+    lines = items.collapsed(by_theme=True).filter(wanted)
+    numbered = lines.annotate(
+        place=Window(RowNumber(), partition_by=F("theme"), order_by=[F("rank").desc(), F("id")]),
+        num_lines=Window(Count("pk"), partition_by=F("theme")),
+    ).filter(place__lte=ROWS_PER_THEME)
+    first = {
+        pk: (theme, num) for pk, theme, num in numbered.values_list("pk", "theme", "num_lines")
+    }
+    num_lines: dict[int | None, int] = dict(first.values())
+    top_items = listed(QueueItem.objects.filter(pk__in=first)).order_by("-rank", "pk")
     of_theme: dict[int, list[Row]] = defaultdict(list)
     for row in rows(items=top_items, now=now):
         of_theme[row.item.theme_id or 0].append(row)
     found = [
-        ThemeRows(theme=themes.get(pk), num_items=number, top=-top, rows=of_theme[pk])
+        ThemeRows(
+            theme=themes.get(pk),
+            num_items=number,
+            top=-top,
+            num_lines=num_lines[pk or None],
+            rows=of_theme[pk],
+        )
         for top, pk, number in shown
     ]
     more = len(groups) > size

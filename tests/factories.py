@@ -21,7 +21,17 @@ from feedback.models import (
 )
 from feedback.taxonomy import seed_reasons
 from review.anchoring import select
-from review.models import Annotation, BulkJob, Claim, Queue, QueueItem, Review, SavedView, Theme
+from review.models import (
+    Annotation,
+    BulkJob,
+    Claim,
+    ItemGroup,
+    Queue,
+    QueueItem,
+    Review,
+    SavedView,
+    Theme,
+)
 from review.rendering import RENDERER_VERSION, render
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -96,6 +106,15 @@ def make_item(queue: Queue, output: Output | None = None, **fields: Any) -> Queu
         Claim(item=item, place=place) for place in range(1, queue.reviewers_per_item + 1)
     )
     return item
+
+
+def make_group(*items: QueueItem) -> ItemGroup:
+    """A group of these items."""
+    group = ItemGroup.objects.create(queue=items[0].queue, created_at=NOW)
+    for item in items:
+        item.group, item.grouped_at = group, NOW
+        item.save(update_fields=["group", "grouped_at"])
+    return group
 
 
 def make_view(project: Project, owner: User, **fields: Any) -> SavedView:

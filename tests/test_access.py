@@ -24,6 +24,7 @@ from feedback.models import Membership, Project, Tag
 from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
+    make_group,
     make_item,
     make_job,
     make_key,
@@ -156,6 +157,7 @@ def filled(project: Project) -> Filled:
             "output": output.external_id,
             "answer": output.pk,
             "queue": queue.slug,
+            "group": make_group(item).pk,
             "item": item.pk,
             "review": review.pk,
             "library": library.slug,

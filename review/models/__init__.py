@@ -1,6 +1,7 @@
 from review.models.annotation import Anchor, Annotation, Comment, Evidence, Mention
 from review.models.bulk import BulkChange, BulkJob
 from review.models.event import Event
+from review.models.group import ItemGroup
 from review.models.notification import Notification
 from review.models.queue import Claim, Queue, QueueItem, Skip
 from review.models.review import Draft, Review, ReviewReason
@@ -19,6 +20,7 @@ __all__ = [
     "Draft",
     "Event",
     "Evidence",
+    "ItemGroup",
     "Mention",
     "Notification",
     "Queue",

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from feedback.models import Feedback, Output, Project, User
+from review.models.group import ItemGroup
 from review.models.stratum import Stratum
 from review.models.theme import Theme
 
@@ -97,6 +98,32 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
         """Items whose reviewers disagree, for a third person to decide."""
         return self.filter(status=QueueItem.Status.DISPUTED)
 
+    def alike(self) -> QueueItemQuerySet:
+        """Open items of a group. Those of a random audit are no part of one: each has its turn."""
+        return self.open().exclude(group=None).exclude(stratum__is_audit=True)
+
+    def ungrouped(self, *, model: str) -> QueueItemQuerySet:
+        """Open items to be placed among what is nearly the same, by the vectors of that model.
+
+        Those that never were, whose answer changed since, and those of an audit that still are in
+        a group.
+        """
+        # A row is seen when its transaction ends, which is a little later than its time says.
+        changed = Q(output__changed_at__gt=F("grouped_at") - timedelta(minutes=1))
+        is_audit = Q(stratum__is_audit=True)
+        is_due = Q(grouped_at=None) | changed | is_audit & Q(group__isnull=False)
+        return self.open().filter(is_due, output__embedded_with=model)
+
+    def collapsed(self, *, by_theme: bool = False) -> QueueItemQuerySet:
+        """Without all those of a group but the first by rank, of these items."""
+        ahead = Q(rank__gt=OuterRef("rank")) | Q(rank=OuterRef("rank"), pk__lt=OuterRef("pk"))
+        others = self.filter(ahead, group=OuterRef("group"))
+        if by_theme:
+            of_theme = Coalesce(OuterRef("theme"), Value(0))
+            others = others.alias(of=Coalesce("theme", Value(0))).filter(of=of_theme)
+        # Asked of each item that the list comes to; joined, it would be asked of all at first.
+        return self.filter(Q(group=None) | ~Exists(others))
+
     def blind(self) -> QueueItemQuerySet:
         """Open items that several are to judge without knowing of each other."""
         return self.open().filter(queue__reviewers_per_item__gt=1)
@@ -141,6 +168,8 @@ class QueueItem(models.Model):
 
     `draw` is the output's number in this queue and `inclusion` the probability with which it came
     in: the highest rate of the strata that it has been in.
+
+    `group` has what is nearly the same, as far as was known at `grouped_at`; None for nothing.
     """
 
     class Status(models.TextChoices):
@@ -157,6 +186,10 @@ class QueueItem(models.Model):
     stratum = models.ForeignKey(
         Stratum, models.SET_NULL, null=True, blank=True, related_name="items"
     )
+    group = models.ForeignKey(
+        ItemGroup, models.SET_NULL, null=True, blank=True, related_name="items"
+    )
+    grouped_at = models.DateTimeField(null=True, blank=True)
     draw = models.FloatField(default=0)
     inclusion = models.FloatField(default=1)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
@@ -207,6 +240,16 @@ class QueueItem(models.Model):
                 fields=["queue", "-rank", "id"],
                 condition=Q(status="disputed"),
                 name="queueitem_disputed",
+            ),
+            models.Index(
+                fields=["group", "-rank", "id"],
+                condition=Q(status="open", group__isnull=False),
+                name="queueitem_open_alike",
+            ),
+            models.Index(
+                fields=["queue", "id"],
+                condition=Q(status="open", grouped_at=None),
+                name="queueitem_ungrouped",
             ),
         ]
 

@@ -166,7 +166,7 @@ class Listing:
 def _flat(request: ProjectRequest, items: QueueItemQuerySet, now: datetime) -> Listing:
     try:
         found = page(
-            worklist.listed(items),
+            worklist.listed(items.collapsed()),
             order=["-rank", "id"],
             size=PAGE_SIZE,
             cursor=request.GET.get("cursor", ""),

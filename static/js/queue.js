@@ -1,4 +1,5 @@
-// The keys of a queue: J and K move through the rows, Enter opens one, N takes the next item.
+// The keys of a queue: J and K move through the rows, Enter opens one, A unfolds what is alike,
+// N takes the next item.
 import * as keys from "./keys.js";
 
 const PEEK_MS = 120;
@@ -43,6 +44,16 @@ function mark(row) {
   row.classList.add("is-cur");
 }
 
+/**
+ * Show or hide what is nearly the same as a row. From one of those, back to the row.
+ * @param {HTMLElement | undefined} row
+ */
+function unfold(row) {
+  const around = row?.closest("[data-alike]");
+  /** @type {HTMLElement | null | undefined} */ ((around ?? row?.nextElementSibling)?.querySelector("[data-unfold]"))?.click();
+  if (around) go(/** @type {HTMLElement | undefined} */ (around.previousElementSibling ?? undefined));
+}
+
 document.addEventListener("keydown", (event) => {
   const found = rows();
   const here = place(found);
@@ -53,6 +64,7 @@ document.addEventListener("keydown", (event) => {
   const key = keys.single(event);
   if (key === "J") go(found[Math.min(here + 1, found.length - 1)]);
   else if (key === "K") go(found[Math.max(here - 1, 0)]);
+  else if (key === "A") unfold(found[here]);
   else if (key === "N") /** @type {HTMLElement | null} */ (document.querySelector("[data-key=N]"))?.click();
   else return;
   event.preventDefault();
