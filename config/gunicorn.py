@@ -30,3 +30,6 @@ def _warm_up() -> None:
     # milliseconds each time, in the midst of some request.
     gc.collect()
     gc.freeze()
+    # A page makes tens of thousands of objects, which mostly go with their last reference: the
+    # default of 700 looks for cycles among them over and over.
+    gc.set_threshold(50_000, 20, 20)

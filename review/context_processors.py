@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import Count, OuterRef, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
@@ -164,24 +163,26 @@ class Nav:
     def _memberships(self) -> list[Membership]:
         if not self._request.user.is_authenticated:
             return []
-        unread = Notification.objects.unread().seen_by(self._request.user)
-        of_project = unread.filter(project=OuterRef("project")).order_by().values("project")
-        return list(
-            Membership.objects.filter(user=self._request.user)
-            .annotate(num_unread=Coalesce(Subquery(of_project.values(n=Count("pk"))), 0))
-            .select_related("project")
-            .order_by("project__name", "project_id")
+        # What is hidden from the user is told apart only where there is something to tell.
+        any_unread = Notification.objects.unread().filter(user=OuterRef("user"))
+        found = Membership.objects.filter(user=self._request.user).annotate(
+            has_unread=Exists(any_unread)
         )
+        return list(found.select_related("project").order_by("project__name", "project_id"))
 
     @property
     def projects(self) -> list[Project]:
         """The projects the user is a member of, by name."""
         return [membership.project for membership in self._memberships]
 
-    @property
+    @cached_property
     def num_unread(self) -> int:
         """How much is new in the user's inbox."""
-        return sum(getattr(membership, "num_unread", 0) for membership in self._memberships)
+        user = self._request.user
+        has_unread = any(getattr(one, "has_unread", False) for one in self._memberships)
+        if not user.is_authenticated or not has_unread:
+            return 0
+        return Notification.objects.unread().seen_by(user).count()
 
     @property
     def membership(self) -> Membership | None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from feedback.models import Output, Reason, User
 from review.models import Annotation, Claim, Draft, QueueItem, Review
+from review.models.review import ReviewQuerySet
 from review.queues import Around, around
 from review.sheets import Sheet, sheet
 
@@ -45,11 +46,13 @@ class Desk:
 def open_desk(*, item: QueueItem, by: User, now: datetime) -> Desk:
     """Gather an item's desk: a fixed number of queries, however much was said on it."""
     output = item.output
+    shown = sheet(output=output, to=by)
+    reviews = Review.objects.filter(output=output)
     return Desk(
         item=item,
         hold=hold(item=item, by=by, now=now),
-        sheet=sheet(output=output, to=by),
-        reviews=visible_reviews(output=output, to=by),
+        sheet=shown,
+        reviews=_newest(reviews.filter(reviewer=by) if shown.stamp.is_blind else reviews),
         reasons=reasons(output=output),
     )
 
@@ -111,5 +114,9 @@ def visible_reviews(*, output: Output, to: User) -> list[Review]:
 
     While several reviewers are to judge it independently, each sees only their own.
     """
-    found = Review.objects.filter(output=output).seen_by(to).select_related("reviewer")
-    return list(found.prefetch_related("reasons").order_by("-created_at", "-id"))
+    return _newest(Review.objects.filter(output=output).seen_by(to))
+
+
+def _newest(reviews: ReviewQuerySet) -> list[Review]:
+    found = reviews.select_related("reviewer").prefetch_related("reasons")
+    return list(found.order_by("-created_at", "-id"))

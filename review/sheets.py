@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils.safestring import SafeString
 
 from feedback.models import Feedback, Output, Reason, User
 from review.anchoring import Mark
 from review.edits import first_come, fold, is_in_conflict
 from review.models import Annotation, Comment, Event, Evidence, QueueItem
-from review.models.annotation import AnnotationQuerySet
 from review.places import places_of, places_of_feedback
 from review.reanchoring import Place
 from review.rendering import Rendered, render
@@ -82,6 +82,7 @@ class Card:
     annotation: Annotation | None = None
     feedback: Feedback | None = None
     replies: Sequence[Comment] = ()
+    evidence: Sequence[Evidence] = ()
     number: int = 0
     replaced: str = ""
     in_the_way: Sequence[int] = ()
@@ -266,8 +267,9 @@ def sheet(*, output: Output, to: User) -> Sheet:
     # Read first: what happens meanwhile is then told again, and not lost.
     events = Event.objects.filter(output=OuterRef("pk")).order_by("-id").values("id")[:1]
     blind = QueueItem.objects.blind_to(to).filter(output=OuterRef("pk"))
-    [(event, is_blind)] = Output.objects.filter(pk=output.pk).values_list(
-        Subquery(events), Exists(blind)
+    rests = Evidence.objects.filter(annotation__output=OuterRef("pk"))
+    [(event, is_blind, has_evidence)] = Output.objects.filter(pk=output.pk).values_list(
+        Subquery(events), Exists(blind), Exists(rests)
     )
     rendered = render(output.text)
     said = list(
@@ -276,7 +278,7 @@ def sheet(*, output: Output, to: User) -> Sheet:
         .prefetch_related("reasons")
         .order_by("-id")[: MOST_CARDS + 1]
     )
-    written = list(_annotations(output, to).order_by("-id")[: MOST_CARDS + 1])
+    written = _annotations(output, by=to if is_blind else None, with_evidence=has_evidence)
     _name(written)
     left_out = (len(said) > MOST_CARDS) + (len(written) > MOST_CARDS)
     said, written = said[:MOST_CARDS], written[:MOST_CARDS]
@@ -302,13 +304,28 @@ def sheet(*, output: Output, to: User) -> Sheet:
     )
 
 
-def _annotations(output: Output, to: User) -> AnnotationQuerySet:
-    replies = Comment.objects.seen_by(to).order_by("created_at", "id")
+def _annotations(output: Output, *, by: User | None, with_evidence: bool) -> list[Annotation]:
+    """The newest annotations with their replies and evidence; of one person only, if given.
+
+    Whether others' are hidden is the same for all of an output, and so is asked only once.
+    """
     found = Annotation.objects.filter(output=output, output_version__lte=output.version)
-    return found.seen_by(to).prefetch_related(
-        Prefetch("replies", queryset=replies, to_attr="seen_replies"),
-        Prefetch("evidence", queryset=Evidence.objects.seen_by(to)),
-    )
+    replies = Comment.objects.filter(annotation__output=output)
+    evidence = Evidence.objects.filter(annotation__output=output)
+    if by:
+        found, replies = found.filter(author=by), replies.filter(author=by)
+        evidence = evidence.filter(added_by=by)
+    newest = list(found.order_by("-id")[: MOST_CARDS + 1])
+    replied: dict[int, list[Comment]] = defaultdict(list)
+    rests: dict[int, list[Evidence]] = defaultdict(list)
+    for reply in replies.order_by("created_at", "id"):
+        replied[reply.annotation_id].append(reply)
+    for one in evidence.order_by("id") if with_evidence else ():
+        rests[one.annotation_id].append(one)
+    for note in newest:
+        note.seen_replies = replied[note.pk]  # type: ignore[attr-defined]
+        note.seen_evidence = rests[note.pk]  # type: ignore[attr-defined]
+    return newest
 
 
 def _name(annotations: Sequence[Annotation]) -> None:
@@ -386,6 +403,7 @@ def _of_annotation(annotation: Annotation, place: Place, rendered: Rendered) -> 
         reasons=[annotation.reason] if annotation.reason else [],
         annotation=annotation,
         replies=annotation.seen_replies,  # type: ignore[attr-defined]
+        evidence=annotation.seen_evidence,  # type: ignore[attr-defined]
         version=annotation.output_version,
         quote=annotation.exact,
         start=place.start,

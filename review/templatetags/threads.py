@@ -131,7 +131,7 @@ def _key(context: Context, sheet: Sheet, card: Card) -> str:
     if note:
         seen += [note.changed_at, note.edited_at, note.comment, note.replacement, note.decision]
         seen += [note.decided_by_id, note.resolved_by_id, note.output_version]
-        seen += [one.pk for one in note.evidence.all()]
+        seen += [one.pk for one in card.evidence]
         if note.author_id == request.user.pk:
             seen += [note.reason_id, [one.pk for one in context["choices"]]]
     if said:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -84,11 +83,10 @@ def _shown(
 ) -> HttpResponse:
     """The list of the card and the words of the document, both swapped out of band."""
     output = annotation.output
-    evidence = Prefetch("evidence", Evidence.objects.seen_by(request.user))
-    prefetch_related_objects([annotation], evidence)
     passage = passage_of(request, output, str(changed.document))
     context = {
         "annotation": annotation,
+        "evidence": annotation.evidence.seen_by(request.user).order_by("id"),
         "passage": passage,
         "source": output,
         "is_swap": True,

@@ -14,6 +14,7 @@ import * as margin from "./desk/margin.js";
 import * as popover from "./desk/popover.js";
 import * as sheet from "./desk/sheet.js";
 import * as trail from "./desk/trail.js";
+import { soon } from "./soon.js";
 import { accept, announce } from "./toast.js";
 
 /** The comment marked last, which Enter adds a note to. */
@@ -214,7 +215,7 @@ function refresh() {
   decision.refresh();
 }
 
-document.addEventListener("htmx:afterSettle", refresh);
+document.addEventListener("htmx:afterSettle", soon(refresh));
 
 // The server says what an act did, once its pieces are in place.
 document.addEventListener("did", (event) => {

@@ -1,6 +1,7 @@
 // The cheat sheet: every key of the page as it is now, each to be changed or switched off.
 import * as actions from "./actions.js";
 import * as keys from "./keys.js";
+import { soon } from "./soon.js";
 
 const ENDS = "ends-off";
 
@@ -151,7 +152,7 @@ export function watch() {
   root.dataset.keys = keys.areOff() ? "off" : "on";
   root.toggleAttribute("data-ends", localStorage.getItem(ENDS) === null);
   keys.paint();
-  document.addEventListener("htmx:afterSettle", keys.paint);
+  document.addEventListener("htmx:afterSettle", soon(keys.paint));
   if (!sheet) return;
   sheet.addEventListener("keydown", answered, { capture: true });
   sheet.addEventListener("cancel", (event) => (asked ? event.preventDefault() : undefined));

@@ -1,4 +1,5 @@
 // Where the focus goes: one stop for the answer, one for each card, and never to nowhere.
+import { soon } from "../soon.js";
 import * as margin from "./margin.js";
 
 const CONTROLS = "a[href], button, input, textarea, select, summary";
@@ -131,11 +132,10 @@ export function watch() {
   document.addEventListener("focusout", (event) => {
     if (event.relatedTarget === null && event.target instanceof Element && event.target.isConnected) setTimeout(() => (last?.isConnected && document.activeElement === document.body ? (last = null) : undefined));
   });
-  for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "did"]) {
-    document.addEventListener(name, () => {
-      refresh();
-      keep();
-    });
-  }
+  const again = soon(() => {
+    refresh();
+    keep();
+  });
+  for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "did"]) document.addEventListener(name, again);
   refresh();
 }

@@ -1,5 +1,6 @@
 // What happens on the answer meanwhile: pieces from the server are put in without taking anything
 // from the hands of who reads, types or selects.
+import { soon } from "../soon.js";
 import { announce, toast } from "../toast.js";
 import { selected } from "./places.js";
 
@@ -196,8 +197,10 @@ async function look() {
   document.body.dispatchEvent(new CustomEvent("news"));
 }
 
-/** Show the cards and marks of one author only, or of all. */
+/** Show resolved comments, too, or not; the cards and marks of one author only, or of all. */
 function filter() {
+  const resolved = document.getElementById("show-resolved");
+  document.getElementById("folio")?.toggleAttribute("data-all", resolved instanceof HTMLInputElement && resolved.checked);
   const choice = document.getElementById("by-author");
   if (!(choice instanceof HTMLSelectElement)) return;
   const author = choice.value;
@@ -247,11 +250,11 @@ export function watch() {
     sender = xhr?.status === 200 ? elt : null;
   });
   document.addEventListener("htmx:oobBeforeSwap", beforePiece);
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSettle", soon(() => {
     sender = null;
     number();
     filter();
-  });
+  }));
   document.addEventListener("click", (event) => {
     const pill = event.target instanceof Element ? event.target.closest(".note__pill") : null;
     const card = /** @type {HTMLElement | null | undefined} */ (pill?.closest(".note"));
@@ -283,6 +286,8 @@ export function watch() {
     event.stopImmediatePropagation();
     field.form?.requestSubmit();
   }, { capture: true });
+  // A browser may have kept what was chosen.
+  filter();
   const again = () => look().catch(() => undefined);
   setInterval(again, EVERY_MS);
   document.addEventListener("visibilitychange", again);

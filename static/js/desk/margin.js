@@ -4,6 +4,7 @@ import * as chooser from "./chooser.js";
 import { FOLDED, folded, spread } from "./spread.js";
 
 const TOP = 8;
+const MANY = 60;
 
 let active = "";
 /** What is lit now. @type {Element[]} */
@@ -12,6 +13,8 @@ let lit = [];
 let pieces = null;
 /** Where the notes stand: their ids, tops and ends. @type {{id: string, top: number, end: number, isOut: boolean}[]} */
 let placed = [];
+/** Until something may have moved. @type {ReturnType<typeof measure> | null} */
+let measured = null;
 let isPending = false;
 
 const grid = () => document.getElementById("folio");
@@ -60,13 +63,14 @@ export function marks(id) {
 /** Whether the notes stand beside the text. @returns {boolean} */
 export function isBeside() {
   const list = margin();
-  return list !== null && getComputedStyle(list).position === "relative";
+  return measured !== null || (list !== null && getComputedStyle(list).position === "relative");
 }
 
 /* ------------------------------------------------------------------ layout */
 
 /** Lay the notes out anew in the next frame. */
 export function schedule() {
+  measured = null;
   if (isPending) return;
   isPending = true;
   requestAnimationFrame(() => {
@@ -75,87 +79,131 @@ export function schedule() {
   });
 }
 
+/**
+ * Which notes are seen, where in the margin their words are, and how the margin lies to the text.
+ * Scrolling changes none of it.
+ * @param {HTMLElement} area
+ * @param {HTMLElement} list
+ */
+function measure(area, list) {
+  // Resolved notes, and those of others than the chosen author, may be left out of view.
+  const all = notes().filter((note) => note.checkVisibility());
+  const [around, box, answer] = [area, list, text()].map((one) => one?.getBoundingClientRect());
+  const [left, top] = [around?.left ?? 0, box?.top ?? 0];
+  const lines = all.map((note) => {
+    const [line] = marks(note.id)[0]?.getClientRects() ?? [];
+    return line ? { top: line.top - top, height: line.height } : null;
+  });
+  return { all, lines, from: (answer?.right ?? 0) - left + 6, to: (box?.left ?? 0) - left, down: top - (around?.top ?? 0) };
+}
+
 /** Put every note at the height of its words; the active one has its way, the others yield. */
 export function lay() {
   const area = grid();
   const list = margin();
   if (!area || !list) return;
-  // Resolved notes, and those of others than the chosen author, may be left out of view.
-  const all = notes().filter((note) => note.checkVisibility());
-  const beside = isBeside();
-  list.classList.toggle("is-placed", beside);
-  if (!beside || all.length === 0) {
+  const path = document.getElementById("leader");
+  if (!measured) {
+    const beside = isBeside();
+    list.classList.toggle("is-placed", beside);
+    if (beside) measured = measure(area, list);
+    // What follows each other in one move is seen with few; with many it only takes time.
+    list.classList.toggle("is-many", beside && list.childElementCount > MANY);
+  }
+  if (!measured || measured.all.length === 0) {
     for (const note of notes()) note.classList.remove("is-folded", "is-beyond");
     list.style.minHeight = "";
     placed = [];
-    draw(null);
+    path?.setAttribute("d", "");
     return;
   }
-  // Everything is read before anything is written, so that the page is laid out once.
-  const origin = list.getBoundingClientRect().top;
-  const wanted = all.map((note) => {
-    const [line] = marks(note.id)[0]?.getClientRects() ?? [];
-    return line ? line.top - origin : null;
-  });
+  const { all, lines } = measured;
+  const wanted = lines.map((line) => line?.top ?? null);
   const pinned = all.findIndex((note) => note.id === active);
   const own = all[pinned];
   const isWriting = own?.contains(document.activeElement) && document.activeElement?.matches("textarea");
-  const former = placed.find((one) => one.id === active);
-  if (isWriting && former) wanted[pinned] = former.top;
+  const former = placed;
+  const kept = former.find((one) => one.id === active);
+  if (isWriting && kept) wanted[pinned] = kept.top;
   const folds = folded(wanted, pinned);
   for (const [place, note] of all.entries()) note.classList.toggle("is-folded", folds[place]);
+  // From here all is read before anything is written, so that the page is laid out once.
   const heights = all.map((note, place) => (folds[place] ? FOLDED : note.offsetHeight));
   const tops = spread(wanted, heights, pinned);
   placed = all.map((note, place) => {
     const top = tops[place] ?? 0;
     return { id: note.id, top, end: top + (heights[place] ?? 0), isOut: top < TOP - 1 && place !== pinned };
   });
-  for (const [place, note] of all.entries()) {
-    note.style.translate = `0 ${tops[place]}px`;
-    note.classList.toggle("is-beyond", placed[place]?.isOut);
-  }
+  const beyond = count();
+  const color = own ? getComputedStyle(own).getPropertyValue("--cat-mark") : "";
+  move(all, former, beyond.top, beyond.shown);
   const end = `${Math.round((placed.at(-1)?.end ?? 0) + 24)}px`;
   if (list.style.minHeight !== end) list.style.minHeight = end;
-  draw(own ?? null);
-  count();
+  const line = lines[pinned];
+  path?.setAttribute("d", line ? leader(line, tops[pinned] ?? 0, measured) : "");
+  if (path) path.style.stroke = color || "var(--accent)";
+  offer(beyond);
 }
 
 /**
- * Join the active note to the line of its words, through the gutter so that no word is crossed.
- * @param {HTMLElement | null} note
+ * The way from the line of the active note's words to the note, through the gutter so that no
+ * word is crossed.
+ * @param {{top: number, height: number}} line
+ * @param {number} top of the note
+ * @param {{from: number, to: number, down: number}} at
  */
-function draw(note) {
-  const path = document.getElementById("leader");
-  const area = grid()?.getBoundingClientRect();
-  const [line] = (note && marks(note.id)[0]?.getClientRects()) ?? [];
-  const answer = text()?.getBoundingClientRect();
-  const list = margin()?.getBoundingClientRect();
-  if (!path) return;
-  const at = placed.find((one) => one.id === note?.id);
-  if (!note || !area || !answer || !line || !list || !at) {
-    path.setAttribute("d", "");
-    return;
-  }
-  const from = answer.right - area.left + 6;
-  const to = list.left - area.left;
-  const half = (from + to) / 2;
-  const low = list.top - area.top + at.top + Math.min(14, line.height / 2);
-  path.setAttribute("d", `M${from} ${line.top + line.height / 2 - area.top} H${half} L${to - 8} ${low} H${to}`);
-  path.style.stroke = getComputedStyle(note).getPropertyValue("--cat-mark") || "var(--accent)";
+function leader(line, top, { from, to, down }) {
+  const low = down + top + Math.min(14, line.height / 2);
+  return `M${from} ${down + line.top + line.height / 2} H${(from + to) / 2} L${to - 8} ${low} H${to}`;
 }
 
-/** Say how many notes stand above and below what is in view, on the buttons that lead there. */
+/**
+ * Take notes to their places: at once where that is seen, with the others when there is time.
+ * @param {HTMLElement[]} all
+ * @param {typeof placed} former
+ * @param {number} top of what is in view
+ * @param {number} height
+ */
+function move(all, former, top, height) {
+  const isNear = (/** @type {typeof placed[0] | undefined} */ one) => !one || (one.end > top - height / 2 && one.top < top + 1.5 * height);
+  /** @type {(() => void)[]} */
+  const later = [];
+  for (const [place, note] of all.entries()) {
+    const at = placed[place];
+    const put = () => {
+      if (placed[place] !== at || !at) return;
+      note.style.translate = `0 ${at.top}px`;
+      note.classList.toggle("is-beyond", at.isOut);
+    };
+    if (isNear(at) || isNear(former[place])) put();
+    else later.push(put);
+  }
+  if (later.length > 0) requestIdleCallback(() => later.forEach((put) => put()), { timeout: 100 });
+}
+
+/** The notes above and below what is in view, and where that is in the margin. */
 function count() {
   const view = folio();
   const list = margin();
-  if (!view || !list || placed.length === 0) return;
+  if (!view || !list) return { above: [], below: [], top: 0, shown: 0 };
   const bar = document.querySelector(".folio__bar")?.clientHeight ?? 0;
   const top = view.scrollTop + bar - list.offsetTop - (grid()?.offsetTop ?? 0) + bar;
   const shown = view.clientHeight - bar;
-  const above = placed.filter((one) => one.isOut || one.end < top - bar);
-  const below = placed.filter((one) => one.top > top - bar + shown);
-  offer("above", above.length, above.at(-1)?.id);
-  offer("below", below.length, below[0]?.id);
+  return {
+    above: placed.filter((one) => one.isOut || one.end < top - bar),
+    below: placed.filter((one) => one.top > top - bar + shown),
+    top,
+    shown,
+  };
+}
+
+/**
+ * Say how many notes are out of view, on the buttons that lead there.
+ * @param {{above: {id: string}[], below: {id: string}[]}} beyond
+ */
+function offer({ above, below }) {
+  lead("above", above.length, above.at(-1)?.id);
+  lead("below", below.length, below[0]?.id);
 }
 
 /**
@@ -163,7 +211,7 @@ function count() {
  * @param {number} number
  * @param {string | undefined} id
  */
-function offer(where, number, id) {
+function lead(where, number, id) {
   const button = /** @type {HTMLElement | null} */ (document.querySelector(`[data-beyond=${where}]`));
   if (!button) return;
   button.hidden = number === 0;
@@ -187,9 +235,12 @@ function light(ids) {
  * @param {string} id
  */
 export function activate(id) {
-  if (active !== id) document.getElementById(active)?.classList.remove("is-active");
+  const [former, note] = [document.getElementById(active), document.getElementById(id)];
+  if (former !== note) former?.classList.remove("is-active");
   active = id;
-  document.getElementById(id)?.classList.add("is-active");
+  note?.classList.add("is-active");
+  // A resolved note may be seen only while it is the active one.
+  if ([former, note].some((one) => one?.dataset.state === "resolved")) measured = null;
   light(id ? [id] : []);
   lay();
   document.dispatchEvent(new CustomEvent("desk:active", { detail: id }));
@@ -301,12 +352,19 @@ function clicked(event) {
 
 /** @param {HTMLElement} area */
 function observe(area) {
-  const sizes = new ResizeObserver(schedule);
+  const sizes = new ResizeObserver((entries) => {
+    if (entries.some(({ target, borderBoxSize: [box] }) => {
+      const known = placed.find((one) => one.id === target.id);
+      return target === text() || Math.abs((box?.blockSize ?? 0) - (known ? known.end - known.top : 0)) > 1;
+    })) schedule();
+  });
   const watchSizes = () => {
     sizes.disconnect();
     for (const element of [text(), ...notes()]) if (element) sizes.observe(element);
   };
-  new MutationObserver(() => {
+  new MutationObserver((changes) => {
+    // Numbers about the notes are no news of them.
+    if (changes.every(({ target }) => target instanceof Element && target.closest(".notes__head, .beyond"))) return;
     pieces = null;
     watchSizes();
     schedule();
@@ -331,7 +389,7 @@ export function watch() {
     const button = event.target instanceof Element ? event.target.closest("[data-beyond]") : null;
     if (button instanceof HTMLElement && button.dataset.to) go(button.dataset.to);
   });
-  folio()?.addEventListener("scroll", () => requestAnimationFrame(count), { passive: true });
+  folio()?.addEventListener("scroll", () => requestAnimationFrame(() => placed.length > 0 && offer(count())), { passive: true });
   addEventListener("resize", schedule);
   document.fonts.ready.then(schedule, () => undefined);
   observe(area);

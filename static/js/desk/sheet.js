@@ -1,4 +1,5 @@
 // The comments as a sheet at the foot of a narrow page: peek, half or full.
+import { soon } from "../soon.js";
 import * as margin from "./margin.js";
 
 const SIZES = ["peek", "half", "full"];
@@ -44,7 +45,7 @@ export function watch() {
   resize("peek");
   tell();
   document.addEventListener("desk:active", opened);
-  document.addEventListener("htmx:afterSettle", tell);
+  document.addEventListener("htmx:afterSettle", soon(tell));
   sheet.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? /** @type {HTMLElement | null} */ (event.target.closest("[data-size], [data-step]")) : null;
     if (button?.dataset.size) resize(SIZES[SIZES.indexOf(size()) + Number(button.dataset.size)]);

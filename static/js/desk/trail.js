@@ -1,4 +1,5 @@
 // The trail beside the answer: words are marked as they are typed, and what failed to load can be tried again.
+import { soon } from "../soon.js";
 
 const MOST_MARKS = 500;
 // Of the search field, which stays in sight above the turns.
@@ -68,7 +69,7 @@ export function watch() {
   document.addEventListener("input", (event) => {
     if (event.target === field()) mark(field()?.value ?? "");
   });
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSettle", soon(() => {
     // The server has marked the words that it was asked for.
     const turns = document.getElementById("turns");
     const asked = turns?.dataset.words ?? "";
@@ -76,7 +77,7 @@ export function watch() {
     shown = asked;
     const typed = field()?.value.trim() ?? "";
     mark(typed === asked ? "" : typed);
-  });
+  }));
   for (const name of ["responseError", "sendError", "timeout"]) {
     document.addEventListener(`htmx:${name}`, (event) => {
       const { elt } = /** @type {CustomEvent<{elt: Element}>} */ (event).detail;
