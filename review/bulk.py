@@ -15,7 +15,8 @@ from feedback.tag_names import named
 from review.bulk_undo import undo_changes
 from review.filters import ReviewFilter
 from review.intake import begun, put
-from review.models import BulkChange, BulkJob, Claim, Event, Queue, QueueItem
+from review.models import BulkChange, BulkJob, Claim, DrawnItem, Event, Queue, QueueItem
+from review.provisional import decide_rows
 from review.stored_rows import told
 from review.tags import TagError, checked, put_on, take_off
 
@@ -28,6 +29,7 @@ _ROLES = {
     BulkJob.Act.TAG_REMOVE: Membership.Role.TAGGER,
     BulkJob.Act.QUEUE_ADD: Membership.Role.MODERATOR,
     BulkJob.Act.QUEUE_REMOVE: Membership.Role.MODERATOR,
+    BulkJob.Act.DECIDE: Membership.Role.MODERATOR,
 }
 
 
@@ -69,7 +71,8 @@ def start(
     naming the field, NotAllowedError.
     """
     membership = Membership.objects.filter(project=project, user=by).first()
-    if act not in _ROLES:
+    # What is decided as one starts from its sample: see review.spot_checks.
+    if act not in _ROLES or act == BulkJob.Act.DECIDE:
         raise BulkError("act", "There is no such act.")
     if membership is None or not membership.may(_ROLES[BulkJob.Act(act)]):
         raise NotAllowedError("You may not do this in this project.")
@@ -102,13 +105,16 @@ def start(
     job.until = everything.aggregate(last=Max("pk"))["last"] or 0
     job.num_matching = meant(job=job).count()
     job.save()
-    _log(job, "started", by, now)
+    log(job=job, verb="started", by=by, now=now)
     return job
 
 
 def meant(*, job: BulkJob) -> OutputQuerySet:
     """The outputs that the job is about: never one that its filter does not match."""
     outputs = Output.objects.filter(project=job.project_id, pk__lte=job.until)
+    if job.spot_check_id is not None:
+        rest = DrawnItem.objects.filter(check_of=job.spot_check_id, is_sampled=False)
+        return outputs.filter(pk__in=rest.values("item__output"))
     if job.picked_outputs is not None:
         outputs = outputs.filter(Q(pk__in=job.picked_outputs) | Q(session__in=job.picked_sessions))
     return ReviewFilter.from_json(job.filter).apply(outputs)
@@ -127,7 +133,7 @@ def cancel(*, job: BulkJob, by: User, now: datetime) -> None:
             raise OverError("This has ended already.")
         job.status, job.ended_at = BulkJob.Status.CANCELLED, now
         job.save(update_fields=["status", "ended_at"])
-        _log(job, "cancelled", by, now)
+        log(job=job, verb="cancelled", by=by, now=now)
 
 
 def undo(*, job: BulkJob, by: User, now: datetime) -> None:
@@ -141,7 +147,7 @@ def undo(*, job: BulkJob, by: User, now: datetime) -> None:
             raise OverError("This is undone already, or has not ended yet.")
         job.status, job.undone_by, job.undone_at = BulkJob.Status.UNDOING, by, now
         job.save(update_fields=["status", "undone_by", "undone_at"])
-        _log(job, "undone", by, now)
+        log(job=job, verb="undone", by=by, now=now)
 
 
 def may_act(*, job: BulkJob, membership: Membership) -> bool:
@@ -185,7 +191,7 @@ def _advance(now: datetime) -> bool:
         job.after = chunk[-1].pk
     if len(chunk) < CHUNK:
         job.status, job.ended_at = BulkJob.Status.DONE, now
-        _log(job, "finished", job.created_by, now)
+        log(job=job, verb="finished", by=job.created_by, now=now)
     job.save()
     return True
 
@@ -195,6 +201,8 @@ def _act(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkChang
         return _enqueue(job, chunk, now)
     if job.act == BulkJob.Act.QUEUE_REMOVE:
         return _dequeue(job, chunk, now)
+    if job.act == BulkJob.Act.DECIDE:
+        return decide_rows(job=job, chunk=chunk, now=now)
     sessions = sorted({output.session_id for output in chunk})
     rows = (
         put_on(sessions=sessions, tags=job.tag_ids, by=job.created_by, now=now)
@@ -276,7 +284,8 @@ def _name_tags(job: BulkJob, tags: Sequence[str]) -> None:
     job.tags, job.tag_ids = names, sorted(set(found.values()))
 
 
-def _log(job: BulkJob, verb: str, by: User | None, now: datetime) -> None:
+def log(*, job: BulkJob, verb: str, by: User | None, now: datetime) -> None:
+    """Write down what happened to the job."""
     Event.objects.create(
         project_id=job.project_id,
         actor=by,

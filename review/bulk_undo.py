@@ -8,6 +8,7 @@ from typing import Any
 from feedback.models import SessionTag, Tag
 from review.intake import begun
 from review.models import BulkChange, BulkJob, Claim, QueueItem
+from review.provisional import take_back
 from review.stored_rows import put_back, told
 
 
@@ -27,6 +28,7 @@ def undo_changes(*, job: BulkJob, limit: int) -> int:
         BulkJob.Act.TAG_REMOVE: _put_on,
         BulkJob.Act.QUEUE_ADD: _take_out,
         BulkJob.Act.QUEUE_REMOVE: _put_in,
+        BulkJob.Act.DECIDE: take_back,
     }[BulkJob.Act(job.act)]
     conflicts = undo(changes)
     for change in changes:

@@ -8,10 +8,10 @@ from typing import ClassVar
 from django.db.models import Exists, OuterRef, Q
 
 from feedback.filters import FIELDS, Condition, Field, OutputFilter
-from review.models import QueueItem, Review, ThemeMembership
+from review.models import Provisional, QueueItem, Review, ThemeMembership
 from review.models.review import ReviewQuerySet
 
-STATES = ("open", "reviewed", "unreviewed")
+STATES = ("open", "reviewed", "unreviewed", "provisional")
 
 
 def _themed(values: Sequence[str]) -> Condition:
@@ -35,7 +35,13 @@ def _severe(values: Sequence[str]) -> Condition:
 
 def _in_state(values: Sequence[str]) -> Condition:
     waiting = Exists(QueueItem.objects.open().filter(output=OuterRef("pk")))
-    meant = {"open": waiting, "reviewed": Exists(_known()), "unreviewed": ~Exists(_known())}
+    carried = Provisional.objects.revealed().filter(output=OuterRef("pk"))
+    meant = {
+        "open": waiting,
+        "reviewed": Exists(_known()),
+        "unreviewed": ~Exists(_known()),
+        "provisional": Exists(carried),
+    }
     wanted = Q()
     for value in values:
         wanted |= Q(meant[value])
@@ -51,6 +57,7 @@ class ReviewFilter(OutputFilter):
     """OutputFilter with the numbers of `theme`s, and with `verdict`, `severity` and `state`.
 
     What is to be judged by several who do not know of each other counts as unreviewed till then.
+    A provisional decision is no review: its output is unreviewed.
     """
 
     fields: ClassVar[Mapping[str, Field]] = {

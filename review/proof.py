@@ -61,6 +61,17 @@ def lowest_share(*, size: int, sampled: int, agreeing: int, sure: float) -> floa
     return low / size
 
 
+def sure_of_draw(number: int, *, sure: float) -> float:
+    """How sure one has to be of the so-manieth sample, from 1, to be so sure of all together.
+
+    Each may be wrong half as often as the one before, so that all of them, however often one
+    draws until one likes what one sees, are no oftener wrong than is allowed (Boole's inequality).
+    """
+    if number < 1:
+        raise ValueError("Samples are counted from 1.")
+    return float(1 - (1 - Fraction(str(sure))) / 2**number)
+
+
 def _at_least(number: int, *, size: int, marked: int, sampled: int) -> Fraction:
     """The chance that at least so many of the sample are among the marked ones of all."""
     ways = sum(

@@ -8,6 +8,7 @@ so that asking again never draws anew, and raising a rate only adds outputs.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 # Hexadecimal digits of the hash that make the number: 52 bits, which a float holds exactly.
 DIGITS = 13
@@ -18,7 +19,19 @@ def draw(*, queue: int, output: int) -> float:
 
     The database computes the same: see review.models.stratum.Draw.
     """
-    digest = hashlib.sha256(f"{queue}:{output}".encode()).hexdigest()
+    return _number(queue, output)
+
+
+def numbers(*, seed: int, rows: Sequence[int]) -> dict[int, float]:
+    """The number from 0 to below 1 of each row by its id, under a seed; even and lasting.
+
+    The rows with the smallest are a sample, each of its size equally likely.
+    """
+    return {row: _number(seed, row) for row in rows}
+
+
+def _number(first: int, second: int) -> float:
+    digest = hashlib.sha256(f"{first}:{second}".encode()).hexdigest()
     return int(digest[:DIGITS], 16) / float(16**DIGITS)
 
 

@@ -12,6 +12,7 @@ from django.db.models import CASCADE, Case, Q, Value, When
 from feedback.models import Output, Reason, User
 from review.annotations import AnnotationError
 from review.models import Claim, Draft, Event, Queue, QueueItem, Review
+from review.provisional import replace
 from review.queues import LeaseLostError, hold_again, hold_form, locked_place
 from review.suggestions import corrected, rewritten
 
@@ -70,7 +71,8 @@ def submit_review(
 ) -> Review:
     """Store the decision, finish the reviewer's place, and the item with its last place.
 
-    The reviewer's draft has become the decision, and goes.
+    The reviewer's draft has become the decision, and goes; so does what was carried over to the
+    answer from others like it.
 
     `reasons` are slugs of the current taxonomy; `version` is the version of the answer that was
     judged, the current one by default. The suggestions that the reviewer sees accepted are the
@@ -113,6 +115,7 @@ def submit_review(
     review.is_authoritative = _supersedes(review)
     review.save()
     review.reasons.set(given)
+    replace(review=review)
     _finish(place, review, now)
     Draft.objects.filter(item=item, reviewer=by).delete()
     Event.objects.create(

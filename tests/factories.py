@@ -26,10 +26,12 @@ from review.models import (
     BulkJob,
     Claim,
     ItemGroup,
+    Provisional,
     Queue,
     QueueItem,
     Review,
     SavedView,
+    SpotCheck,
     Theme,
 )
 from review.rendering import RENDERER_VERSION, render
@@ -115,6 +117,32 @@ def make_group(*items: QueueItem) -> ItemGroup:
         item.group, item.grouped_at = group, NOW
         item.save(update_fields=["group", "grouped_at"])
     return group
+
+
+def make_provisional(item: QueueItem, by: User, verdict: str = "accept") -> Provisional:
+    """A verdict carried over to the item from a sample of its group."""
+    group = item.group or make_group(item)
+    check = SpotCheck.objects.create(
+        group=group,
+        number=1 + group.checks.count(),
+        seed=1,
+        size=2,
+        num_asked=1,
+        share=0.9,
+        drawn_at=NOW,
+        verdict=verdict,
+    )
+    QueueItem.objects.filter(pk=item.pk).update(status="provisional", closed_at=NOW)
+    return Provisional.objects.create(
+        project=item.output.project,
+        output=item.output,
+        output_version=item.output.version,
+        item=item,
+        spot_check=check,
+        verdict=verdict,
+        decided_by=by,
+        created_at=NOW,
+    )
 
 
 def make_view(project: Project, owner: User, **fields: Any) -> SavedView:

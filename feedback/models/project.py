@@ -35,9 +35,22 @@ class Project(models.Model):
         blank=True,
         help_text="Origins (scheme://host:port) whose pages may send feedback.",
     )
+    spot_check_share = models.FloatField(
+        default=0.9,
+        help_text="What share of look-alikes has to share a verdict, with 95 % confidence, "
+        "before they are decided as one: above 0.5, up to 1.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(spot_check_share__gt=0.5, spot_check_share__lte=1),
+                name="%(app_label)s_%(class)s_spot_check_share_range",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -1,8 +1,9 @@
 from review.models.annotation import Anchor, Annotation, Comment, Evidence, Mention
 from review.models.bulk import BulkChange, BulkJob
 from review.models.event import Event
-from review.models.group import ItemGroup
+from review.models.group import DrawnItem, ItemGroup, SpotCheck
 from review.models.notification import Notification
+from review.models.provisional import Provisional
 from review.models.queue import Claim, Queue, QueueItem, Skip
 from review.models.review import Draft, Review, ReviewReason
 from review.models.saved_view import SavedView
@@ -18,17 +19,20 @@ __all__ = [
     "Claim",
     "Comment",
     "Draft",
+    "DrawnItem",
     "Event",
     "Evidence",
     "ItemGroup",
     "Mention",
     "Notification",
+    "Provisional",
     "Queue",
     "QueueItem",
     "Review",
     "ReviewReason",
     "SavedView",
     "Skip",
+    "SpotCheck",
     "Stratum",
     "Theme",
     "ThemeMembership",

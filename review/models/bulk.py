@@ -7,11 +7,14 @@ from django.db import models
 from django.db.models import Q
 
 from feedback.models import Output, Project, Session, User
+from review.models.group import SpotCheck
 from review.models.queue import Queue
 
 
 class BulkJob(models.Model):
     """One act on every output that matches a filter, or on those of them that were picked.
+
+    Deciding as one is about what its `spot_check` was drawn from, less the sample.
 
     A worker goes through them by id, up to `until`, a chunk in a transaction; `after` says how far
     it came.
@@ -22,6 +25,7 @@ class BulkJob(models.Model):
         TAG_REMOVE = "tag_remove", "Remove tags"
         QUEUE_ADD = "queue_add", "Add to queue"
         QUEUE_REMOVE = "queue_remove", "Take out of queue"
+        DECIDE = "decide", "Decide as one"
 
     class Status(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -40,6 +44,9 @@ class BulkJob(models.Model):
     picked_sessions = ArrayField(models.BigIntegerField(), default=list, blank=True)
     queue = models.ForeignKey(
         Queue, models.CASCADE, null=True, blank=True, related_name="bulk_jobs"
+    )
+    spot_check = models.OneToOneField(
+        SpotCheck, models.CASCADE, null=True, blank=True, related_name="job"
     )
     tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     tag_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
@@ -69,8 +76,16 @@ class BulkJob(models.Model):
                 name="%(app_label)s_%(class)s_once",
             ),
             models.CheckConstraint(
-                condition=Q(act__in=["tag_add", "tag_remove"], queue=None, tags__len__gt=0)
-                | Q(act__in=["queue_add", "queue_remove"], queue__isnull=False, tags__len=0),
+                condition=Q(
+                    act__in=["tag_add", "tag_remove"], queue=None, spot_check=None, tags__len__gt=0
+                )
+                | Q(
+                    act__in=["queue_add", "queue_remove"],
+                    queue__isnull=False,
+                    spot_check=None,
+                    tags__len=0,
+                )
+                | Q(act="decide", queue__isnull=False, spot_check__isnull=False, tags__len=0),
                 name="%(app_label)s_%(class)s_has_what_it_needs",
             ),
         ]

@@ -160,6 +160,7 @@ class QueueItem(models.Model):
     """One output in one queue. It is done when every one of its claims is finished.
 
     Where its reviewers disagree it is disputed first, with one more place for who decides.
+    One that was decided as one with others keeps its places: a review of it takes one as before.
     One that was taken out has no places any more, and stays so that the rules bring it in no more.
 
     `priority` adds up from `priority_parts`, by the scoring named in `priority_version`. The queue
@@ -177,6 +178,7 @@ class QueueItem(models.Model):
         DISPUTED = "disputed", "Disputed"
         DONE = "done", "Done"
         OUT = "out", "Taken out"
+        PROVISIONAL = "provisional", "Decided as one"
 
     queue = models.ForeignKey(Queue, models.CASCADE, related_name="items")
     output = models.ForeignKey(Output, models.CASCADE, related_name="queue_items")
@@ -192,7 +194,7 @@ class QueueItem(models.Model):
     grouped_at = models.DateTimeField(null=True, blank=True)
     draw = models.FloatField(default=0)
     inclusion = models.FloatField(default=1)
-    status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
+    status = models.CharField(max_length=11, choices=Status.choices, default=Status.OPEN)
     priority = models.FloatField(default=0)
     priority_parts = models.JSONField(default=list, blank=True)
     priority_version = models.CharField(max_length=60, blank=True, default="")
@@ -217,7 +219,7 @@ class QueueItem(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status__in=["open", "disputed"], closed_at=None)
-                | Q(status__in=["done", "out"], closed_at__isnull=False),
+                | Q(status__in=["done", "out", "provisional"], closed_at__isnull=False),
                 name="%(app_label)s_%(class)s_closed_when_done",
             ),
             models.CheckConstraint(

@@ -80,7 +80,7 @@ def undone(job: BulkJob, by: User) -> BulkJob:
 
 
 class TestUndo:
-    @pytest.mark.parametrize("act", BulkJob.Act.values)
+    @pytest.mark.parametrize("act", sorted(set(BulkJob.Act.values) - {"decide"}))
     @pytest.mark.parametrize("text", ["", "model:a", "-tag:x"])
     def test_restores_every_bulk_act_bit_for_bit(
         self, filled: Project, moderator: User, act: str, text: str

@@ -24,6 +24,7 @@ from tests.factories import (
     make_key,
     make_output,
     make_project,
+    make_provisional,
     make_queue,
     make_review,
     make_session,
@@ -94,6 +95,9 @@ def filled(project: Project) -> Known:
         if number % 9 == 0:
             make_item(queue, output)
             facts["state"].add("open")
+        elif number % 10 == 4:
+            make_provisional(make_item(queue, output), reviewer)
+            facts["state"].add("provisional")
         known[output.external_id] = facts
     return known
 
@@ -132,7 +136,7 @@ CHOICES = {
     "score": ["negative", "positive"],
     "theme": ["1", "2"],
     "verdict": ["accept", "fix"],
-    "state": ["open", "reviewed", "unreviewed"],
+    "state": ["open", "reviewed", "unreviewed", "provisional"],
 }
 BOUNDS = {
     "min_confidence": ["0.2", "0.5"],
