@@ -8,10 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from feedback.models import Output, Reason, User
+from review.gathering import sheet
 from review.models import Annotation, Claim, Draft, QueueItem, Review
 from review.models.review import ReviewQuerySet
 from review.queues import Around, around
-from review.sheets import Sheet, sheet
+from review.sheets import Sheet
 
 
 class Standing(StrEnum):

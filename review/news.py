@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from django.utils.safestring import SafeString
 
 from feedback.models import Output, User
+from review.gathering import sheet
 from review.models import Event
-from review.sheets import Card, Sheet, Stamp, sheet
+from review.sheets import Card, Sheet, Stamp
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils.safestring import SafeString
 
-from feedback.models import Feedback, Output, Reason, User
+from feedback.models import Feedback, Output, Reason
 from review.anchoring import Mark
-from review.edits import first_come, fold, is_in_conflict
-from review.models import Annotation, Comment, Event, Evidence, QueueItem
-from review.places import places_of, places_of_feedback
-from review.reanchoring import Place
-from review.rendering import Rendered, render
+from review.edits import first_come, is_in_conflict
+from review.models import Annotation, Comment, Evidence
+from review.rendering import Rendered
 from review.widening import difference
 from review.word_diff import Piece, word_diff
 
@@ -25,8 +21,6 @@ from review.word_diff import Piece, word_diff
 MOST_CARDS = 200
 # Code points of the marked words in a card's name.
 SHORT_QUOTE = 60
-# Of a note on the whole answer.
-_WHOLE = Place("exact", None, None, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +152,8 @@ class Sheet:
     cards: Sequence[Card]
     stamp: Stamp
     num_left_out: int = 0
+    # Another one for any other rows; empty for a sheet that is not of the database.
+    digest: str = ""
 
     @cached_property
     def html(self) -> SafeString:
@@ -255,166 +251,3 @@ class Sheet:
     def num_detached(self) -> int:
         """Cards whose words are not found in this version."""
         return sum(card.is_lost for card in self.cards)
-
-
-def sheet(*, output: Output, to: User) -> Sheet:
-    """Render an output's answer and place what the person may see of what was said on it.
-
-    What was said on later versions than the output's is left out.
-
-    A fixed number of queries, however much was said.
-    """
-    # Read first: what happens meanwhile is then told again, and not lost.
-    events = Event.objects.filter(output=OuterRef("pk")).order_by("-id").values("id")[:1]
-    blind = QueueItem.objects.blind_to(to).filter(output=OuterRef("pk"))
-    rests = Evidence.objects.filter(annotation__output=OuterRef("pk"))
-    [(event, is_blind, has_evidence)] = Output.objects.filter(pk=output.pk).values_list(
-        Subquery(events), Exists(blind), Exists(rests)
-    )
-    rendered = render(output.text)
-    said = list(
-        Feedback.objects.explicit()
-        .filter(Q(output_version=None) | Q(output_version__lte=output.version), output=output)
-        .prefetch_related("reasons")
-        .order_by("-id")[: MOST_CARDS + 1]
-    )
-    written = _annotations(output, by=to if is_blind else None, with_evidence=has_evidence)
-    _name(written)
-    left_out = (len(said) > MOST_CARDS) + (len(written) > MOST_CARDS)
-    said, written = said[:MOST_CARDS], written[:MOST_CARDS]
-    spans = places_of_feedback(output, said, rendered)
-    places = places_of(output, written, rendered)
-    cards = [
-        *(_of_feedback(one, spans.get(one.pk), rendered) for one in said),
-        *(_of_annotation(one, places[one.pk], rendered) for one in written),
-    ]
-    _compare_suggestions(output, cards)
-    return Sheet(
-        output=output,
-        version=output.version,
-        rendered=rendered,
-        cards=_in_order(cards),
-        stamp=Stamp(
-            version=output.version,
-            event=event or 0,
-            feedback=max((one.pk for one in said), default=0),
-            is_blind=is_blind,
-        ),
-        num_left_out=left_out,
-    )
-
-
-def _annotations(output: Output, *, by: User | None, with_evidence: bool) -> list[Annotation]:
-    """The newest annotations with their replies and evidence; of one person only, if given.
-
-    Whether others' are hidden is the same for all of an output, and so is asked only once.
-    """
-    found = Annotation.objects.filter(output=output, output_version__lte=output.version)
-    replies = Comment.objects.filter(annotation__output=output)
-    evidence = Evidence.objects.filter(annotation__output=output)
-    if by:
-        found, replies = found.filter(author=by), replies.filter(author=by)
-        evidence = evidence.filter(added_by=by)
-    newest = list(found.order_by("-id")[: MOST_CARDS + 1])
-    replied: dict[int, list[Comment]] = defaultdict(list)
-    rests: dict[int, list[Evidence]] = defaultdict(list)
-    for reply in replies.order_by("created_at", "id"):
-        replied[reply.annotation_id].append(reply)
-    for one in evidence.order_by("id") if with_evidence else ():
-        rests[one.annotation_id].append(one)
-    for note in newest:
-        note.seen_replies = replied[note.pk]  # type: ignore[attr-defined]
-        note.seen_evidence = rests[note.pk]  # type: ignore[attr-defined]
-    return newest
-
-
-def _name(annotations: Sequence[Annotation]) -> None:
-    """Fetch the people and reasons of annotations and replies: each once, as there are few."""
-    replies: list[Comment] = [
-        reply
-        for one in annotations
-        for reply in one.seen_replies  # type: ignore[attr-defined]
-    ]
-    people = User.objects.in_bulk(
-        {one.author_id for one in annotations}
-        | {one.author_id for one in replies}
-        | {one.resolved_by_id for one in annotations if one.resolved_by_id}
-        | {one.decided_by_id for one in annotations if one.decided_by_id}
-    )
-    reasons = Reason.objects.in_bulk({one.reason_id for one in annotations if one.reason_id})
-    for note in annotations:
-        note.author = people[note.author_id]
-        note.reason = reasons.get(note.reason_id or 0)
-        note.resolved_by = people.get(note.resolved_by_id or 0)
-        note.decided_by = people.get(note.decided_by_id or 0)
-    for reply in replies:
-        reply.author = people[reply.author_id]
-
-
-def _compare_suggestions(output: Output, cards: Iterable[Card]) -> None:
-    """Tell what each suggestion replaces, and what is in its way."""
-    noted = [(card, card.annotation) for card in cards if card.annotation]
-    proposing = [(card, note) for card, note in noted if note.is_suggestion]
-    current = [note for _, note in proposing if note.output_version == output.version]
-    accepted = [note for note in current if note.decision == Annotation.Decision.ACCEPTED]
-    for card, note in proposing:
-        edit = note.edit
-        if note.output_version != output.version:
-            card.replaced = note.exact
-            continue
-        card.replaced = fold(output.text[edit.start : edit.end])
-        if not note.decision:
-            others = (other for other in accepted if is_in_conflict(edit, other.edit))
-            card.in_the_way = [other.pk for other in others]
-
-
-def _in_order(cards: Iterable[Card]) -> list[Card]:
-    """By place, then notes on the whole answer, then what has lost its place; oldest first."""
-
-    def order(card: Card) -> tuple[bool, bool, int, datetime, str]:
-        return card.is_lost, card.start is None, card.start or 0, card.at, card.id
-
-    ordered = sorted(cards, key=order)
-    for number, card in enumerate(ordered, start=1):
-        card.number = number
-    return ordered
-
-
-def _of_feedback(feedback: Feedback, placed: tuple[Place, str] | None, rendered: Rendered) -> Card:
-    place, words = placed or (_WHOLE, "")
-    return Card(
-        id=f"f{feedback.pk}",
-        at=feedback.at,
-        reasons=sorted(feedback.reasons.all(), key=lambda reason: reason.position),
-        feedback=feedback,
-        version=feedback.output_version,
-        quote=words,
-        start=place.start,
-        end=place.end,
-        anchor=place.state,
-        found=_found(place, rendered),
-    )
-
-
-def _of_annotation(annotation: Annotation, place: Place, rendered: Rendered) -> Card:
-    return Card(
-        id=f"a{annotation.pk}",
-        at=annotation.created_at,
-        reasons=[annotation.reason] if annotation.reason else [],
-        annotation=annotation,
-        replies=annotation.seen_replies,  # type: ignore[attr-defined]
-        evidence=annotation.seen_evidence,  # type: ignore[attr-defined]
-        version=annotation.output_version,
-        quote=annotation.exact,
-        start=place.start,
-        end=place.end,
-        anchor=place.state,
-        found=_found(place, rendered),
-        is_confirmed=place.is_confirmed,
-    )
-
-
-def _found(place: Place, rendered: Rendered) -> str:
-    if place.state == "exact" or place.start is None:
-        return ""
-    return rendered.canonical[place.start : place.end]

@@ -97,32 +97,52 @@ def _face(name: str, first_name: str, last_name: str) -> str:
 
 @register.simple_tag(takes_context=True)
 def cards_of(context: Context, sheet: Sheet) -> SafeString:
-    """Draw the cards of a sheet. One that is as it was before is not drawn again."""
+    """Draw the cards of a sheet; neither all nor one that is as it was before is drawn again."""
+    token = str(context.get("csrf_token", ""))
+    whole = _digest([_eyes(context), sheet.digest, sheet.version, sheet.stamp.is_blind])
+    html = caches["cards"].get(whole) if sheet.digest else None
+    if html is None:
+        html = "".join(_drawn(context, sheet, token))
+        if sheet.digest:
+            caches["cards"].set(whole, html)
+    html = html.replace(_KEPT_TOKEN, token)
+    return SafeString(re.sub(_KEPT_KEY, lambda _: str(uuid.uuid4()), html))
+
+
+def _drawn(context: Context, sheet: Sheet, token: str) -> list[str]:
+    """Draw the cards, without what is another for each page."""
     keys = [_key(context, sheet, card) for card in sheet.cards]
     known = caches["cards"].get_many(keys)
-    token = str(context.get("csrf_token", ""))
     fresh: dict[str, str] = {}
-    out: list[str] = []
     template = get_template("review/desk/_card.html").template  # type: ignore[attr-defined]
     for key, card in zip(keys, sheet.cards, strict=True):
-        html = known.get(key)
-        if html is None:
+        if key not in known:
             with context.push(card=card):
                 html = _REQUEST_KEY.sub(rf"\g<1>{_KEPT_KEY}", template.render(context))
-            fresh[key] = html = html.replace(token, _KEPT_TOKEN) if token else html
-        out.append(html.replace(_KEPT_TOKEN, token).replace(_KEPT_KEY, str(uuid.uuid4())))
+            fresh[key] = html.replace(token, _KEPT_TOKEN) if token else html
     if fresh:
         caches["cards"].set_many(fresh)
-    return SafeString("".join(out))
+    return [known.get(key) or fresh[key] for key in keys]
+
+
+def _eyes(context: Context) -> list[object]:
+    """Whose eyes the cards of a page are for, and where its forms lead."""
+    item, request = context.get("item"), context["request"]
+    return [
+        (request.user.pk, context.get("may_review"), context.get("may_moderate")),
+        (context.get("back"), item.pk if item else None, context.get("threads")),
+    ]
+
+
+def _digest(seen: list[object]) -> str:
+    return blake2b(repr(seen).encode(errors="replace"), digest_size=20).hexdigest()
 
 
 def _key(context: Context, sheet: Sheet, card: Card) -> str:
     """A digest of all that the looks of a card depend on, whose eyes it is for among them."""
     note, said, request = card.annotation, card.feedback, context["request"]
-    item = context.get("item")
     seen: list[object] = [
-        (request.user.pk, context.get("may_review"), context.get("may_moderate")),
-        (context.get("back"), item.pk if item else None, context.get("threads")),
+        *_eyes(context),
         (card.id, card.name, card.number, sheet.num_cards, sheet.version, card.version),
         (card.anchor, card.is_confirmed, card.start, card.end, card.quote, card.at),
         [(one.pk, one.edited_at, one.deleted_at, one.text) for one in card.replies],
@@ -137,7 +157,7 @@ def _key(context: Context, sheet: Sheet, card: Card) -> str:
     if said:
         seen += [said.score, said.label, said.name, said.comment, said.correction]
         seen += [said.annotator_kind, said.author_external_id]
-    return blake2b(repr(seen).encode(errors="replace"), digest_size=20).hexdigest()
+    return _digest(seen)
 
 
 def _controls() -> Template:

@@ -15,10 +15,11 @@ from django.views.decorators.http import require_safe
 from feedback.models import AnswerVersion, Feedback, Membership, Output, Session
 from feedback.paging import CursorError, page
 from review.desk import visible_reviews
+from review.gathering import sheet
 from review.http import ProjectRequest, project_view
 from review.models import QueueItem
 from review.rendering import render as render_answer
-from review.sheets import Card, sheet
+from review.sheets import Card
 from review.trail import tag_names, turns
 from review.views.pieces import card_context
 from review.views.selecting import whole

@@ -8,9 +8,10 @@ from django.urls import reverse
 from django_htmx.http import trigger_client_event
 
 from feedback.models import Membership, Output, Reason
+from review.gathering import sheet
 from review.http import ProjectRequest
 from review.news import Changes, changes
-from review.sheets import Stamp, sheet
+from review.sheets import Stamp
 
 
 def pieces(

@@ -17,8 +17,8 @@ from feedback.models import Membership, Output
 from review import suggestions
 from review.anchoring import AnchorError
 from review.annotations import AnnotationError, StaleVersionError
+from review.gathering import sheet
 from review.http import ProjectRequest, project_view
-from review.sheets import sheet
 from review.templatetags.suggestions import applied as applied_context
 from review.views.acting import acted, request_key, seen
 from review.views.pieces import pieces

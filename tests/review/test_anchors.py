@@ -10,10 +10,10 @@ from feedback.models import Output, Project
 from review.anchoring import AnchorError
 from review.anchors import confirm, place_annotations, reattach
 from review.annotations import AnnotationError, ConflictError, StaleVersionError
+from review.gathering import sheet
 from review.models import Anchor, Annotation, Event
 from review.places import places_of
 from review.rendering import RENDERER_VERSION, render
-from review.sheets import sheet
 from tests.factories import NOW, make_output, make_user
 from tests.review.test_places import EDITED, MOVED, TEXT, become, put
 

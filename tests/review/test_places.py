@@ -8,10 +8,10 @@ import pytest
 
 from feedback.models import AnswerVersion, Output, Project
 from review.annotations import annotate
+from review.gathering import sheet
 from review.models import Annotation
 from review.places import places_of, places_of_feedback
 from review.rendering import render
-from review.sheets import sheet
 from tests.factories import NOW, make_feedback, make_output, make_user
 
 pytestmark = pytest.mark.django_db

@@ -25,9 +25,9 @@ from review.annotations import (
     remove,
 )
 from review.edits import ConflictingEditsError
+from review.gathering import sheet
 from review.models import Annotation, Event
 from review.rendering import render
-from review.sheets import sheet
 from tests.factories import (
     NOW,
     make_item,
@@ -653,6 +653,7 @@ class TestPages:
         url = reverse("shown", args=[output.project.slug, output.pk]) + "?show=corrected"
         suggest(output, expert, "six", "1")
         client.get(url)
+        suggest(output, expert, "Plus", "**And**")
         with CaptureQueriesContext(connection) as few:
             client.get(url)
         for number in range(12):
