@@ -13,6 +13,7 @@ from structlog import get_logger
 from curation.api import router as curation_router
 from feedback.api import router as feedback_router
 from feedback.collect_api import router as collect_router
+from review.alike_api import router as alike_router
 from review.api import router as review_router
 from review.marks_api import router as marks_router
 from review.work_api import router as work_router
@@ -31,6 +32,7 @@ api.add_router("", collect_router)
 api.add_router("", review_router)
 api.add_router("", work_router)
 api.add_router("", marks_router)
+api.add_router("", alike_router)
 api.add_router("", curation_router)
 
 

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 
 from feedback.marking import Marked
 from feedback.models import FeedbackReason, Output, Project, Reason, Session, SessionTag
-from review.models import Review
+from review.models import Provisional, Review
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A result with the reasons given in it, or in the feedback on it, and the decision on it."""
+    """A result with the reasons given in it, or in the feedback on it, and the decision on it.
+
+    `carried` is the verdict that was carried over to it from answers like it, in words.
+    """
 
     found: Marked
     output: Output | None
     reasons: Sequence[Reason]
     review: Review | None
     tags: Sequence[str]
+    carried: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ def named(*, project: Project, identifier: str) -> Named:
 
 
 def findings(*, marked: Sequence[Marked]) -> list[Finding]:
-    """A finding for each result, in order: three queries for any number."""
+    """A finding for each result, in order: four queries for any number."""
     targets = [one.hit.target for one in marked]
     outputs = [target.pk for target in targets if isinstance(target, Output)]
     reasons: dict[int, dict[int, Reason]] = defaultdict(dict)
@@ -58,6 +62,10 @@ def findings(*, marked: Sequence[Marked]) -> list[Finding]:
         reasons[given.feedback.output_id or 0].setdefault(given.reason_id, given.reason)
     decisions = Review.objects.authoritative().revealed().filter(output__in=outputs)
     review = {one.output_id: one for one in decisions.only("output", "verdict", "severity")}
+    provisional = Provisional.objects.revealed().filter(output__in=outputs)
+    carried = {
+        one.output_id: one.get_verdict_display() for one in provisional.only("output", "verdict")
+    }
     tags: dict[int, list[str]] = defaultdict(list)
     sessions = [target.session_id for target in targets]
     for session, name in (
@@ -77,6 +85,7 @@ def findings(*, marked: Sequence[Marked]) -> list[Finding]:
             ),
             review=review.get(target.pk) if isinstance(target, Output) else None,
             tags=tags[target.session_id],
+            carried=carried.get(target.pk, "") if isinstance(target, Output) else "",
         )
         for one, target in zip(marked, targets, strict=True)
     ]

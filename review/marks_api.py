@@ -249,7 +249,7 @@ def start_bulk(request: HttpRequest, payload: BulkRequest) -> Status[JobReply]:
     except bulk.NotAllowedError as error:
         raise AuthorizationError(message=str(error)) from error
     ring_bulk()
-    return Status(202, _reply(job))
+    return Status(202, job_reply(job))
 
 
 @router.get(
@@ -260,7 +260,7 @@ def start_bulk(request: HttpRequest, payload: BulkRequest) -> Status[JobReply]:
 )
 def read_bulk(request: HttpRequest, job: JobId) -> JobReply:
     """Return how far a bulk act is."""
-    return _reply(_job(request, job))
+    return job_reply(_job(request, job))
 
 
 @router.post(
@@ -282,7 +282,7 @@ def undo_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[Pro
     except bulk.OverError as error:
         return Status(409, Problem(message=str(error)))
     ring_bulk()
-    return Status(202, _reply(_job(request, job)))
+    return Status(202, job_reply(_job(request, job)))
 
 
 def _member(request: HttpRequest) -> Membership:
@@ -298,7 +298,8 @@ def _job(request: HttpRequest, pk: int) -> BulkJob:
     return found
 
 
-def _reply(job: BulkJob) -> JobReply:
+def job_reply(job: BulkJob) -> JobReply:
+    """How far the job is, as the API tells it."""
     return JobReply(
         job=job.pk,
         act=job.act,

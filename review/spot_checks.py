@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from math import floor
 from uuid import UUID
 
 from django.db import transaction
@@ -48,14 +49,21 @@ class SpotCheckError(Exception):
 class Plan:
     """What sample deciding a group as one takes now.
 
-    Of `size` open items `num_asked` have to be reviewed, all alike, to be sure that at least
-    `share` of them would be. `why_not` says why there is no use in drawing, empty when there is.
+    Of `size` of the `num_open` items `num_asked` have to be reviewed, with one verdict, to be sure
+    that at least `share` of the `size` would get it. `why_not` says why there is no use in drawing,
+    empty when there is.
     """
 
+    num_open: int
     size: int
     num_asked: int
     share: float
     why_not: str = ""
+
+    @property
+    def percent(self) -> float:
+        """The share in percent."""
+        return round(100 * self.share, 1)
 
 
 class State(StrEnum):
@@ -81,10 +89,11 @@ class Sampled:
 class Standing:
     """What a sample tells.
 
-    Of `num_reviewed` decisions `num_agreeing` are the commonest `verdict`. Once all are in, `bound`
-    is the share of all `check.size` that has it at least, of which one may be sure. `num_rest` of
-    them are not in the sample; once decided, `num_decided` still are so, and `left_out` counts the
-    others by the reason.
+    The sample is in the order of its draw, those that disagree first. Of `num_reviewed` decisions
+    `num_agreeing` are the commonest `verdict`. Once all are in, `bound` is the share of all
+    `check.size` that has it at least, of which one may be sure. `num_rest` of them are not in the
+    sample; once decided, `num_decided` still are so, and `left_out` counts the others by the
+    reason.
     """
 
     check: SpotCheck
@@ -100,14 +109,29 @@ class Standing:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def percent(self) -> float | None:
+        """The bound in percent, rounded down to a tenth."""
+        return None if self.bound is None else floor(1000 * self.bound) / 10
+
+    @property
+    def is_over(self) -> bool:
+        """Whether another sample may be drawn."""
+        return self.state not in {State.WAITING, State.READY}
+
+    @property
+    def verdict_label(self) -> str:
+        """The commonest verdict in words."""
+        return str(Review.Verdict(self.verdict).label) if self.verdict else ""
+
+    @property
     def why_not(self) -> str:
         """Why the rest cannot be decided on it; empty when it can."""
         return {
             State.WAITING: f"{self.check.num_asked - self.num_reviewed} of the sample wait for"
             " a review.",
-            State.LOST: "Some of the sample cannot be reviewed as drawn any more. Draw again.",
-            State.DISAGREES: "One of the sample was decided otherwise. Draw again.",
-            State.LOW: "The sample proves too little. Draw again.",
+            State.LOST: "Some of the sample cannot be reviewed as drawn any more.",
+            State.DISAGREES: "Not all of the sample got the same verdict.",
+            State.LOW: "The sample proves too little.",
             State.DECIDED: "This was decided already.",
         }.get(self.state, "")
 
@@ -115,13 +139,14 @@ class Standing:
 def plan(*, group: ItemGroup) -> Plan:
     """Say what sample it takes. Two queries."""
     project = _project(group)
-    size = min(QueueItem.objects.alike().filter(group=group).count(), MOST_DRAWN)
+    num_open = QueueItem.objects.alike().filter(group=group).count()
+    size = min(num_open, MOST_DRAWN)
     share, sure = project.spot_check_share, sure_of_draw(_num_drawn(group) + 1, sure=SURE)
     asked = sample_size(size=size, share=share, sure=sure) if size else 0
     why_not = TOO_FEW if asked >= size else ""
     if group.queue.reviewers_per_item > 1:
         why_not = SEVERAL
-    return Plan(size=size, num_asked=asked, share=share, why_not=why_not)
+    return Plan(num_open=num_open, size=size, num_asked=asked, share=share, why_not=why_not)
 
 
 @transaction.atomic
@@ -134,7 +159,7 @@ def draw_sample(*, group: ItemGroup, by: User, now: datetime) -> SpotCheck:
     _moderator(group, by)
     group = _locked(group)
     former = newest(group=group)
-    if former and standing(check=former).state in {State.WAITING, State.READY}:
+    if former and not standing(check=former).is_over:
         raise SpotCheckError(UNDER_WAY)
     planned = plan(group=group)
     if planned.why_not:
@@ -193,6 +218,7 @@ def standing(*, check: SpotCheck) -> Standing:
     sample = [Sampled(drawn=row, review=reviews.get(row.item_id)) for row in rows]
     counts = Counter(one.review.verdict for one in sample if one.review)
     verdict, agreeing = counts.most_common(1)[0] if counts else ("", 0)
+    sample.sort(key=lambda one: one.review is None or one.review.verdict == verdict)
     reviewed = counts.total()
     bound = None
     if reviewed == check.num_asked:

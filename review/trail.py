@@ -17,6 +17,7 @@ from feedback.models import Feedback, Output, Session
 from feedback.models.output import OutputQuerySet
 from feedback.paging import page
 from review.anchoring import Mark
+from review.models import Provisional
 from review.passages import excerpt, hits, painted
 
 # Turns shown around the one under review, and on each further page of them.
@@ -61,7 +62,8 @@ class Found:
 class Turn:
     """One question and answer, their beginnings only, with what happened at it.
 
-    `num_said` counts what says more than a score. `found` is where searched words stand.
+    `num_said` counts what says more than a score. `found` is where searched words stand. `carried`
+    is the verdict that was carried over to it from answers like it, in words.
     """
 
     output: Output
@@ -70,6 +72,7 @@ class Turn:
     happened: Sequence[Happening] = ()
     num_said: int = 0
     found: Sequence[Found] = ()
+    carried: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,7 +293,7 @@ def _holding(outputs: OutputQuerySet, words: str) -> OutputQuerySet:
 
 
 def turns(*, outputs: Iterable[Output], words: str = "") -> list[Turn]:
-    """A turn for each output, in order. Two queries."""
+    """A turn for each output, in order. Three queries."""
     rows = list(outputs)
     happened = _happenings(rows)
     said = dict(
@@ -300,8 +303,15 @@ def turns(*, outputs: Iterable[Output], words: str = "") -> list[Turn]:
         .values_list("output")
         .annotate(Count("pk"))
     )
+    carried = {
+        one.output_id: one.get_verdict_display()
+        for one in Provisional.objects.revealed().filter(output__in=rows).only("output", "verdict")
+    }
     return [
-        _turn(row, happened=happened[row.pk], num_said=said.get(row.pk, 0), words=words)
+        replace(
+            _turn(row, happened=happened[row.pk], num_said=said.get(row.pk, 0), words=words),
+            carried=carried.get(row.pk, ""),
+        )
         for row in rows
     ]
 

@@ -73,6 +73,16 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:project>/queues/<slug:queue>/next/", queues.queue_next, name="queue_next"),
     path("p/<slug:project>/queues/<slug:queue>/rules/", rules.queue_edit, name="queue_edit"),
     path("p/<slug:project>/queues/<slug:queue>/alike/<int:group>/", alike.alike, name="alike"),
+    path(
+        "p/<slug:project>/queues/<slug:queue>/alike/<int:group>/draw/",
+        alike.alike_draw,
+        name="alike_draw",
+    ),
+    path(
+        "p/<slug:project>/queues/<slug:queue>/alike/<int:group>/decide/",
+        alike.alike_decide,
+        name="alike_decide",
+    ),
     path("p/<slug:project>/queues/<slug:queue>/shares/", rules.queue_shares, name="queue_shares"),
     path("p/<slug:project>/tags/", tags.tag_list, name="tag_list"),
     path("p/<slug:project>/tags/<int:tag>/rename/", tags.tag_rename, name="tag_rename"),

@@ -27,8 +27,8 @@ Text = Annotated[str, Field(max_length=triage.LONGEST_CORRECTION)]
 
 
 class QueueReply(BaseModel):
-    """A queue with its policy, and how much of it is open, held by anybody,
-    disputed, and done.
+    """A queue with its policy, and how much of it is open, held by anybody, disputed, done, and
+    decided as one.
     """
 
     slug: str
@@ -40,6 +40,7 @@ class QueueReply(BaseModel):
     held: int
     disputed: int
     done: int
+    provisional: int
 
 
 class QueuesReply(BaseModel):

@@ -24,12 +24,13 @@ ROWS_PER_THEME = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many items of a queue are open, held now, disputed, and done."""
+    """How many items of a queue are open, held now, disputed, done, and decided as one."""
 
     open: int = 0
     held: int = 0
     disputed: int = 0
     done: int = 0
+    provisional: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +81,16 @@ def counts(*, queues: Iterable[Queue], now: datetime) -> dict[int, Counts]:
             open=Count("pk", filter=Q(status=QueueItem.Status.OPEN)),
             disputed=Count("pk", filter=Q(status=QueueItem.Status.DISPUTED)),
             done=Count("pk", filter=Q(status=QueueItem.Status.DONE)),
+            as_one=Count("pk", filter=Q(status=QueueItem.Status.PROVISIONAL)),
         )
     }
     return {
         pk: Counts(
-            open=row["open"], disputed=row["disputed"], done=row["done"], held=held.get(pk, 0)
+            open=row["open"],
+            disputed=row["disputed"],
+            done=row["done"],
+            provisional=row["as_one"],
+            held=held.get(pk, 0),
         )
         for pk, row in statuses.items()
     }

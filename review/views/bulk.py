@@ -32,7 +32,9 @@ MOST_CONFLICTS = 50
 @project_view(Membership.Role.VIEWER)
 def bulk_list(request: ProjectRequest) -> HttpResponse:
     """Every member: the bulk acts of the project, the newest first."""
-    jobs = BulkJob.objects.filter(project=request.project).select_related("created_by", "queue")
+    jobs = BulkJob.objects.filter(project=request.project).select_related(
+        "created_by", "queue", "spot_check"
+    )
     try:
         found = page(
             jobs.defer("picked_outputs", "picked_sessions"),
@@ -148,7 +150,7 @@ def _shown(request: ProjectRequest, job: BulkJob) -> HttpResponse:
 
 
 def _job(request: ProjectRequest, job: int) -> BulkJob:
-    jobs = BulkJob.objects.select_related("created_by", "undone_by", "queue")
+    jobs = BulkJob.objects.select_related("created_by", "undone_by", "queue", "spot_check")
     return get_object_or_404(jobs, project=request.project, pk=job)
 
 

@@ -21,8 +21,9 @@ from feedback.models import Membership, Output
 from feedback.paging import CursorError
 from review import charts, evidencing, resemblance, theme_reports
 from review.anchoring import Mark
+from review.grouping import num_alike
 from review.http import ProjectRequest, project_view
-from review.models import Annotation, Evidence, QueueItem, Theme
+from review.models import Annotation, Evidence, Provisional, QueueItem, Theme
 from review.trail import (
     Passage,
     Trail,
@@ -52,10 +53,14 @@ def trailing(
     """
     found = _trail(request, output)
     queue = item.queue if item else None
+    group = item.group_id if item else None
+    carried = Provisional.objects.filter(output=output).seen_by(request.user)
     at = reverse("queue", args=[request.project.slug, queue.slug]) if queue else ""
     asks_related = bool(request.GET.get("related"))
     return {
         "trail": found,
+        "provisional": carried.select_related("decided_by", "spot_check__group__queue").first(),
+        "num_alike": num_alike(groups=[group]).get(group, 0) if group else 0,
         "theme": theme,
         "spark": charts.spark(theme_reports.weekly(theme=theme, now=timezone.now()))
         if theme

@@ -298,7 +298,7 @@ class TestDecide:
         for item in others:
             review(item, expert)
         review(first, expert, "fix")
-        with pytest.raises(SpotCheckError, match="decided otherwise"):
+        with pytest.raises(SpotCheckError, match="Not all of the sample"):
             decide(check=check, by=moderator, now=NOW)
         assert not BulkJob.objects.exists()
 

@@ -160,7 +160,7 @@ class TestSearchPage:
         for number in range(15):
             make_feedback(make_output(project, text=f"Answer {number}"), comment=f"Wrong {number}")
         embed_pending(encoder=encoder)
-        with django_assert_max_num_queries(46):
+        with django_assert_max_num_queries(47):
             page = viewer.get(address, {"q": "wrong answer"})
         assert len(ids(page)) == 25
         assert len(ids(viewer.get(address + page.context["more"]))) == 5
