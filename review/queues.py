@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q, Value
+from django.db.models import Count, Q, Value
 
 from feedback.models import User
+from review import picking
 from review.models import Claim, Event, Queue, QueueItem, Review, Skip
-from review.models.queue import ClaimQuerySet
 from review.notifications import notify_taken
 
 LONGEST_REASON = 500
@@ -52,19 +52,9 @@ def claim_next(*, queue: Queue, by: User, now: datetime) -> Claim | None:
     free one, with a higher fence.
     """
     _one_at_a_time(by)
-    held = Claim.objects.held_by(by, at=now).filter(item__queue=queue).order_by("claimed_at")
-    if mine := held.select_related("item").first():
+    if mine := picking.held(queue=queue, by=by, now=now):
         return mine
-    # Rows that another reviewer's statement has locked are passed over, so nobody waits.
-    best = (
-        _open_to(by, now)
-        .filter(item__queue=queue)
-        .filter(~Exists(Skip.objects.filter(item=OuterRef("item"), reviewer=by)))
-        .order_by("-item__rank", "item", "place")
-        .select_for_update(skip_locked=True, of=("self",))
-        .select_related("item")
-        .first()
-    )
+    best = picking.pick(queue=queue, by=by, now=now)
     return best and _hold(best, queue, by, now)
 
 
@@ -248,17 +238,6 @@ def _take(places: Sequence[Claim], queue: Queue, by: User, now: datetime) -> Cla
     if not free:
         raise HeldError(min(places, key=lambda place: place.lease_until or now))
     return _hold(mine or free[0], queue, by, now)
-
-
-def _open_to(reviewer: User, now: datetime) -> ClaimQuerySet:
-    """Free places on open items that the reviewer has neither reviewed nor another place on."""
-    reviewed = Review.objects.filter(item=OuterRef("item"), reviewer=reviewer)
-    elsewhere = Claim.objects.filter(item=OuterRef("item"), reviewer=reviewer).exclude(
-        pk=OuterRef("pk")
-    )
-    return Claim.objects.claimable(at=now).filter(
-        ~Exists(reviewed), ~Exists(elsewhere), item__status=QueueItem.Status.OPEN
-    )
 
 
 def _hold(place: Claim, queue: Queue, by: User, now: datetime) -> Claim:

@@ -260,10 +260,6 @@ class QueueItem(models.Model):
 
 
 class ClaimQuerySet(models.QuerySet["Claim"]):
-    def claimable(self, *, at: datetime) -> ClaimQuerySet:
-        """Places nobody holds: never taken, or taken under a lease that has run out."""
-        return self.filter(Q(lease_until=None) | Q(lease_until__lte=at), finished_at=None)
-
     def held_by(self, user: User, *, at: datetime) -> ClaimQuerySet:
         """Places the user holds under a running lease."""
         return self.filter(reviewer=user, lease_until__gt=at, finished_at=None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ["ingest", "pages", "anchoring", "search", "desk", "triage"]
+NAMES = ["ingest", "pages", "anchoring", "search", "desk", "triage", "claims"]
 # Those take so long that they have to be named.
 LONG = ["search-million"]
 

@@ -11,9 +11,8 @@ import pytest
 from django.db import transaction
 
 from feedback.models import User
-from review import intake, queues
+from review import intake, picking, queues
 from review.models import Claim, Queue, QueueItem
-from review.models.queue import ClaimQuerySet
 from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
 from tests.threads import at_once
 
@@ -66,7 +65,8 @@ class TestClaimNext:
     def test_without_the_lock_two_reviewers_would_hold_one_item(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(ClaimQuerySet, "select_for_update", lambda rows, **_: rows)
+        unlocked = picking.FREE.replace("FOR UPDATE OF place SKIP LOCKED", "")
+        monkeypatch.setattr(picking, "FREE", unlocked)
         project = make_project()
         queue = make_queue(project)
         for _ in range(2):

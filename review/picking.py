@@ -1,0 +1,72 @@
+"""Picks the place that a reviewer is handed next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, models
+
+from feedback import statements
+from feedback.models import User
+from review.models import Claim, Queue, QueueItem, Review, Skip
+
+
+def held(*, queue: Queue, by: User, now: datetime) -> Claim | None:
+    """The place of the queue that the reviewer has held longest; None when they hold none."""
+    return _place(statements.run(HELD, [by.pk, now, queue.pk]))
+
+
+def pick(*, queue: Queue, by: User, now: datetime) -> Claim | None:
+    """Lock the best free place for the reviewer; None when nothing is left. Needs a transaction.
+
+    Never on an item they reviewed or skipped, nor a second place on one item. Rows that another
+    reviewer's statement has locked are passed over, so nobody waits.
+    """
+    reviewer = [by.pk] * 4
+    return _place(statements.run(FREE, [queue.pk, now, *reviewer]))
+
+
+def _names(model: type[models.Model]) -> list[str]:
+    """The columns but for JSON: it would come as text; who asks for it gets it then."""
+    fields = model._meta.concrete_fields
+    return [field.attname for field in fields if not isinstance(field, models.JSONField)]
+
+
+_CLAIM, _ITEM = _names(Claim), _names(QueueItem)
+_COLUMNS = ", ".join([*(f"place.{name}" for name in _CLAIM), *(f"item.{name}" for name in _ITEM)])
+_PLACES = (
+    f"SELECT {_COLUMNS} FROM {Claim._meta.db_table} AS place "  # noqa: S608
+    f"JOIN {QueueItem._meta.db_table} AS item ON item.id = place.item_id "
+)
+HELD = (
+    f"{_PLACES} WHERE place.reviewer_id = %s AND place.lease_until > %s "
+    "AND place.finished_at IS NULL AND item.queue_id = %s "
+    "ORDER BY place.claimed_at, place.id LIMIT 1"
+)
+# Every claim asks this, so it is written out: the ORM takes longer to say it than PostgreSQL to
+# answer it. What a reviewer has done is asked for item by item, as values: as joins they would be
+# made for the whole queue, or in the order of another index than that of the rank.
+FREE = (
+    f"{_PLACES} WHERE item.queue_id = %s AND item.status = 'open' "  # noqa: S608
+    "AND place.finished_at IS NULL AND (place.lease_until IS NULL OR place.lease_until <= %s) "
+    f"AND NOT coalesce((SELECT own.finished_at IS NOT NULL FROM {Claim._meta.db_table} AS own "
+    "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
+    f"AND NOT coalesce((SELECT true FROM {Review._meta.db_table} AS own "
+    "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
+    f"AND NOT coalesce((SELECT true FROM {Skip._meta.db_table} AS own "
+    "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
+    f"AND NOT coalesce((SELECT own.id <> place.id FROM {Claim._meta.db_table} AS own "
+    "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
+    "ORDER BY item.rank DESC, item.id, place.place LIMIT 1 FOR UPDATE OF place SKIP LOCKED"
+)
+
+
+def _place(rows: Sequence[Sequence[Any]]) -> Claim | None:
+    if not rows:
+        return None
+    [row] = rows
+    found = Claim.from_db(connection.alias, _CLAIM, row[: len(_CLAIM)])
+    found.item = QueueItem.from_db(connection.alias, _ITEM, row[len(_CLAIM) :])
+    return found
