@@ -23,7 +23,10 @@ function stops() {
 function roll(to) {
   const all = stops();
   const [chosen = all[0]] = [to ?? all.find((piece) => piece.dataset.a?.split(" ").includes(margin.current()))];
-  for (const piece of all) piece.tabIndex = piece === chosen ? 0 : -1;
+  for (const piece of all) {
+    const index = piece === chosen ? 0 : -1;
+    if (piece.tabIndex !== index) piece.tabIndex = index;
+  }
 }
 
 /** Controls of cards that are not active are no stops. */

@@ -5,6 +5,7 @@ import { FOLDED, folded, spread } from "./spread.js";
 
 const TOP = 8;
 const MANY = 60;
+const NEAR = 200;
 
 let active = "";
 /** What is lit now. @type {Element[]} */
@@ -136,9 +137,7 @@ export function lay() {
   });
   const beyond = count();
   const color = own ? getComputedStyle(own).getPropertyValue("--cat-mark") : "";
-  move(all, former, beyond.top, beyond.shown);
-  const end = `${Math.round((placed.at(-1)?.end ?? 0) + 24)}px`;
-  if (list.style.minHeight !== end) list.style.minHeight = end;
+  move(list, all, former, beyond.top, beyond.shown);
   const line = lines[pinned];
   path?.setAttribute("d", line ? leader(line, tops[pinned] ?? 0, measured) : "");
   if (path) path.style.stroke = color || "var(--accent)";
@@ -159,26 +158,33 @@ function leader(line, top, { from, to, down }) {
 
 /**
  * Take notes to their places: at once where that is seen, with the others when there is time.
+ * @param {HTMLElement} list
  * @param {HTMLElement[]} all
  * @param {typeof placed} former
  * @param {number} top of what is in view
  * @param {number} height
  */
-function move(all, former, top, height) {
-  const isNear = (/** @type {typeof placed[0] | undefined} */ one) => !one || (one.end > top - height / 2 && one.top < top + 1.5 * height);
+function move(list, all, former, top, height) {
+  const isNear = (/** @type {typeof placed[0] | undefined} */ one) => !one || (one.end > top - NEAR && one.top < top + height + NEAR);
+  const end = `${Math.round((placed.at(-1)?.end ?? 0) + 24)}px`;
   /** @type {(() => void)[]} */
-  const later = [];
+  const later = [() => (list.style.minHeight = end)];
   for (const [place, note] of all.entries()) {
     const at = placed[place];
     const put = () => {
-      if (placed[place] !== at || !at) return;
+      if (!at) return;
       note.style.translate = `0 ${at.top}px`;
       note.classList.toggle("is-beyond", at.isOut);
     };
     if (isNear(at) || isNear(former[place])) put();
     else later.push(put);
   }
-  if (later.length > 0) requestIdleCallback(() => later.forEach((put) => put()), { timeout: 100 });
+  const mine = placed;
+  const rest = () => {
+    if (placed === mine) for (const put of later) put();
+  };
+  if (all.length > MANY) requestIdleCallback(rest, { timeout: 100 });
+  else rest();
 }
 
 /** The notes above and below what is in view, and where that is in the margin. */
