@@ -79,7 +79,9 @@ PLACES = {
             label="Board",
             icon="activity",
             key="B",
-            pages=frozenset({"board", "agreement", "dispute_list"}),
+            pages=frozenset(
+                {"board", "agreement", "dispute_list", "rule_list", "rule_create", "rule_edit"}
+            ),
             role=Membership.Role.MODERATOR,
         ),
     ],

@@ -9,7 +9,7 @@ from django import forms
 from feedback.filters import FilterError
 from feedback.models import Feedback, Project, Reason
 from review.filters import ReviewFilter
-from review.models import Queue
+from review.models import Queue, Review
 
 FILTER_FIELDS = [
     "words",
@@ -106,6 +106,47 @@ class QueueForm(FilterForm):
     )
 
     field_order = ["name", "order", "reviewers_per_item", "minutes", "due_hours"]
+
+
+class RoutingForm(forms.Form):
+    """A rule of what closes the loop: its condition, and where it leads."""
+
+    name = forms.CharField(label="Name", max_length=60)
+    words = forms.CharField(label="Answers that match", required=False, max_length=2_000)
+    verdicts = forms.MultipleChoiceField(
+        label="Verdict",
+        choices=Review.Verdict.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    severities = forms.MultipleChoiceField(
+        label="Severity",
+        choices=Review.Severity.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    routes = forms.MultipleChoiceField(
+        label="Route to",
+        choices=Review.Route.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def __init__(self, *args: Any, reasons: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reasons"] = forms.MultipleChoiceField(
+            label="Reasons",
+            choices=reasons,
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+        )
+
+    def clean_words(self) -> ReviewFilter:
+        """Read the filter."""
+        try:
+            return ReviewFilter.parse(self.cleaned_data.get("words") or "")
+        except FilterError as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 class StratumForm(forms.Form):

@@ -79,6 +79,7 @@ def review_record(review: Review) -> dict[str, Any]:
         "comment": review.comment or None,
         "correction": review.correction or None,
         "routes": review.routes,
+        "proposed_routes": review.proposed_routes,
         "counts": review.is_authoritative,
         "at": review.created_at,
     }

@@ -14,6 +14,7 @@ from review.annotations import AnnotationError
 from review.models import Claim, Draft, Event, Queue, QueueItem, Review
 from review.provisional import replace
 from review.queues import LeaseLostError, hold_again, hold_form, locked_place
+from review.routing import propose
 from review.suggestions import corrected, rewritten
 
 __all__ = [
@@ -66,7 +67,7 @@ def submit_review(
     comment: str = "",
     correction: str = "",
     reasons: Sequence[str] = (),
-    routes: Sequence[str] = (),
+    routes: Sequence[str] | None = None,
     version: int | None = None,
 ) -> Review:
     """Store the decision, finish the reviewer's place, and the item with its last place.
@@ -74,10 +75,11 @@ def submit_review(
     The reviewer's draft has become the decision, and goes; so does what was carried over to the
     answer from others like it.
 
-    `reasons` are slugs of the current taxonomy; `version` is the version of the answer that was
-    judged, the current one by default. The suggestions that the reviewer sees accepted are the
-    corrected answer; a `correction` becomes accepted suggestions first, and is dropped when it
-    equals the answer. The first review of an output counts, until one of a newer version comes.
+    `reasons` are slugs of the current taxonomy. Without `routes` those are taken that the project's
+    rules propose; what they proposed is kept in any case. `version` is the version of the answer
+    that was judged, the current one by default. The suggestions that the reviewer sees accepted
+    are the corrected answer; a `correction` becomes accepted suggestions first, and is dropped when
+    it equals the answer. The first review of an output counts, until one of a newer version comes.
     Where the reviewers of the item disagree none does, until a third person has decided: their
     review, in the place for that, counts in any case.
 
@@ -105,10 +107,10 @@ def submit_review(
         severity=severity and _known("severity", severity, Review.Severity.values),
         confidence=_confidence(confidence),
         comment=_text("comment", comment, LONGEST_COMMENT),
-        routes=[_known("routes", route, Review.Route.values) for route in dict.fromkeys(routes)],
         created_at=now,
     )
     given = _reasons(output.project_id, reasons)
+    _route(review, given, routes)
     _correct(review, _correction(correction, answer=_answer(output, version)))
     _check_grounds(review, given)
     _check_required(review, given, Queue.objects.get(pk=item.queue_id).required)
@@ -134,6 +136,22 @@ def submit_review(
         at=now,
     )
     return review
+
+
+def _route(review: Review, given: Sequence[Reason], chosen: Sequence[str] | None) -> None:
+    """Keep what was chosen beside what the rules propose, which is taken where nothing was."""
+    proposal = propose(
+        output=review.output,
+        verdict=review.verdict,
+        severity=review.severity,
+        reasons=[reason.slug for reason in given],
+    )
+    if proposal:
+        review.routing_rule, review.proposed_routes = proposal.rule, list(proposal.routes)
+    wanted = (review.proposed_routes or ()) if chosen is None else chosen
+    review.routes = [
+        _known("routes", route, Review.Route.values) for route in dict.fromkeys(wanted)
+    ]
 
 
 def _correct(review: Review, text: str) -> None:
@@ -256,6 +274,9 @@ def _entered(review: Review) -> dict[str, str | list[str]]:
         "correction": "",
         "reasons": [reason.slug for reason in review.reasons.all()],
         "routes": list(review.routes),
+        "routes_by": "rule"
+        if set(review.routes) == set(review.proposed_routes or ())
+        else "person",
     }
 
 

@@ -111,8 +111,9 @@ class ReviewRequest(FenceRequest):
     comment: Text = ""
     correction: Annotated[Text, Field(description="The whole better answer, as Markdown.")] = ""
     routes: Annotated[
-        list[Literal["library", "training", "issue", "escalate"]], Field(max_length=4)
-    ] = []
+        list[Literal["library", "training", "issue", "escalate"]] | None,
+        Field(max_length=4, description="What closes the loop; left out, what the rules propose."),
+    ] = None
     version: Annotated[
         int | None, Field(ge=1, description="Of the answer you judged; else the current one.")
     ] = None
@@ -274,7 +275,7 @@ def _is_same(stored: Review, sent: ReviewRequest) -> bool:
         and stored.severity == (sent.severity or "")
         and stored.confidence == sent.confidence
         and stored.comment.strip() == sent.comment.strip()
-        and set(stored.routes) == set(sent.routes)
+        and (sent.routes is None or set(stored.routes) == set(sent.routes))
         and {reason.slug for reason in stored.reasons.all()} == set(sent.reasons)
     )
 

@@ -30,6 +30,7 @@ from review.models import (
     Queue,
     QueueItem,
     Review,
+    RoutingRule,
     SavedView,
     SpotCheck,
     Theme,
@@ -158,6 +159,13 @@ def make_job(project: Project, user: User, **fields: Any) -> BulkJob:
     """A bulk act that waits: to tag everything."""
     fields = {"act": "tag_add", "tags": ["x"], "until": 0, "num_matching": 0} | fields
     return BulkJob.objects.create(project=project, created_by=user, created_at=NOW, **fields)
+
+
+def make_rule(project: Project, **fields: Any) -> RoutingRule:
+    """A routing rule that speaks on every decision, asked after those there are."""
+    number = next(_numbers)
+    fields = {"name": f"Rule {number}", "position": number, "created_at": NOW} | fields
+    return RoutingRule.objects.create(project=project, **({"changed_at": NOW} | fields))
 
 
 def make_review(output: Output, reviewer: User, **fields: Any) -> Review:

@@ -6,6 +6,7 @@ from review.models.notification import Notification
 from review.models.provisional import Provisional
 from review.models.queue import Claim, Queue, QueueItem, Skip
 from review.models.review import Draft, Review, ReviewReason
+from review.models.routing import RoutingRule
 from review.models.saved_view import SavedView
 from review.models.stratum import Stratum
 from review.models.theme import Theme, ThemeMembership, ThemeRun
@@ -30,6 +31,7 @@ __all__ = [
     "QueueItem",
     "Review",
     "ReviewReason",
+    "RoutingRule",
     "SavedView",
     "Skip",
     "SpotCheck",

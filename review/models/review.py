@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from feedback.models import Output, Project, Reason, User
 from review.models.queue import QueueItem
@@ -24,6 +24,12 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """The one decision per output that counts."""
         return self.filter(is_authoritative=True)
 
+    def overruled(self) -> ReviewQuerySet:
+        """Those whose reviewer chose other routes than a rule proposed, in whatever order."""
+        return self.filter(routing_rule__isnull=False).exclude(
+            routes__contains=F("proposed_routes"), routes__contained_by=F("proposed_routes")
+        )
+
     def revealed(self) -> ReviewQuerySet:
         """Reviews of outputs that nobody is still to judge without knowing them."""
         return self.filter(~Exists(QueueItem.objects.blind().filter(output=OuterRef("output"))))
@@ -38,6 +44,7 @@ class Review(models.Model):
     `edit_distance` how many code points differ (Levenshtein). `edits` has one object for each of
     those suggestions: `annotation`, `start` and `end` in the answer as sent, `exact`,
     `replacement`, and the slug of its `reason` or null.
+    `proposed_routes` is what `routing_rule` said when it was submitted, null where no rule spoke.
     """
 
     class Verdict(models.TextChoices):
@@ -73,6 +80,12 @@ class Review(models.Model):
     edits = models.JSONField(default=list, blank=True)
     routes = ArrayField(
         models.CharField(max_length=10, choices=Route.choices), default=list, blank=True
+    )
+    routing_rule = models.ForeignKey(
+        "review.RoutingRule", models.SET_NULL, null=True, blank=True, related_name="reviews"
+    )
+    proposed_routes = ArrayField(
+        models.CharField(max_length=10, choices=Route.choices), null=True, blank=True
     )
     is_authoritative = models.BooleanField(default=True)
     created_at = models.DateTimeField()
@@ -112,6 +125,10 @@ class Review(models.Model):
             models.CheckConstraint(
                 condition=Q(confidence=None) | Q(confidence__gte=0, confidence__lte=1),
                 name="%(app_label)s_%(class)s_confidence_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(routing_rule=None) | Q(proposed_routes__isnull=False),
+                name="%(app_label)s_%(class)s_rule_proposes",
             ),
         ]
         indexes = [models.Index(fields=["project", "-created_at", "-id"], name="review_by_time")]

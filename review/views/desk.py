@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from feedback.models import Membership
-from review import desk, disputes, drafts, queues, triage
+from review import desk, disputes, drafts, queues, routing, triage
 from review.http import ProjectRequest, project_view
 from review.models import QueueItem, Review
 from review.views.pieces import card_context
@@ -35,12 +35,18 @@ ROUTE_ICONS = {
     Review.Route.ISSUE: "bug",
     Review.Route.ESCALATE: "flag",
 }
+# What a page without a script sends for no action.
+NO_ROUTE = "none"
 CONFIDENCES = [(0.25, "Unsure"), (0.5, "Fairly sure"), (0.75, "Sure"), (1.0, "Certain")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What was typed into the form of a decision, as it was sent."""
+    """What was typed into the form of a decision, as it was sent.
+
+    `routes_by` is "rule" while the routes are those that the rules propose, and "person" once the
+    reviewer chose some. A page without a script does not say: there, none ticked are the rules'.
+    """
 
     verdict: str = ""
     severity: str = ""
@@ -49,6 +55,7 @@ class Decision:
     correction: str = ""
     reasons: list[str] = field(default_factory=list)
     routes: list[str] = field(default_factory=list)
+    routes_by: str = ""
 
     @classmethod
     def read(cls, sent: QueryDict) -> Decision:
@@ -61,12 +68,25 @@ class Decision:
             correction=sent.get("correction", "").replace("\r\n", "\n"),
             reasons=sent.getlist("reasons"),
             routes=sent.getlist("routes"),
+            routes_by=sent.get("routes_by", ""),
         )
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Decision:
         """Read the fields of a draft; names that the form does not have any more are left out."""
         return cls(**{one.name: kept[one.name] for one in fields(cls) if one.name in kept})
+
+    @property
+    def is_routed_by_rule(self) -> bool:
+        """Whether the routes are to be those that the rules propose."""
+        return self.routes_by == "rule" or (self.routes_by != "person" and not self.routes)
+
+    @property
+    def chosen_routes(self) -> list[str] | None:
+        """The routes that the reviewer chose; None where the rules are to say."""
+        if self.is_routed_by_rule:
+            return None
+        return [route for route in self.routes if route != NO_ROUTE]
 
     @property
     def has_more(self) -> bool:
@@ -184,7 +204,7 @@ def item_submit(request: ProjectRequest, item: int) -> HttpResponseBase:
             comment=typed.comment,
             correction=typed.correction,
             reasons=typed.reasons,
-            routes=typed.routes,
+            routes=typed.chosen_routes,
             now=timezone.now(),
         )
     except triage.VerdictError as error:
@@ -207,6 +227,17 @@ def item_submit(request: ProjectRequest, item: int) -> HttpResponseBase:
         said = f"Submitted: {review.get_verdict_display()}."
         messages.success(request, said, extra_tags=undo)
     return _go_on(request, found)
+
+
+@require_safe
+@never_cache
+@project_view(Membership.Role.EXPERT)
+def item_routes(request: ProjectRequest, item: int) -> HttpResponse:
+    """Experts and above: what the rules propose for a decision as it is entered so far."""
+    found = _item(request, item)
+    typed = Decision.read(request.GET)
+    context = {"item": found, "proposal": _proposal(found, typed)}
+    return render(request, "review/desk/_proposed.html", context)
 
 
 @require_POST
@@ -338,6 +369,9 @@ def _form(
     if typed is None:
         kept = entry.draft.fields if entry.draft else {"reasons": list(entry.marked)}
         typed = Decision.of(kept)
+    proposal = _proposal(item, typed)
+    if typed.is_routed_by_rule:
+        typed = replace(typed, routes=list(proposal.routes) if proposal else [])
     is_reviewed = hold.standing == desk.Standing.REVIEWED
     is_disputed = item.status == QueueItem.Status.DISPUTED
     return {
@@ -346,6 +380,7 @@ def _form(
         "sides": disputes.sides(item=item) if is_disputed else None,
         "entry": entry,
         "typed": typed,
+        "proposal": proposal,
         "undoable": is_reviewed and triage.undoable(item=item, by=request.user, now=now),
         "may_review": request.membership.may(Membership.Role.EXPERT),
         "may_moderate": request.membership.may(Membership.Role.MODERATOR),
@@ -355,6 +390,14 @@ def _form(
         "confidences": CONFIDENCES,
         "skips": SKIPS,
     }
+
+
+def _proposal(item: QueueItem, typed: Decision) -> routing.Proposal | None:
+    if not typed.verdict:
+        return None
+    return routing.propose(
+        output=item.output, verdict=typed.verdict, severity=typed.severity, reasons=typed.reasons
+    )
 
 
 def _go_on(request: ProjectRequest, item: QueueItem) -> HttpResponseBase:

@@ -17,7 +17,7 @@ from review import queues
 from review.models import Claim, Draft, Queue, QueueItem, Review, Skip
 from tests.browser.conftest import Pages
 from tests.browser.selecting import drag
-from tests.factories import make_item, make_output, make_project, make_queue, make_user
+from tests.factories import make_item, make_output, make_project, make_queue, make_rule, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -500,6 +500,40 @@ class TestSubmitting:
         expect(none).not_to_be_checked()
         none.check()
         expect(page.get_by_role("checkbox", name="Library")).not_to_be_checked()
+
+    def test_routes_follow_the_rules_until_the_reviewer_chooses(self, page_for: Pages) -> None:
+        item, expert = make_desk()
+        make_rule(item.queue.project, name="Severe", severities=["critical"], routes=["escalate"])
+        make_rule(item.queue.project, name="Faulty", verdicts=["fix"], routes=["library"])
+        hold(item, expert)
+        page = page_for(expert)
+        page.goto(url(item))
+        library = page.get_by_role("checkbox", name="Library")
+        escalate = page.get_by_role("checkbox", name="Escalate")
+        group = page.get_by_role("group", name="Route to")
+        page.keyboard.press("f")
+        expect(library).to_be_checked()
+        expect(group).to_contain_text("by rule Faulty")
+        page.get_by_text("Critical", exact=True).click()
+        expect(escalate).to_be_checked()
+        expect(library).not_to_be_checked()
+        library.check()
+        expect(group).to_contain_text("rule Severe says Escalate")
+        page.get_by_text("Minor", exact=True).click()
+        expect(group).to_contain_text("rule Faulty says Library")
+        expect(escalate).to_be_checked()
+        write(page, "Wrong year")
+        expect_saved(page)
+        page.reload()
+        expect(group).to_contain_text("rule Faulty says Library")
+        expect(escalate).to_be_checked()
+        page.get_by_role("button", name="Use it").click()
+        expect(group).to_contain_text("by rule Faulty")
+        expect(escalate).not_to_be_checked()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_url("**/queues/**")
+        review = Review.objects.get()
+        assert (review.routes, review.proposed_routes) == (["library"], ["library"])
 
     def test_without_a_script_the_draft_is_there_and_the_decision_is_sent(
         self, page_for: Pages

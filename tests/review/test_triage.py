@@ -259,6 +259,7 @@ class TestUndoReview:
             "correction": "",
             "reasons": ["incomplete"],
             "routes": ["library"],
+            "routes_by": "person",
         }
         event = Event.objects.get(verb="took_back")
         assert (event.target_id, event.output_id) == (review.pk, item.output_id)

@@ -3,6 +3,8 @@ import * as draft from "./draft.js";
 
 /** Reasons that the reviewer has ticked or unticked. @type {Set<string>} */
 const chosen = new Set();
+/** What the rules of routing go by. */
+const DECIDES = new Set(["verdict", "severity", "reasons"]);
 
 /** @returns {HTMLFormElement | null} */
 const form = () => /** @type {HTMLFormElement | null} */ (document.getElementById("decide-form"));
@@ -129,8 +131,61 @@ function wait(event) {
   }, { signal: over.signal });
 }
 
+/** Who chose the routes, as it is sent. @returns {HTMLInputElement | null} */
+function routesBy() {
+  return form()?.querySelector("[name=routes_by]") ?? null;
+}
+
+/** @returns {HTMLInputElement[]} */
+const routes = () => [...(form()?.querySelectorAll("[name=routes]") ?? [])].filter((one) => one instanceof HTMLInputElement);
+
+/** What the rules propose. @returns {string[]} */
+const proposed = () => document.getElementById("proposed")?.dataset.routes?.split(" ").filter(Boolean) ?? [];
+
+/** Whether what is ticked is what the rules propose. @returns {boolean} */
+function isAsProposed() {
+  const wanted = proposed();
+  return routes().every((route) => route.checked === wanted.includes(route.value));
+}
+
+/** Tick what the rules propose, unless the reviewer has chosen, and say which it is. */
+function follow() {
+  const by = routesBy();
+  if (!by) return;
+  if (!by.value) by.value = isAsProposed() || !routes().some((route) => route.checked) ? "rule" : "person";
+  if (by.value === "rule") for (const route of routes()) route.checked = proposed().includes(route.value);
+  const said = document.getElementById("proposed");
+  for (const element of said?.querySelectorAll("[data-agreed]") ?? []) element.toggleAttribute("hidden", !isAsProposed());
+  for (const element of said?.querySelectorAll("[data-overruled], [data-by-rule]") ?? []) element.toggleAttribute("hidden", isAsProposed());
+}
+
+let asked = new AbortController();
+
+/** Ask the rules about what is entered now. Unanswered, they are asked again with the submit. */
+async function ask() {
+  asked.abort();
+  const mine = (asked = new AbortController());
+  const decision = form();
+  const address = document.getElementById("proposed")?.dataset.ask;
+  if (!decision || !address) return;
+  const said = [...new FormData(decision)].filter(([name]) => DECIDES.has(name));
+  const query = new URLSearchParams(/** @type {[string, string][]} */ (said));
+  try {
+    const answer = await fetch(`${address}?${query}`, { signal: mine.signal });
+    const html = answer.ok && !answer.redirected ? await answer.text() : "";
+    const shown = document.getElementById("proposed");
+    if (!html || !shown || mine.signal.aborted) return;
+    shown.outerHTML = html;
+  } catch {
+    return;
+  }
+  follow();
+  sum();
+}
+
 /** Listen to the form; it may be swapped at any time. */
 export function watch() {
+  follow();
   document.addEventListener("htmx:confirm", wait);
   // Before the draft is read from the form.
   document.addEventListener("input", (event) => {
@@ -139,11 +194,29 @@ export function watch() {
     if (field?.id === "dmore" && field.checked) openDrawer();
     if (field?.name === "reasons") chosen.add(field.value);
     if (field?.matches("[data-no-route]")) {
-      for (const route of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#decide-form [name=routes]"))) route.checked = false;
+      for (const route of routes()) route.checked = false;
     }
+    const by = routesBy();
+    if (by && (field?.name === "routes" || field?.matches("[data-no-route]"))) {
+      by.value = "person";
+      follow();
+    }
+    if (DECIDES.has(field?.name ?? "")) void ask();
     sum();
   }, { capture: true });
-  document.addEventListener("draft", sum);
+  document.addEventListener("click", (event) => {
+    const by = event.target instanceof Element && event.target.closest("[data-by-rule]") ? routesBy() : null;
+    if (!by) return;
+    by.value = "rule";
+    follow();
+    by.dispatchEvent(new Event("input", { bubbles: true }));
+    routes()[0]?.focus();
+  });
+  document.addEventListener("draft", () => {
+    follow();
+    void ask();
+    sum();
+  });
   draft.watch();
   show();
 }
@@ -156,6 +229,7 @@ function show() {
 
 /** The form may have been swapped. */
 export function refresh() {
+  follow();
   draft.refresh();
   show();
 }

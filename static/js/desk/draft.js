@@ -11,6 +11,8 @@ const NAMES = new Map([
   ["verdict", "Verdict"],
   ["severity", "Severity"],
   ["routes", "Route to"],
+  // Goes with the routes, and says nothing by itself.
+  ["routes_by", ""],
   ["reasons", "Reasons"],
   ["confidence", "How sure"],
   ["comment", "Comment"],
@@ -285,7 +287,7 @@ function choose(one) {
 function described(fields) {
   return [...NAMES].flatMap(([name, label]) => {
     const values = fields.flatMap(([one, value]) => (one === name ? [word(name, value)] : []));
-    if (values.length === 0) return [];
+    if (!label || values.length === 0) return [];
     const term = document.createElement("dt");
     const words = document.createElement("dd");
     term.textContent = label;
