@@ -61,7 +61,7 @@ PLACES = {
             label="Queues",
             icon="inbox",
             key="Q",
-            pages=frozenset({"queue_list", "queue", "item"}),
+            pages=frozenset({"queue_list", "queue", "alike", "item"}),
         ),
         Place(
             url_name="search",
