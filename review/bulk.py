@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max, Q
 
+from feedback.filters import FilterError
 from feedback.models import Membership, Output, Project, User
 from feedback.models.output import OutputQuerySet
 from feedback.tag_names import named
@@ -22,6 +23,8 @@ from review.tags import TagError, checked, put_on, take_off
 
 # Outputs looked at in one transaction.
 CHUNK = 500
+# How often a chunk may raise until its job has failed.
+MOST_TRIES = 3
 MOST_PICKED = 1_000
 
 _ROLES = {
@@ -121,7 +124,11 @@ def meant(*, job: BulkJob) -> OutputQuerySet:
 
 
 def work_off(*, now: datetime, most: int = 200) -> bool:
-    """Do up to so many chunks of what waits, the oldest first; return whether more is left."""
+    """Do up to so many chunks of what waits, the oldest first; return whether more is left.
+
+    Raises what a chunk raises. That one is tried again when the others are done, and so often that
+    its job has failed.
+    """
     return all(_advance(now) for _ in range(most))
 
 
@@ -146,7 +153,8 @@ def undo(*, job: BulkJob, by: User, now: datetime) -> None:
         if not job.is_undoable:
             raise OverError("This is undone already, or has not ended yet.")
         job.status, job.undone_by, job.undone_at = BulkJob.Status.UNDOING, by, now
-        job.save(update_fields=["status", "undone_by", "undone_at"])
+        job.problem, job.num_failures = "", 0
+        job.save(update_fields=["status", "undone_by", "undone_at", "problem", "num_failures"])
         log(job=job, verb="undone", by=by, now=now)
 
 
@@ -165,22 +173,54 @@ def _mine(job: BulkJob, by: User) -> BulkJob:
     return job
 
 
-@transaction.atomic
 def _advance(now: datetime) -> bool:
     """Do one chunk. What a chunk changes, its log and how far it came are one transaction."""
-    job = (
-        BulkJob.objects.filter(status__in=BulkJob.ACTIVE)
-        .order_by("pk")
-        .select_for_update(skip_locked=True)
-        .first()
-    )
+    job = None
+    try:
+        with transaction.atomic():
+            job = (
+                BulkJob.objects.filter(status__in=BulkJob.ACTIVE)
+                .order_by("num_failures", "pk")
+                .select_for_update(skip_locked=True)
+                .first()
+            )
+            if job is not None:
+                _chunk(job, now)
+    except Exception as error:
+        if job is not None:
+            _raised(job.pk, error, now)
+        raise
+    return job is not None
+
+
+@transaction.atomic
+def _raised(pk: int, error: Exception, now: datetime) -> None:
+    """Count what a chunk raised; the job has failed when that was too often."""
+    job = BulkJob.objects.select_for_update().filter(pk=pk, status__in=BulkJob.ACTIVE).first()
     if job is None:
-        return False
+        return
+    job.num_failures += 1
+    if job.num_failures >= MOST_TRIES:
+        is_undoing = job.status == BulkJob.Status.UNDOING
+        done = job.num_undone + job.num_conflicts if is_undoing else job.num_seen
+        whole = job.num_changed if is_undoing else job.num_matching
+        what = str(error) if isinstance(error, FilterError) else type(error).__name__
+        job.problem = (
+            f"It stopped after {done:,} of {whole:,} {'changes' if is_undoing else 'answers'}: "
+            f"{what[:120]}, {MOST_TRIES} times in the same place. The log of the worker says more."
+        )
+        job.status, job.ended_at = BulkJob.Status.FAILED, job.ended_at or now
+        log(job=job, verb="failed", by=None, now=now)
+    job.save(update_fields=["num_failures", "problem", "status", "ended_at"])
+
+
+def _chunk(job: BulkJob, now: datetime) -> None:
+    job.num_failures = 0
     if job.status == BulkJob.Status.UNDOING:
         if not undo_changes(job=job, limit=CHUNK):
             job.status = BulkJob.Status.UNDONE
         job.save()
-        return True
+        return
     chunk = list(meant(job=job).filter(pk__gt=job.after).order_by("pk")[:CHUNK])
     changes = _act(job, chunk, now)
     BulkChange.objects.bulk_create(changes)
@@ -193,7 +233,6 @@ def _advance(now: datetime) -> bool:
         job.status, job.ended_at = BulkJob.Status.DONE, now
         log(job=job, verb="finished", by=job.created_by, now=now)
     job.save()
-    return True
 
 
 def _act(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkChange]:

@@ -114,7 +114,9 @@ class BulkRequest(BaseModel):
 
 
 class JobReply(BaseModel):
-    """How far a bulk act is. One that was undone says how many rows it had to leave as they are."""
+    """How far a bulk act is. One that was undone says how many rows it had to leave as they are,
+    one that failed at what `problem`.
+    """
 
     job: int
     act: str
@@ -127,6 +129,7 @@ class JobReply(BaseModel):
     changed: int
     undone: int
     conflicts: int
+    problem: str
     created_at: datetime
     ended_at: datetime | None
 
@@ -264,6 +267,27 @@ def read_bulk(request: HttpRequest, job: JobId) -> JobReply:
 
 
 @router.post(
+    "/bulk/{int:job}/cancel",
+    auth=OwnKeyAuth(Membership.Role.TAGGER),
+    response={200: JobReply, 409: Problem, frozenset({401, 403, 404}): Problem},
+    summary="Cancel a bulk act",
+)
+def cancel_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[Problem]:
+    """Stop the act where it is; only who started it and moderators. 409 when it has ended.
+
+    What was done by then stays, and can be undone.
+    """
+    found = _job(request, job)
+    try:
+        bulk.cancel(job=found, by=_member(request).user, now=timezone.now())
+    except bulk.NotAllowedError as error:
+        raise AuthorizationError(message=str(error)) from error
+    except bulk.OverError as error:
+        return Status(409, Problem(message=str(error)))
+    return Status(200, job_reply(_job(request, job)))
+
+
+@router.post(
     "/bulk/{int:job}/undo",
     auth=OwnKeyAuth(Membership.Role.TAGGER),
     response={202: JobReply, 409: Problem, frozenset({401, 403, 404}): Problem},
@@ -312,6 +336,7 @@ def job_reply(job: BulkJob) -> JobReply:
         changed=job.num_changed,
         undone=job.num_undone,
         conflicts=job.num_conflicts,
+        problem=job.problem,
         created_at=job.created_at,
         ended_at=job.ended_at,
     )

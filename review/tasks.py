@@ -51,7 +51,13 @@ def place_annotations() -> None:
 @shared_task
 def work_bulk() -> None:
     """Do a few chunks of the bulk acts that wait, and come back for the rest."""
-    if bulk.work_off(now=timezone.now(), most=20):
+    try:
+        is_more_left = bulk.work_off(now=timezone.now(), most=20)
+    except Exception:
+        # Others wait behind the one that raised.
+        work_bulk.delay()
+        raise
+    if is_more_left:
         work_bulk.delay()
 
 

@@ -17,7 +17,8 @@ class BulkJob(models.Model):
     Deciding as one is about what its `spot_check` was drawn from, less the sample.
 
     A worker goes through them by id, up to `until`, a chunk in a transaction; `after` says how far
-    it came.
+    it came. A chunk that raised is tried again, behind other jobs; `num_failures` counts that. When
+    it was too often the job has failed, and `problem` says of what.
     """
 
     class Act(models.TextChoices):
@@ -32,6 +33,7 @@ class BulkJob(models.Model):
         RUNNING = "running", "Running"
         DONE = "done", "Done"
         CANCELLED = "cancelled", "Cancelled"
+        FAILED = "failed", "Failed"
         UNDOING = "undoing", "Being undone"
         UNDONE = "undone", "Undone"
 
@@ -59,6 +61,8 @@ class BulkJob(models.Model):
     num_changed = models.PositiveIntegerField(default=0)
     num_undone = models.PositiveIntegerField(default=0)
     num_conflicts = models.PositiveIntegerField(default=0)
+    num_failures = models.PositiveSmallIntegerField(default=0)
+    problem = models.CharField(max_length=300, blank=True, default="")
     request_key = models.UUIDField(null=True, blank=True)
     created_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="bulk_jobs"
@@ -88,6 +92,11 @@ class BulkJob(models.Model):
                 | Q(act="decide", queue__isnull=False, spot_check__isnull=False, tags__len=0),
                 name="%(app_label)s_%(class)s_has_what_it_needs",
             ),
+            models.CheckConstraint(
+                condition=(Q(status="failed") & ~Q(problem=""))
+                | (~Q(status="failed") & Q(problem="")),
+                name="%(app_label)s_%(class)s_says_why_it_failed",
+            ),
         ]
         indexes = [
             models.Index(
@@ -109,7 +118,7 @@ class BulkJob(models.Model):
     @property
     def is_undoable(self) -> bool:
         """Whether it has ended and is not undone."""
-        return self.status in {self.Status.DONE, self.Status.CANCELLED}
+        return self.status in {self.Status.DONE, self.Status.CANCELLED, self.Status.FAILED}
 
 
 class BulkChange(models.Model):

@@ -209,6 +209,76 @@ class TestWorking:
         assert (job.num_seen, job.num_changed, job.changes.count()) == (12, 10, 10)
         assert QueueItem.objects.count() == 12
 
+    def test_that_raises_ends_as_failed_and_lets_later_ones_go_on(
+        self, filled: Project, moderator: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = dump()
+        broken = begin(filled, moderator, "tag_add", tags=["x"])
+        later = begin(filled, moderator, "queue_add")
+        bulk.work_off(now=NOW, most=1)
+
+        def fail(**_: Any) -> None:
+            raise ZeroDivisionError("secret words")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(bulk, "put_on", fail)
+            for _ in range(bulk.MOST_TRIES):
+                with pytest.raises(ZeroDivisionError):
+                    bulk.work_off(now=NOW)
+            bulk.work_off(now=NOW)
+        later.refresh_from_db()
+        assert (later.status, later.num_changed, later.problem) == ("done", 10, "")
+        broken.refresh_from_db()
+        assert (broken.status, broken.num_seen, broken.ended_at) == ("failed", 3, NOW)
+        assert broken.problem == (
+            "It stopped after 3 of 12 answers: ZeroDivisionError, 3 times in the same place. "
+            "The log of the worker says more."
+        )
+        assert Event.objects.filter(verb="failed", target_id=broken.pk).count() == 1
+        undone(later, moderator)
+        broken = undone(broken, moderator)
+        assert (broken.status, broken.problem, dump()) == ("undone", "", before)
+
+    def test_that_raises_once_is_tried_again_behind_the_others(
+        self, filled: Project, moderator: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shaky = begin(filled, moderator, "tag_add", tags=["x"])
+        other = begin(filled, moderator, "queue_add")
+
+        def fail(**_: Any) -> None:
+            raise TimeoutError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(bulk, "put_on", fail)
+            with pytest.raises(TimeoutError):
+                bulk.work_off(now=NOW)
+            bulk.work_off(now=NOW, most=1)
+        other.refresh_from_db()
+        assert other.num_seen == 3
+        shaky = run(shaky)
+        assert (shaky.status, shaky.num_failures, shaky.num_changed) == ("done", 0, 3)
+
+    def test_whose_undoing_raises_says_so_and_can_be_undone_again(
+        self, filled: Project, moderator: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = dump()
+        job = run(begin(filled, moderator, "tag_add"))
+        bulk.undo(job=job, by=moderator, now=NOW)
+
+        def fail(**_: Any) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(bulk, "undo_changes", fail)
+            for _ in range(bulk.MOST_TRIES):
+                with pytest.raises(ZeroDivisionError):
+                    bulk.work_off(now=NOW)
+        job.refresh_from_db()
+        assert job.status == "failed"
+        assert job.problem.startswith("It stopped after 0 of 7 changes")
+        undone(job, moderator)
+        assert dump() == before
+
     def test_stops_when_it_is_cancelled_and_undoes_what_it_did(
         self, filled: Project, moderator: User
     ) -> None:

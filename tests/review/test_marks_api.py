@@ -172,6 +172,24 @@ class TestBulk:
         assert ann.get(f"bulk/{number}").json()["undone"] == 1
         assert not SessionTag.objects.exists()
 
+    def test_can_be_cancelled_until_it_has_ended(
+        self, ann: Caller, output: Output, client: Client
+    ) -> None:
+        job = ann.post("bulk", {"filter": "", "act": "tag_add", "tags": ["x"]}).json()["job"]
+        other = Caller(client, output.project, make_user(output.project, "tagger"))
+        assert other.post(f"bulk/{job}/cancel").status_code == 403
+        told = ann.post(f"bulk/{job}/cancel")
+        assert (told.status_code, told.json()["status"]) == (200, "cancelled")
+        again = ann.post(f"bulk/{job}/cancel")
+        assert (again.status_code, again.json()["message"]) == (409, "This has ended already.")
+        bulk.work_off(now=timezone.now())
+        assert not SessionTag.objects.exists()
+
+    def test_tells_why_it_failed(self, ann: Caller, output: Output) -> None:
+        job = make_job(output.project, ann.user, status="failed", problem="It stopped.")
+        told = ann.get(f"bulk/{job.pk}").json()
+        assert (told["status"], told["problem"]) == ("failed", "It stopped.")
+
     def test_takes_the_filter_as_json_too_and_fills_queues(
         self, ann: Caller, output: Output
     ) -> None:
@@ -210,6 +228,7 @@ ACTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("post", "tags", {"session": "s/1", "add": ["x"]}, "expert"),
     ("post", "bulk", {"filter": "", "act": "tag_add", "tags": ["x"]}, "tagger"),
     ("get", "bulk/{job}", {}, "viewer"),
+    ("post", "bulk/{job}/cancel", {}, "moderator"),
 ]
 
 
@@ -219,17 +238,17 @@ class TestWhoMay:
         self, client: Client, output: Output, verb: str, path: str, body: Any, role: str
     ) -> None:
         project = output.project
-        path = path.format(job=make_job(project, make_user(project)).pk)
         order = list(Membership.Role.values)
         for other in order:
             caller = Caller(client, project, make_user(project, other))
-            got = caller.get(path) if verb == "get" else caller.post(path, body)
+            one = path.format(job=make_job(project, make_user(project)).pk)
+            got = caller.get(one) if verb == "get" else caller.post(one, body)
             is_let_in = order.index(other) >= order.index(role)
             assert (got.status_code < 300) == is_let_in, (other, got.content)
             assert is_let_in or got.status_code == 403
         product = {"authorization": f"Bearer {make_key(project)}"}
         send = getattr(client, verb)
-        reply = send(f"/api/v1/{path}", body, content_type="application/json", headers=product)
+        reply = send(f"/api/v1/{one}", body, content_type="application/json", headers=product)
         assert reply.status_code == 403
 
     @pytest.mark.parametrize(("verb", "path", "body", "role"), ACTS)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from feedback.embedding import Encoder
 from feedback.models import Project
 from review import bulk, tasks
@@ -55,3 +57,16 @@ class TestWorkBulk:
         job.refresh_from_db()
         assert (job.status, job.num_changed) == ("done", 1)
         assert output.session.session_tags.count() == 1
+
+    def test_comes_back_for_what_waits_behind_one_that_raised(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(**_: object) -> bool:
+            raise TimeoutError
+
+        asked: list[None] = []
+        monkeypatch.setattr(bulk, "work_off", fail)
+        monkeypatch.setattr(tasks.work_bulk, "delay", lambda: asked.append(None))
+        with pytest.raises(TimeoutError):
+            tasks.work_bulk()
+        assert asked == [None]
