@@ -1,7 +1,10 @@
 // Which key was pressed, what it means for this reader, and whether keys count right now.
+import { soon } from "./soon.js";
 
 const OFF = "keys-off";
 const CHOSEN = "keys-chosen";
+/** Where it is kept that the ends of comments are not read out. */
+export const ENDS = "ends-off";
 
 /** Whether the user turned single-letter keys off (WCAG 2.1.4). @returns {boolean} */
 export function areOff() {
@@ -116,4 +119,13 @@ export function single(event) {
   const all = chosen();
   const meant = Object.keys(all).find((given) => all[given] === key);
   return meant ?? (all[key] === undefined ? key : null);
+}
+
+/** Show what each key is, now and after every swap, and that keys count. */
+export function watch() {
+  const root = document.documentElement;
+  root.dataset.keys = areOff() ? "off" : "on";
+  root.toggleAttribute("data-ends", localStorage.getItem(ENDS) === null);
+  paint();
+  document.addEventListener("htmx:afterSettle", soon(paint));
 }

@@ -1,9 +1,6 @@
 // The cheat sheet: every key of the page as it is now, each to be changed or switched off.
 import * as actions from "./actions.js";
 import * as keys from "./keys.js";
-import { soon } from "./soon.js";
-
-const ENDS = "ends-off";
 
 /** @typedef {{key: string, label: string, group: string, isFixed: boolean}} Row */
 
@@ -145,15 +142,12 @@ function answered(event) {
   }
 }
 
-/** Listen to the sheet's switches and to the key that is asked for. */
-export function watch() {
-  const sheet = dialog();
+/**
+ * Listen to the sheet's switches and to the key that is asked for.
+ * @param {HTMLDialogElement} sheet
+ */
+function watch(sheet) {
   const root = document.documentElement;
-  root.dataset.keys = keys.areOff() ? "off" : "on";
-  root.toggleAttribute("data-ends", localStorage.getItem(ENDS) === null);
-  keys.paint();
-  document.addEventListener("htmx:afterSettle", soon(keys.paint));
-  if (!sheet) return;
   sheet.addEventListener("keydown", answered, { capture: true });
   sheet.addEventListener("cancel", (event) => (asked ? event.preventDefault() : undefined));
   sheet.addEventListener("close", stop);
@@ -168,8 +162,11 @@ export function watch() {
   if (ends) ends.checked = root.hasAttribute("data-ends");
   on?.addEventListener("change", () => keys.turnOff(!on.checked));
   ends?.addEventListener("change", () => {
-    if (ends.checked) localStorage.removeItem(ENDS);
-    else localStorage.setItem(ENDS, "1");
+    if (ends.checked) localStorage.removeItem(keys.ENDS);
+    else localStorage.setItem(keys.ENDS, "1");
     root.toggleAttribute("data-ends", ends.checked);
   });
 }
+
+const sheet = dialog();
+if (sheet) watch(sheet);

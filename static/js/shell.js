@@ -1,6 +1,5 @@
 // What every page does: theme, navigation, keys, toasts, and the rules around htmx requests.
 import * as keys from "./keys.js";
-import * as keysheet from "./keysheet.js";
 import * as palette from "./palette.js";
 import { fade, toast } from "./toast.js";
 
@@ -100,7 +99,7 @@ document.addEventListener("keydown", (event) => {
     search();
   } else if (key === "?") {
     event.preventDefault();
-    keysheet.open();
+    openKeys();
   }
 }, { capture: true });
 
@@ -114,15 +113,20 @@ window.addEventListener("keydown", (event) => {
   element.click();
 });
 
-keysheet.watch();
+keys.watch();
 palette.watch();
+
+/** Open the cheat sheet, whose script comes when it is first asked for. */
+function openKeys() {
+  import("./keysheet.js").then((sheet) => sheet.open(), () => toast("The keys could not be loaded.", "bad"));
+}
 
 /* ------------------------------------------------------------------ toasts and dialogs */
 
 document.addEventListener("click", (event) => {
   const element = event.target instanceof Element ? event.target : null;
   element?.closest("[data-dismiss]")?.closest(".toast")?.remove();
-  if (element?.closest("[data-keys-open]")) keysheet.open();
+  if (element?.closest("[data-keys-open]")) openKeys();
   // A click on the backdrop lands on the dialog itself.
   if (element instanceof HTMLDialogElement && element.matches(":modal")) element.close();
 });
