@@ -83,7 +83,7 @@ def report(*, project: Project, queue: Queue | None = None) -> Report:
 def _compared(project: Project) -> Iterable[tuple[int, int, _Judgement]]:
     """The latest reviews with the item and the version they are of."""
     peers = Review.objects.filter(item=OuterRef("item"), output_version=OuterRef("output_version"))
-    closed = [QueueItem.Status.DISPUTED, QueueItem.Status.DONE]
+    closed = [QueueItem.Status.DISPUTED, QueueItem.Status.ESCALATED, QueueItem.Status.DONE]
     found = Review.objects.filter(
         Exists(peers.exclude(pk=OuterRef("pk")).exclude(place=Claim.ADJUDICATION)),
         project=project,

@@ -17,6 +17,7 @@ from review.bulk_undo import undo_changes
 from review.filters import ReviewFilter
 from review.intake import begun, put
 from review.models import BulkChange, BulkJob, Claim, DrawnItem, Event, Queue, QueueItem
+from review.notifications import notify_done
 from review.provisional import decide_rows
 from review.stored_rows import told
 from review.tags import TagError, checked, put_on, take_off
@@ -211,6 +212,7 @@ def _raised(pk: int, error: Exception, now: datetime) -> None:
         )
         job.status, job.ended_at = BulkJob.Status.FAILED, job.ended_at or now
         log(job=job, verb="failed", by=None, now=now)
+        notify_done(job=job, now=now)
     job.save(update_fields=["num_failures", "problem", "status", "ended_at"])
 
 
@@ -232,6 +234,7 @@ def _chunk(job: BulkJob, now: datetime) -> None:
     if len(chunk) < CHUNK:
         job.status, job.ended_at = BulkJob.Status.DONE, now
         log(job=job, verb="finished", by=job.created_by, now=now)
+        notify_done(job=job, now=now)
     job.save()
 
 

@@ -80,7 +80,16 @@ PLACES = {
             icon="activity",
             key="B",
             pages=frozenset(
-                {"board", "agreement", "dispute_list", "rule_list", "rule_create", "rule_edit"}
+                {
+                    "board",
+                    "agreement",
+                    "dispute_list",
+                    "rule_list",
+                    "rule_create",
+                    "rule_edit",
+                    "escalation_list",
+                    "escalation",
+                }
             ),
             role=Membership.Role.MODERATOR,
         ),

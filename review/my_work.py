@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Left
 
 from feedback.models import Project, User
 from feedback.paging import Page, page
-from review.models import Claim, Notification, Review
+from review.models import Claim, Escalation, Notification, QueueItem, Review
 
 # Code points of a question that a line shows.
 QUESTION = 240
 # Items held and lines of the inbox that are shown; there are more only where something is wrong.
 MOST = 20
+# How long what became of an escalation is shown to who raised it.
+LATELY = timedelta(days=14)
 
 
 def held(*, project: Project, by: User, now: datetime) -> list[Claim]:
@@ -26,11 +29,35 @@ def held(*, project: Project, by: User, now: datetime) -> list[Claim]:
     )
 
 
+def to_decide(*, project: Project, by: User) -> tuple[int, int]:
+    """How many disputes and how many escalations wait for the person. Two queries.
+
+    Those of items that they have reviewed wait for others.
+    """
+    reviewed = Review.objects.filter(item=OuterRef("pk"), reviewer=by)
+    disputes = QueueItem.objects.disputed().filter(~Exists(reviewed), queue__project=project)
+    own = Review.objects.filter(item=OuterRef("item"), reviewer=by)
+    raised = Escalation.objects.open().filter(~Exists(own), project=project)
+    return disputes.count(), raised.count()
+
+
+def escalated(*, project: Project, by: User, now: datetime) -> list[Escalation]:
+    """What the person escalated: open, or settled lately, the last first; `question` is short."""
+    mine = Escalation.objects.filter(project=project, review__reviewer=by)
+    lately = Q(status=Escalation.Status.OPEN) | Q(settled_at__gt=now - LATELY)
+    return list(
+        mine.filter(lately)
+        .select_related("settled_by", "returned_to", "decision")
+        .annotate(question=Left("output__query", QUESTION))
+        .order_by("-raised_at", "-pk")[:MOST]
+    )
+
+
 def news(*, project: Project, to: User) -> list[Notification]:
     """What is new to the person in the project, the last first; `question` is cut short."""
     unread = Notification.objects.unread().seen_by(to).filter(project=project)
     return list(
-        unread.select_related("actor", "project")
+        unread.select_related("actor", "project", "job__queue")
         .annotate(question=Left("output__query", QUESTION))
         .order_by("-happened_at", "-pk")[:MOST]
     )

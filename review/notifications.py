@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db.models import Case, F, Value, When
 
 from feedback.models import Membership, User
-from review.models import Annotation, Notification, Queue, QueueItem
+from review.models import Annotation, BulkJob, Notification, Queue, QueueItem, Review
 
 
 def notify(
@@ -52,20 +52,84 @@ def notify(
 
 def notify_taken(*, item: QueueItem, queue: Queue, to: int, by: User, now: datetime) -> None:
     """Tell who held an item that somebody took it over. Needs a transaction."""
-    if not Membership.objects.filter(project=queue.project_id, user=to).exists():
+    _tell_of_item(item, queue.project_id, Notification.Kind.TAKEN, {to}, by, now)
+
+
+def notify_moderators(
+    *, item: QueueItem, kind: Notification.Kind, by: User | None, now: datetime
+) -> None:
+    """Tell those who may decide on an item that it waits for them. Needs a transaction.
+
+    Moderators and above, less those who have reviewed it.
+    """
+    queue = Queue.objects.get(pk=item.queue_id)
+    order = list(Membership.Role.values)
+    able = Membership.objects.filter(
+        project=queue.project_id, role__in=order[order.index(Membership.Role.MODERATOR) :]
+    )
+    reviewed = Review.objects.filter(item=item).values("reviewer")
+    to = set(able.exclude(user__in=reviewed).values_list("user", flat=True))
+    _tell_of_item(item, queue.project_id, kind, to - {by.pk if by else None}, by, now)
+
+
+def notify_settled(*, item: QueueItem, to: int, by: User, now: datetime) -> None:
+    """Tell who escalated an item that it is settled. Needs a transaction."""
+    if to != by.pk:
+        queue = Queue.objects.get(pk=item.queue_id)
+        _tell_of_item(item, queue.project_id, Notification.Kind.SETTLED, {to}, by, now)
+
+
+def notify_done(*, job: BulkJob, now: datetime) -> None:
+    """Tell who started a bulk act that it is through, or has failed. Needs a transaction."""
+    if job.created_by_id is None:
         return
     Notification.objects.update_or_create(
-        user_id=to,
-        item=item,
+        user_id=job.created_by_id,
+        job=job,
         defaults={
-            "project_id": queue.project_id,
-            "output_id": item.output_id,
-            "kind": Notification.Kind.TAKEN,
-            "actor": by,
+            "project_id": job.project_id,
+            "kind": Notification.Kind.BULK,
             "num": 1,
             "happened_at": now,
             "read_at": None,
         },
+    )
+
+
+def settle_item(*, item: int, now: datetime) -> None:
+    """Nobody has to decide on the item any more: what asked for it is no news."""
+    Notification.objects.unread().filter(item=item, kind__in=_ASKING).update(read_at=now)
+
+
+_ASKING = (Notification.Kind.DISPUTED, Notification.Kind.ESCALATED)
+
+
+def _tell_of_item(
+    item: QueueItem,
+    project: int,
+    kind: Notification.Kind,
+    to: Collection[int | None],
+    by: User | None,
+    now: datetime,
+) -> None:
+    members = Membership.objects.filter(project=project, user__in=to)
+    Notification.objects.bulk_create(
+        (
+            Notification(
+                user_id=user,
+                project_id=project,
+                output_id=item.output_id,
+                item=item,
+                kind=kind,
+                actor=by,
+                num=1,
+                happened_at=now,
+            )
+            for user in sorted(members.values_list("user", flat=True))
+        ),
+        update_conflicts=True,
+        unique_fields=["user", "item", "kind"],
+        update_fields=["actor", "num", "happened_at", "read_at"],
     )
 
 

@@ -67,7 +67,7 @@ def claim(*, item: QueueItem, by: User, now: datetime) -> Claim:
     """
     places = _open_places(item, by)
     if places[0].place == Claim.ADJUDICATION:
-        raise DoneError("The reviewers of this item disagree; a third person decides.")
+        raise DoneError("A third person decides on this item.")
     return _take(places, item.queue, by, now)
 
 
@@ -87,14 +87,14 @@ def steal(*, item: QueueItem, by: User, now: datetime) -> Claim:
 
 @transaction.atomic
 def adjudicate(*, item: QueueItem, by: User, now: datetime) -> Claim:
-    """Hand a disputed item to a third person, whose review will count.
+    """Hand a disputed or escalated item to a third person, whose review will count.
 
-    Raises HeldError when somebody else is deciding, DoneError when nothing is disputed or the
-    user is one of those who disagree.
+    Raises HeldError when somebody else is deciding, DoneError when nothing is to be decided or the
+    user has reviewed the item.
     """
     places = _open_places(item, by)
     if places[0].place != Claim.ADJUDICATION:
-        raise DoneError("The reviewers of this item do not disagree.")
+        raise DoneError("The reviewers of this item do not disagree, and escalated nothing.")
     return _take(places, item.queue, by, now)
 
 

@@ -10,8 +10,20 @@ from django.db import transaction
 from django.db.models import CASCADE, Case, Q, Value, When
 
 from feedback.models import Output, Reason, User
+from review import escalations
 from review.annotations import AnnotationError
-from review.models import Claim, Draft, Event, Queue, QueueItem, Review
+from review.models import (
+    Claim,
+    Draft,
+    Escalation,
+    Event,
+    Notification,
+    Queue,
+    QueueItem,
+    Review,
+)
+from review.models.review import ReviewQuerySet
+from review.notifications import notify_moderators, settle_item
 from review.provisional import replace
 from review.queues import LeaseLostError, hold_again, hold_form, locked_place
 from review.routing import propose
@@ -81,7 +93,7 @@ def submit_review(
     are the corrected answer; a `correction` becomes accepted suggestions first, and is dropped when
     it equals the answer. The first review of an output counts, until one of a newer version comes.
     Where the reviewers of the item disagree none does, until a third person has decided: their
-    review, in the place for that, counts in any case.
+    review, in the place for that, counts in any case. A route to escalate asks for one too.
 
     Raises LeaseLostError when the place was handed on, AlreadyReviewedError after an earlier
     submit, VerdictError naming the field that cannot stand.
@@ -118,6 +130,8 @@ def submit_review(
     review.save()
     review.reasons.set(given)
     replace(review=review)
+    if Review.Route.ESCALATE in review.routes:
+        escalations.hand_up(review=review, item=item)
     _finish(place, review, now)
     Draft.objects.filter(item=item, reviewer=by).delete()
     Event.objects.create(
@@ -146,9 +160,15 @@ def _route(review: Review, given: Sequence[Reason], chosen: Sequence[str] | None
         severity=review.severity,
         reasons=[reason.slug for reason in given],
     )
+    is_last = review.place == Claim.ADJUDICATION
     if proposal:
-        review.routing_rule, review.proposed_routes = proposal.rule, list(proposal.routes)
+        review.routing_rule = proposal.rule
+        review.proposed_routes = [
+            route for route in proposal.routes if not (is_last and route == Review.Route.ESCALATE)
+        ]
     wanted = (review.proposed_routes or ()) if chosen is None else chosen
+    if is_last and Review.Route.ESCALATE in wanted:
+        raise VerdictError("routes", "This came to you to decide. It cannot be escalated again.")
     review.routes = [
         _known("routes", route, Review.Route.values) for route in dict.fromkeys(wanted)
     ]
@@ -202,12 +222,16 @@ def undo_review(*, review: Review, by: User, now: datetime) -> Draft:
     if problem := _why_it_stands(found, now):
         raise UndoError(problem)
     fields = _entered(found)
-    found.delete()
+    escalations.take_down(review=found)
     status = QueueItem.Status.OPEN
     if place.place == Claim.ADJUDICATION:
-        status = QueueItem.Status.DISPUTED
+        escalations.undecided(decision=found)
+        status = _after_the_last(place.item_id)
+    found.delete()
     QueueItem.objects.filter(pk=place.item_id).update(status=status, closed_at=None)
-    settled = Review.objects.filter(output=output).exclude(item__in=QueueItem.objects.disputed())
+    settled = _standing(Review.objects.filter(output=output)).exclude(
+        item__in=QueueItem.objects.disputed()
+    )
     decided = Case(When(place=Claim.ADJUDICATION, then=Value(0)), default=Value(1))
     first = settled.order_by("-output_version", decided, "created_at", "id").first()
     if found.is_authoritative and first:
@@ -247,11 +271,13 @@ def _why_it_stands(review: Review, now: datetime) -> str:
     """Why a decision cannot be taken back; empty when it can."""
     if review.created_at + UNDO_FOR < now:
         return f"A decision can be taken back for {UNDO_FOR // timedelta(hours=1)} hours."
-    # Whatever refers to it without being part of it.
+    if problem := escalations.why_it_stands(review=review, now=now):
+        return problem
+    # Whatever refers to it without being part of it; what it settled is open again.
     if any(
         getattr(review, str(relation.get_accessor_name())).exists()
         for relation in Review._meta.related_objects
-        if relation.on_delete is not CASCADE
+        if relation.on_delete is not CASCADE and relation.related_model is not Escalation
     ):
         return "Something was made of this decision already."
     others = Review.objects.filter(item=review.item_id).exclude(pk=review.pk)
@@ -291,19 +317,25 @@ def _supersedes(review: Review) -> bool:
 
 
 def _finish(place: Claim, review: Review, now: datetime) -> None:
-    """Finish the place, and with the last one the item, unless its reviewers disagree."""
+    """Finish the place, and with the last one the item, unless a third person has to decide."""
     place.finished_at = now
     place.save(update_fields=["finished_at"])
     if Claim.objects.filter(item=place.item_id, finished_at=None).exists():
         return
     item = QueueItem.objects.filter(pk=place.item_id)
-    reviews = Review.objects.filter(item=place.item_id)
-    if place.place == Claim.ADJUDICATION or len(set(reviews.values_list("verdict"))) == 1:
+    if place.place == Claim.ADJUDICATION:
         item.update(status=QueueItem.Status.DONE, closed_at=now)
+        escalations.decided(decision=review)
+        settle_item(item=place.item_id, now=now)
         return
-    item.update(status=QueueItem.Status.DISPUTED)
-    reviews.update(is_authoritative=False)
-    Claim.objects.create(item_id=place.item_id, place=Claim.ADJUDICATION)
+    status = _after_the_last(place.item_id)
+    item.update(status=status, closed_at=now if status == QueueItem.Status.DONE else None)
+    if status != QueueItem.Status.DONE:
+        Claim.objects.create(item_id=place.item_id, place=Claim.ADJUDICATION)
+    if status != QueueItem.Status.DISPUTED:
+        return
+    Review.objects.filter(item=place.item_id).update(is_authoritative=False)
+    notify_moderators(item=item.get(), kind=Notification.Kind.DISPUTED, by=review.reviewer, now=now)
     Event.objects.create(
         project_id=review.project_id,
         output=review.output,
@@ -312,6 +344,20 @@ def _finish(place: Claim, review: Review, now: datetime) -> None:
         target_id=place.item_id,
         at=now,
     )
+
+
+def _after_the_last(item: int) -> QueueItem.Status:
+    """What becomes of an item with the last of its reviews: who disagree, or escalated, wait."""
+    reviews = _standing(Review.objects.filter(item=item)).exclude(place=Claim.ADJUDICATION)
+    if len(set(reviews.values_list("verdict"))) > 1:
+        return QueueItem.Status.DISPUTED
+    is_waiting = escalations.waits(item=item)
+    return QueueItem.Status.ESCALATED if is_waiting else QueueItem.Status.DONE
+
+
+def _standing(reviews: ReviewQuerySet) -> ReviewQuerySet:
+    """Without those that a moderator sent back, to be decided anew."""
+    return reviews.exclude(escalations__status=Escalation.Status.RETURNED)
 
 
 def _check_grounds(review: Review, given: Sequence[Reason]) -> None:

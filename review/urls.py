@@ -13,6 +13,7 @@ from review.views import (
     bulk,
     demo,
     desk,
+    escalations,
     evidence,
     inbox,
     ingestion,
@@ -65,6 +66,20 @@ urlpatterns: list[URLPattern] = [
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("p/<slug:project>/my-work/", my_work.own, name="my_work"),
     path("p/<slug:project>/board/", board.board, name="board"),
+    path("p/<slug:project>/escalations/", escalations.escalation_list, name="escalation_list"),
+    path(
+        "p/<slug:project>/escalations/<int:escalation>/", escalations.escalation, name="escalation"
+    ),
+    path(
+        "p/<slug:project>/escalations/<int:escalation>/close/",
+        escalations.escalation_close,
+        name="escalation_close",
+    ),
+    path(
+        "p/<slug:project>/escalations/<int:escalation>/return/",
+        escalations.escalation_return,
+        name="escalation_return",
+    ),
     path("p/<slug:project>/routing/", routing.rule_list, name="rule_list"),
     path("p/<slug:project>/routing/new/", routing.rule_create, name="rule_create"),
     path("p/<slug:project>/routing/preview/", routing.rule_preview, name="rule_preview"),

@@ -27,8 +27,8 @@ Text = Annotated[str, Field(max_length=triage.LONGEST_CORRECTION)]
 
 
 class QueueReply(BaseModel):
-    """A queue with its policy, and how much of it is open, held by anybody, disputed, done, and
-    decided as one.
+    """A queue with its policy, and how much of it is open, held by anybody, disputed, escalated,
+    done, and decided as one.
     """
 
     slug: str
@@ -39,6 +39,7 @@ class QueueReply(BaseModel):
     open: int
     held: int
     disputed: int
+    escalated: int
     done: int
     provisional: int
 

@@ -24,11 +24,12 @@ ROWS_PER_THEME = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many items of a queue are open, held now, disputed, done, and decided as one."""
+    """How many items of a queue are open, held, disputed, escalated, done, decided as one."""
 
     open: int = 0
     held: int = 0
     disputed: int = 0
+    escalated: int = 0
     done: int = 0
     provisional: int = 0
 
@@ -80,6 +81,7 @@ def counts(*, queues: Iterable[Queue], now: datetime) -> dict[int, Counts]:
         .annotate(
             open=Count("pk", filter=Q(status=QueueItem.Status.OPEN)),
             disputed=Count("pk", filter=Q(status=QueueItem.Status.DISPUTED)),
+            escalated=Count("pk", filter=Q(status=QueueItem.Status.ESCALATED)),
             done=Count("pk", filter=Q(status=QueueItem.Status.DONE)),
             as_one=Count("pk", filter=Q(status=QueueItem.Status.PROVISIONAL)),
         )
@@ -88,6 +90,7 @@ def counts(*, queues: Iterable[Queue], now: datetime) -> dict[int, Counts]:
         pk: Counts(
             open=row["open"],
             disputed=row["disputed"],
+            escalated=row["escalated"],
             done=row["done"],
             provisional=row["as_one"],
             held=held.get(pk, 0),

@@ -25,6 +25,7 @@ from review.models import (
     Annotation,
     BulkJob,
     Claim,
+    Escalation,
     ItemGroup,
     Provisional,
     Queue,
@@ -159,6 +160,23 @@ def make_job(project: Project, user: User, **fields: Any) -> BulkJob:
     """A bulk act that waits: to tag everything."""
     fields = {"act": "tag_add", "tags": ["x"], "until": 0, "num_matching": 0} | fields
     return BulkJob.objects.create(project=project, created_by=user, created_at=NOW, **fields)
+
+
+def make_escalation(project: Project, **fields: Any) -> Escalation:
+    """An open escalation of an answer that one expert rejected."""
+    item = make_item(make_queue(project), status="escalated")
+    Claim.objects.create(item=item, place=Claim.ADJUDICATION)
+    review = make_review(
+        item.output,
+        make_user(project, "expert"),
+        item=item,
+        verdict="reject",
+        comment="Dangerous.",
+        routes=["escalate"],
+    )
+    Claim.objects.filter(item=item, place=1).update(reviewer=review.reviewer, finished_at=NOW)
+    fields = {"item": item, "review": review, "output": item.output, "raised_at": NOW} | fields
+    return Escalation.objects.create(project=project, **fields)
 
 
 def make_rule(project: Project, **fields: Any) -> RoutingRule:

@@ -24,6 +24,7 @@ from feedback.models import Membership, Project, Tag
 from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
+    make_escalation,
     make_group,
     make_item,
     make_job,
@@ -171,6 +172,7 @@ def filled(project: Project) -> Filled:
             "text": "system",
             "token": exposure.token,
             "job": make_job(project, author).pk,
+            "escalation": make_escalation(project).pk,
             "rule": make_rule(project).pk,
             "view": make_view(project, author).pk,
             "number": make_theme(project).number,

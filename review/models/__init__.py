@@ -1,5 +1,6 @@
 from review.models.annotation import Anchor, Annotation, Comment, Evidence, Mention
 from review.models.bulk import BulkChange, BulkJob
+from review.models.escalation import Escalation
 from review.models.event import Event
 from review.models.group import DrawnItem, ItemGroup, SpotCheck
 from review.models.notification import Notification
@@ -21,6 +22,7 @@ __all__ = [
     "Comment",
     "Draft",
     "DrawnItem",
+    "Escalation",
     "Event",
     "Evidence",
     "ItemGroup",

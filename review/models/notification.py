@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from feedback.models import Output, Project, User
 from review.models.annotation import Annotation
+from review.models.bulk import BulkJob
 from review.models.queue import QueueItem
 
 
@@ -14,11 +15,11 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def seen_by(self, user: User) -> NotificationQuerySet:
         """The user's, of projects they are still a member of.
 
-        What others said of an output stays hidden while the user is to judge it without them;
-        who took an item over from them does not.
+        What others said of an output stays hidden while the user is to judge it without them; what
+        became of an item or a job does not.
         """
         blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("output"))
-        told = Q(kind=Notification.Kind.TAKEN) | ~Exists(blind)
+        told = Q(annotation=None) | ~Exists(blind)
         return self.filter(told, user=user, project__memberships__user=user)
 
     def unread(self) -> NotificationQuerySet:
@@ -27,7 +28,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
 
 class Notification(models.Model):
-    """That something happened, for one person: one row a thread or a lost item, however much did.
+    """That something happened, for one person: one row a thread, or a kind and item.
 
     `num` counts what happened since it was read, `actor` did the last of it. It holds no words:
     they are read where it leads.
@@ -38,16 +39,29 @@ class Notification(models.Model):
         REPLY = "reply", "Reply"
         DECIDED = "decided", "Suggestion decided"
         TAKEN = "taken", "Item taken over"
+        DISPUTED = "disputed", "Dispute to decide"
+        ESCALATED = "escalated", "Escalation to settle"
+        SETTLED = "settled", "Own escalation settled"
+        BULK = "bulk", "Bulk act done"
+
+    # What each kind is about: a thread, an item, or a job.
+    ON_THREADS = ("mention", "reply", "decided")
+    ON_ITEMS = ("taken", "disputed", "escalated", "settled")
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notifications")
     project = models.ForeignKey(Project, models.CASCADE, related_name="notifications")
-    kind = models.CharField(max_length=8, choices=Kind.choices)
-    output = models.ForeignKey(Output, models.CASCADE, related_name="notifications")
+    kind = models.CharField(max_length=9, choices=Kind.choices)
+    output = models.ForeignKey(
+        Output, models.CASCADE, null=True, blank=True, related_name="notifications"
+    )
     annotation = models.ForeignKey(
         Annotation, models.CASCADE, null=True, blank=True, related_name="notifications"
     )
     item = models.ForeignKey(
         QueueItem, models.CASCADE, null=True, blank=True, related_name="notifications"
+    )
+    job = models.ForeignKey(
+        BulkJob, models.CASCADE, null=True, blank=True, related_name="notifications"
     )
     actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     num = models.PositiveIntegerField(default=0)
@@ -63,13 +77,27 @@ class Notification(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    kind__in=["mention", "reply", "decided"], annotation__isnull=False, item=None
+                    kind__in=["mention", "reply", "decided"],
+                    output__isnull=False,
+                    annotation__isnull=False,
+                    item=None,
+                    job=None,
                 )
-                | Q(kind="taken", annotation=None, item__isnull=False),
+                | Q(
+                    kind__in=["taken", "disputed", "escalated", "settled"],
+                    output__isnull=False,
+                    annotation=None,
+                    item__isnull=False,
+                    job=None,
+                )
+                | Q(kind="bulk", output=None, annotation=None, item=None, job__isnull=False),
                 name="%(app_label)s_%(class)s_kind_known",
             ),
             models.UniqueConstraint(
-                fields=["user", "item"], name="%(app_label)s_%(class)s_one_an_item"
+                fields=["user", "item", "kind"], name="%(app_label)s_%(class)s_one_an_item"
+            ),
+            models.UniqueConstraint(
+                fields=["user", "job"], name="%(app_label)s_%(class)s_one_a_job"
             ),
         ]
         indexes = [
@@ -82,4 +110,6 @@ class Notification(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} for {self.user_id} in {self.annotation_id or self.item_id}"
+        return (
+            f"{self.kind} for {self.user_id} in {self.annotation_id or self.item_id or self.job_id}"
+        )

@@ -160,6 +160,7 @@ class QueueItem(models.Model):
     """One output in one queue. It is done when every one of its claims is finished.
 
     Where its reviewers disagree it is disputed first, with one more place for who decides.
+    One that was escalated waits for a third person in the same place, once its reviewers agree.
     One that was decided as one with others keeps its places: a review of it takes one as before.
     One that was taken out has no places any more, and stays so that the rules bring it in no more.
 
@@ -179,6 +180,7 @@ class QueueItem(models.Model):
         DONE = "done", "Done"
         OUT = "out", "Taken out"
         PROVISIONAL = "provisional", "Decided as one"
+        ESCALATED = "escalated", "Escalated"
 
     queue = models.ForeignKey(Queue, models.CASCADE, related_name="items")
     output = models.ForeignKey(Output, models.CASCADE, related_name="queue_items")
@@ -218,7 +220,7 @@ class QueueItem(models.Model):
                 fields=["queue", "output"], name="%(app_label)s_%(class)s_once"
             ),
             models.CheckConstraint(
-                condition=Q(status__in=["open", "disputed"], closed_at=None)
+                condition=Q(status__in=["open", "disputed", "escalated"], closed_at=None)
                 | Q(status__in=["done", "out", "provisional"], closed_at__isnull=False),
                 name="%(app_label)s_%(class)s_closed_when_done",
             ),
@@ -257,6 +259,11 @@ class QueueItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.output_id} in {self.queue_id}"
+
+    @property
+    def needs_third_person(self) -> bool:
+        """Whether somebody who has not reviewed it is to decide."""
+        return self.status in {self.Status.DISPUTED, self.Status.ESCALATED}
 
 
 class ClaimQuerySet(models.QuerySet["Claim"]):

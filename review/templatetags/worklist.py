@@ -27,12 +27,27 @@ SIGNALS = {
     "dwell": ("eye", "read", ""),
 }
 
+EVENTS = {
+    "took_back": "Decision taken back",
+    "took_over": "Taken over",
+    "disputed": "Reviewers disagree",
+    "decided_escalation": "Escalation decided",
+    "closed_escalation": "Escalation closed",
+    "returned_escalation": "Sent back to a queue",
+}
+
 
 @register.inclusion_tag("review/queues/_signal.html")
 def signal(kind: str) -> dict[str, str]:
     """Show a signal as an icon with its words."""
     icon, words, tone = SIGNALS[kind]
     return {"icon": icon, "words": words, "tone": tone}
+
+
+@register.filter
+def told_verb(verb: str) -> str:
+    """Say in words what happened to an item."""
+    return EVENTS.get(verb, verb.replace("_", " ").capitalize())
 
 
 @register.filter

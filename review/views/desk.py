@@ -19,7 +19,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from feedback.models import Membership
-from review import desk, disputes, drafts, queues, routing, triage
+from review import desk, disputes, drafts, escalations, queues, routing, triage
 from review.http import ProjectRequest, project_view
 from review.models import QueueItem, Review
 from review.views.pieces import card_context
@@ -111,15 +111,14 @@ def item(request: ProjectRequest, item: int) -> HttpResponse:
 def item_claim(request: ProjectRequest, item: int) -> HttpResponseBase:
     """Experts and above: take the item, or take it again; what was typed is kept.
 
-    A disputed item is for moderators to take.
+    A disputed or escalated item is for moderators to take.
     """
     found = _item(request, item)
-    is_disputed = found.status == QueueItem.Status.DISPUTED
-    if is_disputed and not request.membership.may(Membership.Role.MODERATOR):
+    if found.needs_third_person and not request.membership.may(Membership.Role.MODERATOR):
         raise PermissionDenied
     sent = Decision.read(request.POST)
     typed = None if sent == Decision() else sent
-    take = queues.adjudicate if is_disputed else queues.claim
+    take = queues.adjudicate if found.needs_third_person else queues.claim
     try:
         take(item=found, by=request.user, now=timezone.now())
     except queues.HeldError as error:
@@ -378,6 +377,7 @@ def _form(
         "item": item,
         **_hold(hold, now),
         "sides": disputes.sides(item=item) if is_disputed else None,
+        "raised": _raised(request, item, now),
         "entry": entry,
         "typed": typed,
         "proposal": proposal,
@@ -390,6 +390,12 @@ def _form(
         "confidences": CONFIDENCES,
         "skips": SKIPS,
     }
+
+
+def _raised(request: ProjectRequest, item: QueueItem, now: datetime) -> escalations.Raised | None:
+    if item.status != QueueItem.Status.ESCALATED:
+        return None
+    return escalations.of_item(item=item, to=request.user, now=now)
 
 
 def _proposal(item: QueueItem, typed: Decision) -> routing.Proposal | None:

@@ -25,7 +25,7 @@ def inbox(request: SignedInRequest) -> HttpResponse:
     """Whoever is signed in: what happened in their threads, the last first."""
     found = (
         Notification.objects.seen_by(request.user)
-        .select_related("actor", "project")
+        .select_related("actor", "project", "job__queue")
         .annotate(question=Left("output__query", QUESTION))
     )
     order = ["-happened_at", "-id"]
@@ -56,7 +56,7 @@ def inbox_read(request: SignedInRequest) -> HttpResponseBase:
 
 @require_POST
 def inbox_open(request: SignedInRequest, notification: int) -> HttpResponseBase:
-    """Whoever is signed in: go to the thread or item of a line of theirs, read by that.
+    """Whoever is signed in: go to the thread, item or job of a line of theirs, read by that.
 
     With `stay` it is only marked as read.
     """
@@ -66,6 +66,8 @@ def inbox_open(request: SignedInRequest, notification: int) -> HttpResponseBase:
     notifications.read(notification=line, by=request.user, now=timezone.now())
     if "stay" in request.POST:
         return redirect("inbox")
+    if line.job_id:
+        return redirect("bulk_job", line.project.slug, line.job_id)
     if line.item_id:
         return redirect("item", line.project.slug, line.item_id)
     return redirect("annotation", line.project.slug, line.annotation_id)

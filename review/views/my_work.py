@@ -36,7 +36,14 @@ def own(request: ProjectRequest) -> HttpResponse:
     except CursorError as error:
         raise BadRequest(str(error)) from error
     held = my_work.held(project=request.project, by=request.user, now=now)
+    may_moderate = request.membership.may(Membership.Role.MODERATOR)
+    num_disputes, num_escalations = (
+        my_work.to_decide(project=request.project, by=request.user) if may_moderate else (0, 0)
+    )
     context = {
+        "num_disputes": num_disputes,
+        "num_escalations": num_escalations,
+        "escalated": my_work.escalated(project=request.project, by=request.user, now=now),
         # Whole minutes, rounded down: a lease is never said to last longer than it does.
         "held": [
             (claim, max(0, int((claim.lease_until - now).total_seconds()) // 60))

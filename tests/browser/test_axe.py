@@ -19,6 +19,7 @@ from tests.browser.states import STATES
 from tests.factories import (
     NOW,
     make_entry,
+    make_escalation,
     make_library,
     make_output,
     make_project,
@@ -96,6 +97,8 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "bulk acts": address("bulk_list"),
         "agreement": address("agreement"),
         "disputes": address("dispute_list"),
+        "escalations": address("escalation_list"),
+        "escalation": address("escalation", make_escalation(project).pk),
         "routing": address("rule_list"),
         "routing rule": address("rule_edit", make_rule(project, routes=["issue"]).pk),
         "new routing rule": address("rule_create"),

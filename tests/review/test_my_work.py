@@ -77,7 +77,7 @@ class TestMyWork:
             make_review(done.output, ann, item=done)
             note(done.output, ben)
         client.force_login(ann)
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(10):
             client.get(reverse("my_work", args=[project.slug]))
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Membership, Output, Project, User
-from review import notifications, suggestions, threads
+from review import bulk, notifications, suggestions, threads
 from review.annotations import annotate, edit
+from review.filters import ReviewFilter
 from review.models import Annotation, Notification
 from tests.factories import (
     NOW,
@@ -98,6 +100,35 @@ class TestNotify:
         own = make_annotation(output, ben, "2018", replacement="2019")
         suggestions.reject(annotation=own, by=ben, now=NOW)
         assert lines(ben) == []
+
+
+class TestBulk:
+    def test_tells_who_started_it_and_leads_to_the_job(
+        self, client: Client, output: Output, ann: User, ben: User
+    ) -> None:
+        job = bulk.start(
+            project=output.project,
+            wanted=ReviewFilter(),
+            act="tag_add",
+            tags=["billing"],
+            by=ann,
+            now=NOW,
+        )
+        assert lines(ann) == []
+        bulk.work_off(now=LATER)
+        assert (lines(ann), lines(ben)) == ([("bulk", 1)], [])
+        client.force_login(ann)
+        assert "Your bulk act is through" in client.get(reverse("inbox")).content.decode()
+        line = Notification.objects.get()
+        response = client.post(reverse("inbox_open", args=[line.pk]))
+        assert response["Location"] == reverse("bulk_job", args=[output.project.slug, job.pk])
+
+    @pytest.mark.parametrize("kind", ["taken", "mention", "bulk"])
+    def test_each_kind_points_at_what_it_must(self, output: Output, ann: User, kind: str) -> None:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Notification.objects.create(
+                user=ann, project=output.project, output=output, kind=kind, happened_at=NOW
+            )
 
 
 class TestSeenBy:
