@@ -15,6 +15,7 @@ from feedback.authentication import ApiKeyAuth
 from feedback.filters import FilterError
 from feedback.models import ApiKey, Feedback, Output, Project, Session
 from feedback.paging import CursorError, page
+from feedback.problems import Problem
 from feedback.records import feedback_record, output_record, session_record
 from review.exporting import listed, record
 from review.filters import ReviewFilter
@@ -29,8 +30,42 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Outputs on a page.")]
 _ORDER = {"output": 0, "signal": 1, "feedback": 2, "annotation": 3, "review": 4}
 
 
+def _replies(schema: dict[str, Any], **faults: str) -> dict[str, Any]:
+    """What an act answers, in OpenAPI's words: records are made by hand, for speed."""
+    faults = {
+        "401": "No API key, or one that is unknown, expired or revoked.",
+        "403": "The key lacks the scope “read”.",
+        "422": "A parameter is out of its range.",
+        **{name.removeprefix("on_"): told for name, told in faults.items()},
+    }
+    problem = {"application/json": {"schema": Problem.model_json_schema()}}
+    answers: dict[int, Any] = {
+        200: {"description": "OK", "content": {"application/json": {"schema": schema}}}
+    }
+    for status, told in sorted(faults.items()):
+        answers[int(status)] = {"description": told, "content": problem}
+    return {"responses": answers}
+
+
+def _object(*, required: Sequence[str], **lists: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        name: {"type": "array", "items": {"type": "object"}, "description": told}
+        for name, told in lists.items()
+    }
+    if "next_cursor" in required:
+        properties["next_cursor"] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    return {"type": "object", "properties": properties, "required": [*required]}
+
+
 @router.get(
-    "/sessions/{path:session}", auth=ApiKeyAuth(ApiKey.Scope.READ), summary="Read a session"
+    "/sessions/{path:session}",
+    auth=ApiKeyAuth(ApiKey.Scope.READ),
+    summary="Read a session",
+    openapi_extra=_replies(
+        _object(required=["trail", "next_cursor"], trail="Records, in time."),
+        on_400="The cursor is none of this list.",
+        on_404="There is no such session.",
+    ),
 )
 def read_session(
     request: HttpRequest,
@@ -67,7 +102,15 @@ def read_session(
     }
 
 
-@router.get("/outputs", auth=ApiKeyAuth(ApiKey.Scope.READ), summary="List outputs")
+@router.get(
+    "/outputs",
+    auth=ApiKeyAuth(ApiKey.Scope.READ),
+    summary="List outputs",
+    openapi_extra=_replies(
+        _object(required=["outputs", "next_cursor"], outputs="Records, the oldest first."),
+        on_400="The filter or the cursor cannot be read.",
+    ),
+)
 def list_outputs(
     request: HttpRequest,
     filter: str = "",  # noqa: A002  (the glossary's word)
@@ -91,7 +134,19 @@ def list_outputs(
     }
 
 
-@router.get("/outputs/{path:output}", auth=ApiKeyAuth(ApiKey.Scope.READ), summary="Read an output")
+@router.get(
+    "/outputs/{path:output}",
+    auth=ApiKeyAuth(ApiKey.Scope.READ),
+    summary="Read an output",
+    openapi_extra=_replies(
+        _object(
+            required=["versions", "trail"],
+            versions="Former versions of the answer.",
+            trail="Records of what was said about it, in time.",
+        ),
+        on_404="There is no such output.",
+    ),
+)
 def read_output(request: HttpRequest, output: str) -> dict[str, Any]:
     """Return an output, its former `versions`, and the `trail` of what was said about it."""
     project: Project = request.auth.project  # type: ignore[attr-defined]

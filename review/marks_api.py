@@ -47,7 +47,7 @@ class AnnotationRequest(BaseModel):
                 "start": 18,
                 "end": 32,
                 "exact": "31 August 2017",
-                "reasons": ["factual-error"],
+                "reasons": ["factually-incorrect"],
                 "comment": "A year too early.",
                 "replacement": "31 August 2018",
             }

@@ -94,7 +94,7 @@ class ReviewRequest(FenceRequest):
                 "fence": 3,
                 "verdict": "fix",
                 "severity": "major",
-                "reasons": ["factual-error"],
+                "reasons": ["factually-incorrect"],
                 "confidence": 0.75,
                 "comment": "The album came out in 2018.",
                 "correction": "Bloom came out on 31 August 2018.",
