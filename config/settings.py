@@ -197,11 +197,28 @@ CELERY_BEAT_SCHEDULE = {
     "group-items": {"task": "review.tasks.group_items", "schedule": 30.0},
     "place-annotations": {"task": "review.tasks.place_annotations", "schedule": 60.0},
     "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},
+    "mail-digests": {"task": "review.tasks.mail_digests", "schedule": 300.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},
 }
 
 # The directory of a sentence-transformers model, or its name on a hub; empty: the packaged model.
 EMBEDDING_MODEL = env.text("EMBEDDING_MODEL", "")
+# Mails are written to the log unless a server is named.
+EMAIL_HOST = env.text("EMAIL_HOST", "")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+EMAIL_PORT = env.integer("EMAIL_PORT", 25)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.boolean("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = env.boolean("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = 30
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Postil <postil@localhost>")
+# Where links of mails lead, and the hour of the day, in UTC, at which digests go out.
+SITE_URL = env.text("SITE_URL", "http://127.0.0.1:8000")
+DIGEST_HOUR = env.integer("DIGEST_HOUR", 6)
+if not 0 <= DIGEST_HOUR < 24:
+    raise ImproperlyConfigured("DIGEST_HOUR must be from 0 to 23.")
+
 # How long a record waits for the one it refers to, and how long rejected ones are shown.
 WAITING_DAYS = env.integer("WAITING_DAYS", 7)
 REJECTED_DAYS = env.integer("REJECTED_DAYS", 30)

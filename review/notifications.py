@@ -47,6 +47,7 @@ def notify(
         actor=by,
         happened_at=now,
         read_at=None,
+        mail=None,
     )
 
 
@@ -92,6 +93,7 @@ def notify_done(*, job: BulkJob, now: datetime) -> None:
             "num": 1,
             "happened_at": now,
             "read_at": None,
+            "mail": None,
         },
     )
 
@@ -129,7 +131,7 @@ def _tell_of_item(
         ),
         update_conflicts=True,
         unique_fields=["user", "item", "kind"],
-        update_fields=["actor", "num", "happened_at", "read_at"],
+        update_fields=["actor", "num", "happened_at", "read_at", "mail"],
     )
 
 

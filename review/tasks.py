@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from structlog import get_logger
 
 from feedback.embedding import model_id
-from review import anchors, bulk, grouping, intake, themes, triage_models
+from review import anchors, bulk, digests, grouping, intake, themes, triage_models
 
 log = get_logger()
 
@@ -39,6 +39,15 @@ def retrain_triage() -> None:
     """Learn from new verdicts which answers to look at first."""
     if num_projects := triage_models.retrain_all(vectors=model_id(), now=timezone.now()):
         log.info("triage_retrained", num_projects=num_projects)
+
+
+@shared_task
+def mail_digests() -> None:
+    """Mail people what is new to them, when it is due."""
+    now = timezone.now()
+    digests.make_due(now=now)
+    if num_sent := digests.send_waiting(now=now):
+        log.info("mailed", num_sent=num_sent)
 
 
 @shared_task

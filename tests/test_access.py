@@ -43,7 +43,8 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 # Addresses outside projects, and who may use them.
-ANYBODY = {"login", "health"}
+# A digest is stopped by the token in a mail.
+ANYBODY = {"login", "health", "digest_stop"}
 SIGNED_IN = {
     "home",
     "theme_switch",
@@ -55,6 +56,7 @@ SIGNED_IN = {
     "inbox_open",
     "own_keys",
     "own_key_revoke",
+    "notification_choices",
 }
 # Their own rules: the admin site asks for staff, the API for keys (below).
 ELSEWHERE = ("admin/", "api/v1/")

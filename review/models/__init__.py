@@ -1,9 +1,10 @@
 from review.models.annotation import Anchor, Annotation, Comment, Evidence, Mention
 from review.models.bulk import BulkChange, BulkJob
+from review.models.digest import Digest, DigestMail
 from review.models.escalation import Escalation
 from review.models.event import Event
 from review.models.group import DrawnItem, ItemGroup, SpotCheck
-from review.models.notification import Notification
+from review.models.notification import Notification, NotificationChoice
 from review.models.provisional import Provisional
 from review.models.queue import Claim, Queue, QueueItem, Skip
 from review.models.review import Draft, Review, ReviewReason
@@ -20,6 +21,8 @@ __all__ = [
     "BulkJob",
     "Claim",
     "Comment",
+    "Digest",
+    "DigestMail",
     "Draft",
     "DrawnItem",
     "Escalation",
@@ -28,6 +31,7 @@ __all__ = [
     "ItemGroup",
     "Mention",
     "Notification",
+    "NotificationChoice",
     "Provisional",
     "Queue",
     "QueueItem",

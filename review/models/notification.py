@@ -8,11 +8,19 @@ from django.db.models import Exists, OuterRef, Q
 from feedback.models import Output, Project, User
 from review.models.annotation import Annotation
 from review.models.bulk import BulkJob
+from review.models.digest import DigestMail
 from review.models.queue import QueueItem
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
     def seen_by(self, user: User) -> NotificationQuerySet:
+        """What concerns the user, of kinds that they want to be told of in the app."""
+        unwanted = NotificationChoice.objects.filter(
+            user=OuterRef("user"), kind=OuterRef("kind"), in_app=False
+        )
+        return self.concerning(user).filter(~Exists(unwanted))
+
+    def concerning(self, user: User) -> NotificationQuerySet:
         """The user's, of projects they are still a member of.
 
         What others said of an output stays hidden while the user is to judge it without them; what
@@ -31,7 +39,7 @@ class Notification(models.Model):
     """That something happened, for one person: one row a thread, or a kind and item.
 
     `num` counts what happened since it was read, `actor` did the last of it. It holds no words:
-    they are read where it leads.
+    they are read where it leads. `mail` is the one that told of it, until more happens.
     """
 
     class Kind(models.TextChoices):
@@ -64,6 +72,9 @@ class Notification(models.Model):
         BulkJob, models.CASCADE, null=True, blank=True, related_name="notifications"
     )
     actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    mail = models.ForeignKey(
+        DigestMail, models.SET_NULL, null=True, blank=True, related_name="notifications"
+    )
     num = models.PositiveIntegerField(default=0)
     happened_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True, blank=True)
@@ -113,3 +124,24 @@ class Notification(models.Model):
         return (
             f"{self.kind} for {self.user_id} in {self.annotation_id or self.item_id or self.job_id}"
         )
+
+
+class NotificationChoice(models.Model):
+    """Where a person wants to be told of one kind of news; without a row, everywhere."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="notification_choices")
+    kind = models.CharField(max_length=9, choices=Notification.Kind.choices)
+    in_app = models.BooleanField(default=True)
+    by_mail = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "kind"], name="%(app_label)s_%(class)s_once"),
+            models.CheckConstraint(
+                condition=Q(kind__in=Notification.Kind.values),
+                name="%(app_label)s_%(class)s_kind_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.user_id}"

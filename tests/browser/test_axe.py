@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from curation import context_libraries
 from feedback.embedding import Encoder
 from feedback.models import Project
+from review import digests
 from review.demo import SLUG
 from tests.browser.axe import findings, settle
 from tests.browser.conftest import Pages
@@ -88,6 +89,8 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "queues": address("queue_list"),
         "new queue": address("queue_create"),
         "inbox": reverse("inbox"),
+        "notifications": reverse("notification_choices"),
+        "no more mails": reverse("digest_stop", args=[digests.token(to=scene.expert)]),
         "own keys": reverse("own_keys"),
         "my work": address("my_work"),
         "board": address("board"),
