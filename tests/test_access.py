@@ -215,6 +215,7 @@ class TestPages:
     def test_do_not_exist_for_members_of_other_projects(
         self, client: Client, filled: Filled, address: Address
     ) -> None:
+        """Complaint 23."""
         other = make_project()
         client.force_login(make_user(other, role="admin"))
         for status in statuses(client, filled.url(address)).values():
@@ -229,6 +230,7 @@ class TestPages:
     def test_refuse_members_without_the_role(
         self, client: Client, filled: Filled, address: Address
     ) -> None:
+        """Complaint 22."""
         for role in roles_below(address.view.required_role):  # type: ignore[attr-defined]
             client.force_login(make_user(filled.project, role=role))
             found = statuses(client, filled.url(address))
@@ -259,6 +261,7 @@ class TestEndpoints:
     def test_know_nothing_of_other_projects(
         self, client: Client, filled: Filled, kind: str
     ) -> None:
+        """Complaint 23."""
         key = make_key(make_project())
         headers = {"authorization": f"Bearer {key}"}
         external_id = filled.parts[kind[:-1]]

@@ -98,6 +98,7 @@ class TestDraft:
         expect_saved(page)
 
     def test_typing_goes_on_without_a_network(self, page_for: Pages) -> None:
+        """Complaint 5."""
         item, expert = make_desk()
         hold(item, expert)
         page = page_for(expert, expected=OFFLINE)
@@ -111,6 +112,7 @@ class TestDraft:
         assert Draft.objects.get().fields["comment"] == "Typed in a tunnel"
 
     def test_a_tab_that_closes_without_a_network_loses_nothing(self, page_for: Pages) -> None:
+        """Complaint 5."""
         item, expert = make_desk()
         hold(item, expert)
         page = page_for(expert, expected=OFFLINE)
@@ -366,6 +368,7 @@ class TestLease:
 
 class TestSubmitting:
     def test_keys_alone_go_through_three_items(self, page_for: Pages) -> None:
+        """Complaint 16."""
         item, expert = make_desk()
         others = [make_item(item.queue, priority=-number) for number in (1, 2)]
         page = page_for(expert)
@@ -402,6 +405,7 @@ class TestSubmitting:
         assert Review.objects.count() == 1
 
     def test_z_takes_it_back_with_all_that_was_entered(self, page_for: Pages) -> None:
+        """Complaint 17."""
         item, expert = make_desk()
         following = make_item(item.queue, priority=-1)
         hold(item, expert)
@@ -463,6 +467,7 @@ class TestSubmitting:
         expect(page.get_by_role("button", name="Submit and next")).to_be_visible()
 
     def test_shift_j_and_shift_k_go_to_the_items_beside_it(self, page_for: Pages) -> None:
+        """Complaint 16."""
         item, expert = make_desk()
         following = make_item(item.queue, priority=-1)
         page = page_for(expert)
@@ -538,6 +543,7 @@ class TestSubmitting:
     def test_without_a_script_the_draft_is_there_and_the_decision_is_sent(
         self, page_for: Pages
     ) -> None:
+        """Complaint 7."""
         item, expert = make_desk()
         hold(item, expert)
         page = page_for(expert)
@@ -553,6 +559,28 @@ class TestSubmitting:
         assert Review.objects.get().comment == "Begun with a script"
         plain.get_by_role("button", name="Undo").click()
         expect(comment(plain)).to_have_value("Begun with a script")
+
+    def test_scripts_that_break_lose_no_decision(self, page_for: Pages) -> None:
+        """Complaint 7."""
+        item, expert = make_desk()
+        hold(item, expert)
+        page = page_for(expert)
+        page.route(
+            re.compile(r"\.js(\?|$)"),
+            lambda route: route.fulfill(
+                content_type="text/javascript", body="throw new Error('broken')"
+            ),
+        )
+        page.goto(url(item))
+        page.get_by_label("Reject").check()
+        page.get_by_text("Reasons and comment").click()
+        comment(page).fill("Wrong year")
+        page.get_by_role("button", name="Submit and next").click()
+        page.wait_for_url("**/queues/**")
+        assert Review.objects.get().comment == "Wrong year"
+        assert page_for.complaints
+        assert all("broken" in one for one in page_for.complaints)
+        page_for.complaints.clear()
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
     def test_on_a_phone_verdict_and_submit_stay_and_the_rest_unfolds(

@@ -390,6 +390,7 @@ class TestTheForm:
     def test_without_a_network_nothing_typed_is_lost_and_one_click_sends_it(
         self, page_for: Pages
     ) -> None:
+        """Complaint 5."""
         page = opened(page_for, expected=("ERR_FAILED", "htmx:"))
         drag(page, "second one")
         page.keyboard.press("c")

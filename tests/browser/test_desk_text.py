@@ -72,6 +72,7 @@ def shown(page: Page, sources: list[str]) -> list[Read]:
 
 class TestTextOfTheBrowser:
     def test_is_the_canonical_text_of_every_answer_of_the_demo(self, blank: Page) -> None:
+        """Complaint 19."""
         answers = [answer for answer, _ in demo_spans()]
         found = shown(blank, answers)
         assert [one.wrong for one in found if one.wrong] == []

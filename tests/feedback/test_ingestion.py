@@ -149,6 +149,7 @@ class TestIngest:
     def test_feedback_without_id_is_one_per_target_name_author_and_identifier(
         self, project: Project
     ) -> None:
+        """Complaint 14."""
         bare = {name: value for name, value in FEEDBACK.items() if name != "id"}
         send(project, SESSION, OUTPUT, bare)
         assert counts(send(project, bare | {"score": 1})) == (0, 1, 0, 0)

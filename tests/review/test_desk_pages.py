@@ -617,6 +617,7 @@ class TestItemSubmit:
     def test_something_else_after_a_submit_is_refused_and_kept(
         self, expert: User, item: QueueItem, headers: dict[str, str]
     ) -> None:
+        """Complaint 6."""
         fence = claimed(item, expert)
         client = signed_in(expert)
         decide(client, item, fence=fence)

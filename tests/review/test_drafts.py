@@ -46,6 +46,7 @@ class TestSave:
     def test_a_save_on_another_revision_writes_nothing_and_is_told_what_is_stored(
         self, item: QueueItem, expert: User, revision: int
     ) -> None:
+        """Complaint 6."""
         save(item, expert, "Mine", save(item, expert, "M").revision)
         with pytest.raises(drafts.StaleDraftError) as error:
             save(item, expert, "Another tab's", revision)

@@ -48,6 +48,7 @@ class TestClaimNext:
     def test_hands_out_a_place_whose_lease_ran_out_with_a_higher_fence(
         self, project: Project
     ) -> None:
+        """Complaint 2."""
         queue, slow, other = make_queue(project), make_user(project), make_user(project)
         item = make_item(queue)
         lost = queues.claim_next(queue=queue, by=slow, now=NOW)

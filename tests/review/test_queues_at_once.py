@@ -86,6 +86,7 @@ class TestClaimNext:
 
 class TestClaim:
     def test_only_one_of_many_gets_the_item_they_all_ask_for(self) -> None:
+        """Complaint 1."""
         project = make_project()
         item = make_item(make_queue(project))
 

@@ -243,6 +243,7 @@ class TestBlindReview:
     def test_hides_others_everywhere_until_mine_is_in(
         self, blind: QueueItem, ann: User, ben: User
     ) -> None:
+        """Complaint 24."""
         theirs = comment(blind, ben, "Bloom", comment="Bens words.", reason="unsafe")
         mine = comment(blind, ann, "Bloom", comment="Anns words.", reason="too-vague")
         threads.reply(annotation=mine, by=ben, text="Bens reply.", now=NOW)

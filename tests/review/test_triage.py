@@ -64,6 +64,7 @@ class TestSubmitReview:
         assert (event.target_id, event.actor) == (review.pk, claim.reviewer)
 
     def test_an_item_that_asks_for_two_stays_open_after_the_first(self, project: Project) -> None:
+        """Complaint 3."""
         first = held(project, reviewers_per_item=2)
         submit(first)
         assert QueueItem.objects.get().status == "open"
@@ -275,6 +276,7 @@ class TestUndoReview:
     def test_a_tab_from_before_the_submit_cannot_overwrite_what_came_back(
         self, project: Project
     ) -> None:
+        """Complaint 6."""
         claim = held(project)
         assert claim.reviewer is not None
         kept = drafts.save(
