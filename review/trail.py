@@ -303,10 +303,9 @@ def turns(*, outputs: Iterable[Output], words: str = "") -> list[Turn]:
         .values_list("output")
         .annotate(Count("pk"))
     )
-    carried = {
-        one.output_id: one.get_verdict_display()
-        for one in Provisional.objects.revealed().filter(output__in=rows).only("output", "verdict")
-    }
+    some = Provisional.objects.filter(output__in=rows)
+    revealed = some.revealed().only("output", "verdict") if some.exists() else ()
+    carried = {one.output_id: one.get_verdict_display() for one in revealed}
     return [
         replace(
             _turn(row, happened=happened[row.pk], num_said=said.get(row.pk, 0), words=words),

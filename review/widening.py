@@ -27,6 +27,8 @@ _STAND_IN = "\U0010fffdx\U0010fffd"
 _INLINE = re.compile(r"</?(em|strong|del|a|code)( [^>]*)?>")
 _LEAVES = {"paragraph_open", "heading_open", "tr_open", "fence", "code_block", "hr"}
 _WORD = re.compile(r"\S+")
+# What may go on beyond its own lines: a fence, raw HTML, a formula, the target of links.
+_OPENS = re.compile(r"^[\s>*+\d.)-]*(?:```|~~~|<|\$\$|\[)", re.MULTILINE)
 # Text that is the same in Markdown, wherever it stands in a line.
 _PLAIN = re.compile(r"[\w ,;.'\"?()%/’“”—–…-]*")
 
@@ -97,10 +99,12 @@ def difference(source: str, rendered: Rendered, edit: Edit) -> Difference:
     if not _is_plain(source, edit, before):
         lines = _lines(source, edit.start, edit.end, leaves=False)
         first, last = min(lines.start, edit.start), max(lines.end, edit.end)
-        old, new = _canonical(source[first:last]), _canonical(edited_lines(source, edit))
+        lines_after = edited_lines(source, edit)
+        old, new = _canonical(source[first:last]), _canonical(lines_after)
         at, _ = _place(rendered, first, last)
-        if not rendered.canonical.startswith(old, at):
-            # What stands elsewhere, as the target of a link, tells how the block is read.
+        if _OPENS.search(lines_after) or not rendered.canonical.startswith(old, at):
+            # What stands elsewhere, as the target of a link, tells how the block is read, or the
+            # block goes on into what follows, as a fence does until it is closed.
             at, old, new = 0, rendered.canonical, _canonical(apply(source, [edit]))
         if old == new:
             return Difference(start, end, after)

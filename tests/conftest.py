@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 from django.core.management.color import Style
 from django.db.backends.postgresql.operations import DatabaseOperations
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
@@ -15,6 +16,11 @@ from feedback.embedding import Encoder, get_encoder
 from feedback.models import Project
 from tests.browser import chromium
 from tests.factories import make_project
+
+# The same examples in each run, so that what is red is red for everybody. New ones are tried with
+# `pytest --hypothesis-profile=default`.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 
 class _Spread(LoadScopeScheduling):  # type: ignore[misc]

@@ -54,12 +54,18 @@ def trailing(
     found = _trail(request, output)
     queue = item.queue if item else None
     group = item.group_id if item else None
-    carried = Provisional.objects.filter(output=output).seen_by(request.user)
+    carried = Provisional.objects.filter(output=output)
+    # Few have one, and who may see it is the longer question.
+    if carried.exists():
+        seen = carried.seen_by(request.user)
+        provisional = seen.select_related("decided_by", "spot_check__group__queue").first()
+    else:
+        provisional = None
     at = reverse("queue", args=[request.project.slug, queue.slug]) if queue else ""
     asks_related = bool(request.GET.get("related"))
     return {
         "trail": found,
-        "provisional": carried.select_related("decided_by", "spot_check__group__queue").first(),
+        "provisional": provisional,
         "num_alike": num_alike(groups=[group]).get(group, 0) if group else 0,
         "theme": theme,
         "spark": charts.spark(theme_reports.weekly(theme=theme, now=timezone.now()))

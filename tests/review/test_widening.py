@@ -141,6 +141,13 @@ class TestDifference:
         found = difference(source, render(source), Edit(1, at, at, " a year"))
         assert (found.start, found.end, found.insertion) == (22, 22, " a year")
 
+    def test_sees_what_a_fence_that_it_opens_takes_in(self) -> None:
+        source = "*```\n~~~\n"
+        rendered = render(source)
+        found = difference(source, rendered, Edit(1, 0, 1, ""))
+        made = rendered.canonical[: found.start] + found.insertion
+        assert made + rendered.canonical[found.end :] == render(source[1:]).canonical
+
     @given(markdown, st.text(alphabet="ab *_\n|", max_size=6), st.data())
     @settings(max_examples=200, deadline=None)
     def test_makes_the_text_of_the_edited_answer(
