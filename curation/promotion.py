@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from curation.formats import Row, chat_prompt, faults
 from curation.models import ContextEntry, ContextLibrary, EntryKind, Example, TrainingSet
 from feedback.models import Feedback, Output, Project, User
+from review import handovers
 from review.models import Event, Review
 from review.models.review import ReviewQuerySet
 
@@ -66,6 +67,7 @@ def promote_to_library(
             data={"review": review.pk, "library": library.pk},
             at=now,
         )
+        handovers.promoted(review=review, route=Review.Route.LIBRARY, by=by, now=now)
     return entry
 
 
@@ -101,6 +103,7 @@ def promote_to_training_set(
             data={"review": review.pk, "training_set": training_set.pk},
             at=now,
         )
+        handovers.promoted(review=review, route=Review.Route.TRAINING, by=by, now=now)
     return example
 
 

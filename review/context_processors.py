@@ -87,6 +87,7 @@ PLACES = {
                     "rule_list",
                     "rule_create",
                     "rule_edit",
+                    "handover_list",
                     "escalation_list",
                     "escalation",
                 }

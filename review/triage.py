@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import CASCADE, Case, Q, Value, When
 
 from feedback.models import Output, Reason, User
-from review import escalations
+from review import escalations, handovers
 from review.annotations import AnnotationError
 from review.models import (
     Claim,
@@ -130,6 +130,7 @@ def submit_review(
     review.save()
     review.reasons.set(given)
     replace(review=review)
+    handovers.hand_over(review=review)
     if Review.Route.ESCALATE in review.routes:
         escalations.hand_up(review=review, item=item)
     _finish(place, review, now)
@@ -273,6 +274,8 @@ def _why_it_stands(review: Review, now: datetime) -> str:
         return f"A decision can be taken back for {UNDO_FOR // timedelta(hours=1)} hours."
     if problem := escalations.why_it_stands(review=review, now=now):
         return problem
+    if handovers.is_begun(review=review):
+        return "Somebody has taken up what this decision asks for."
     # Whatever refers to it without being part of it; what it settled is open again.
     if any(
         getattr(review, str(relation.get_accessor_name())).exists()

@@ -16,6 +16,7 @@ from review.views import (
     digests,
     escalations,
     evidence,
+    handovers,
     inbox,
     ingestion,
     my_work,
@@ -69,6 +70,22 @@ urlpatterns: list[URLPattern] = [
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("p/<slug:project>/my-work/", my_work.own, name="my_work"),
     path("p/<slug:project>/board/", board.board, name="board"),
+    path("p/<slug:project>/board/<slug:route>/", handovers.handover_list, name="handover_list"),
+    path(
+        "p/<slug:project>/handovers/<int:handover>/take/",
+        handovers.handover_take,
+        name="handover_take",
+    ),
+    path(
+        "p/<slug:project>/handovers/<int:handover>/give-back/",
+        handovers.handover_give_back,
+        name="handover_give_back",
+    ),
+    path(
+        "p/<slug:project>/handovers/<int:handover>/close/",
+        handovers.handover_close,
+        name="handover_close",
+    ),
     path("p/<slug:project>/escalations/", escalations.escalation_list, name="escalation_list"),
     path(
         "p/<slug:project>/escalations/<int:escalation>/", escalations.escalation, name="escalation"

@@ -26,6 +26,7 @@ from review.models import (
     BulkJob,
     Claim,
     Escalation,
+    Handover,
     ItemGroup,
     Provisional,
     Queue,
@@ -177,6 +178,14 @@ def make_escalation(project: Project, **fields: Any) -> Escalation:
     Claim.objects.filter(item=item, place=1).update(reviewer=review.reviewer, finished_at=NOW)
     fields = {"item": item, "review": review, "output": item.output, "raised_at": NOW} | fields
     return Escalation.objects.create(project=project, **fields)
+
+
+def make_handover(project: Project, **fields: Any) -> Handover:
+    """What a review asks for, and nobody has taken up."""
+    fields = {"route": "library", "opened_at": NOW} | fields
+    if "review" not in fields:
+        fields["review"] = make_review(make_output(project), make_user(project))
+    return Handover.objects.create(project=project, **fields)
 
 
 def make_rule(project: Project, **fields: Any) -> RoutingRule:

@@ -26,6 +26,7 @@ from tests.factories import (
     NOW,
     make_escalation,
     make_group,
+    make_handover,
     make_item,
     make_job,
     make_key,
@@ -175,6 +176,8 @@ def filled(project: Project) -> Filled:
             "token": exposure.token,
             "job": make_job(project, author).pk,
             "escalation": make_escalation(project).pk,
+            "handover": make_handover(project).pk,
+            "route": "library",
             "rule": make_rule(project).pk,
             "view": make_view(project, author).pk,
             "number": make_theme(project).number,
@@ -221,7 +224,7 @@ class TestPages:
         for status in statuses(client, filled.url(address)).values():
             assert status in {404, 405}
         # The same thing asked for through the project one is in.
-        if set(address.parts) - {"project", "split", "release", "number"}:
+        if set(address.parts) - {"project", "split", "release", "number", "route"}:
             inside = Filled(other, filled.parts | {"project": other.slug})
             for status in statuses(client, inside.url(address)).values():
                 assert status in {404, 405}

@@ -4,6 +4,7 @@ from review.models.digest import Digest, DigestMail
 from review.models.escalation import Escalation
 from review.models.event import Event
 from review.models.group import DrawnItem, ItemGroup, SpotCheck
+from review.models.handover import Handover
 from review.models.notification import Notification, NotificationChoice
 from review.models.provisional import Provisional
 from review.models.queue import Claim, Queue, QueueItem, Skip
@@ -28,6 +29,7 @@ __all__ = [
     "Escalation",
     "Event",
     "Evidence",
+    "Handover",
     "ItemGroup",
     "Mention",
     "Notification",
