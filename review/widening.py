@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from markdown_it.helpers import parseLinkDestination, parseLinkTitle
@@ -28,7 +28,7 @@ _INLINE = re.compile(r"</?(em|strong|del|a|code)( [^>]*)?>")
 _LEAVES = {"paragraph_open", "heading_open", "tr_open", "fence", "code_block", "hr"}
 _WORD = re.compile(r"\S+")
 # What may go on beyond its own lines: a fence, raw HTML, a formula, the target of links.
-_OPENS = re.compile(r"^[\s>*+\d.)-]*(?:```|~~~|<|\$\$|\[)", re.MULTILINE)
+_OPENS = re.compile(r"^[\s>*+\d.)-]*(?:```|~~~|<|\$\$|\[[^\]\n]+\]:)", re.MULTILINE)
 # Text that is the same in Markdown, wherever it stands in a line.
 _PLAIN = re.compile(r"[\w ,;.'\"?()%/’“”—–…-]*")
 
@@ -94,6 +94,20 @@ def difference(source: str, rendered: Rendered, edit: Edit) -> Difference:
 
     An edit of markup alone shows as its Markdown, since the words stay the same.
     """
+    return _difference(_Asked(source, edit, rendered))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    source: str
+    edit: Edit
+    # Follows from the source.
+    rendered: Rendered = field(compare=False)
+
+
+@lru_cache(maxsize=1_000)  # an answer is drawn again with each comment on it
+def _difference(asked: _Asked) -> Difference:
+    source, edit, rendered = asked.source, asked.edit, asked.rendered
     start, end = _place(rendered, edit.start, edit.end)
     before, after = rendered.canonical[start:end], fold(edit.replacement)
     if not _is_plain(source, edit, before):
