@@ -24,7 +24,7 @@ from review.demo import SLUG
 from review.intake import feed
 from review.models import Queue, Review
 from review.queues import claim_next
-from review.rules import Rules, create_queue
+from review.rules import Rules, StratumRule, create_queue
 
 NEWEST = timedelta(minutes=3)
 # So many days ago somebody started to review; what came before was there at once.
@@ -108,18 +108,24 @@ def _receive(
 
 
 def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
+    """Three that look where faults are, and one by lot, which tells how common they are.
+
+    That one leaves out what two are still to judge without knowing of each other: nothing would be
+    known of it for long.
+    """
+    by_lot = (
+        StratumRule(name="Thumbs down", filter={"score": "negative"}, rate=0.3, is_audit=True),
+        StratumRule(name="All others", rate=0.2, is_audit=True),
+    )
     return [
-        create_queue(
-            project=project,
-            rules=Rules(name=name, filter=wanted, reviewers_per_item=reviewers),
-            by=by,
-            now=now,
-        )
-        for name, wanted, reviewers in (
-            ("Thumbs down", {"score": "negative"}, 1),
-            ("Unsupported claims", {"reason": "unsupported"}, 2),
-            ("Low confidence", {"max_confidence": 0.5}, 1),
-            ("Spot checks", {"score": "positive", "min_confidence": 0.9}, 1),
+        create_queue(project=project, rules=rules, by=by, now=now)
+        for rules in (
+            Rules(name="Thumbs down", filter={"score": "negative"}),
+            Rules(
+                name="Unsupported claims", filter={"reason": "unsupported"}, reviewers_per_item=2
+            ),
+            Rules(name="Low confidence", filter={"max_confidence": 0.5}),
+            Rules(name="Spot checks", filter={"-reason": "unsupported"}, strata=by_lot),
         )
     ]
 

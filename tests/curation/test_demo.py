@@ -19,6 +19,7 @@ from curation.models import ContextEntry, LibraryVersion, Release
 from feedback.ingestion import Rejection, Report
 from feedback.models import Feedback, Output, Project, RejectedRecord, User, WaitingRecord
 from feedback.wire import Fault
+from review import audits
 from review.models import Annotation, Claim, Queue, Review
 from tests.factories import NOW, make_feedback, make_output, make_project, make_user
 
@@ -38,8 +39,9 @@ def snapshot() -> dict[str, int]:
 
 class TestLoadDemo:
     def test_loads_a_project_to_try_everything_in_once(
-        self, client: Client, tmp_path: Path
+        self, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(audits, "TIME_LIMIT_MS", 60_000)
         make_user(username="curator")
         path = tmp_path / "access.json"
         before = timezone.now()
@@ -54,6 +56,7 @@ class TestLoadDemo:
         assert (project.slug, project.name) == ("almanac", "Almanac")
         self.check_records(project, before)
         self.check_reviews(project, user)
+        self.check_shares(project)
         self.check_what_was_kept(project)
         minted = client.post(
             "/api/v1/feedback-tokens",
@@ -92,6 +95,20 @@ class TestLoadDemo:
             assert queue.items.open().count() > 20
             assert Claim.objects.filter(item__queue=queue, finished_at__isnull=False).exists()
         assert Claim.objects.filter(lease_until__gt=timezone.now(), finished_at=None).count() == 1
+
+    def check_shares(self, project: Project) -> None:
+        found = audits.audit(queue=Queue.objects.get(project=project, slug="spot-checks"))
+        assert found.why == ""
+        assert [one.stratum.name for one in found.strata if one.stratum] == [
+            "Thumbs down",
+            "All others",
+        ]
+        assert 400 < found.size < 541
+        assert all(one.counted.num_decided > 5 for one in found.strata)
+        assert found.faulty is not None
+        assert found.faulty.value is not None
+        assert 0.1 < found.faulty.low < found.faulty.value < found.faulty.high < 0.9
+        assert found.reasons
 
     def check_what_was_kept(self, project: Project) -> None:
         assert LibraryVersion.objects.filter(library__project=project).count() == 2

@@ -126,18 +126,19 @@ class TestSearch:
         assert seen == whole
         assert len(seen) == 14
 
-    def test_takes_hostile_questions(self, filled: Project, encoder: Encoder) -> None:
-        for query in (
-            "'",
-            "\\",
-            "'' | ''",
-            "a:* & !b",
-            "' OR 1=1 --",
-            "%s %",
-            "💥" * 400,
-            "x " * 900,
-        ):
-            search(project=filled, query=query, encoder=encoder)
+    @pytest.mark.parametrize(
+        "query",
+        ["'", "\\", "'' | ''", "a:* & !b", "' OR 1=1 --", "%s %", "💥" * 400, "x " * 900],
+    )
+    def test_takes_hostile_questions_as_words(
+        self, filled: Project, encoder: Encoder, query: str
+    ) -> None:
+        """As words they find nothing; by meaning what is nearest, and never another project's."""
+        own = {"refund", "bread", "error", "late"}
+        assert ids(search(project=filled, query=query, encoder=encoder, mode="words")) == []
+        assert set(ids(search(project=filled, query=query, encoder=encoder))) == own
+        found = search(project=filled, query=f"{query} E-1042", encoder=encoder)
+        assert ids(found)[0] == "error"
 
     def test_finds_more_like_an_output_but_not_itself(
         self, filled: Project, encoder: Encoder
