@@ -145,12 +145,17 @@ def _key(context: Context, sheet: Sheet, card: Card) -> str:
         *_eyes(context),
         (card.id, card.name, card.number, sheet.num_cards, sheet.version, card.version),
         (card.anchor, card.is_confirmed, card.start, card.end, card.quote, card.at),
-        [(one.pk, one.edited_at, one.deleted_at, one.text) for one in card.replies],
+        [
+            (one.pk, one.edited_at, one.deleted_at, one.text, _called(one.author))
+            for one in card.replies
+        ],
         card.in_the_way,
     ]
     if note:
         seen += [note.changed_at, note.edited_at, note.comment, note.replacement, note.decision]
+        seen += [_called(note.author), _called(note.decided_by), _called(note.resolved_by)]
         seen += [note.decided_by_id, note.resolved_by_id, note.output_version]
+        seen += [one.definition for one in card.reasons]
         seen += [one.pk for one in card.evidence]
         if note.author_id == request.user.pk:
             seen += [note.reason_id, [one.pk for one in context["choices"]]]
@@ -158,6 +163,10 @@ def _key(context: Context, sheet: Sheet, card: Card) -> str:
         seen += [said.score, said.label, said.name, said.comment, said.correction]
         seen += [said.annotator_kind, said.author_external_id]
     return _digest(seen)
+
+
+def _called(user: User | None) -> tuple[str, str, str] | None:
+    return (user.username, user.first_name, user.last_name) if user else None
 
 
 def _controls() -> Template:

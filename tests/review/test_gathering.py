@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import FeedbackReason, Output, Project, User
@@ -113,6 +115,22 @@ class TestRowVersions:
         make_annotation(other, make_user(note.project), "Plums")
         make_feedback(other)
         assert row_versions(note.output) == before
+
+
+class TestPage:
+    def test_has_the_new_names_of_all_who_wrote(
+        self, client: Client, output: Output, note: Annotation
+    ) -> None:
+        other = make_user(output.project, "expert", username="old-name")
+        Comment.objects.create(annotation=note, author=other, text="So?", created_at=NOW)
+        item = make_item(make_queue(output.project), output)
+        client.force_login(note.author)
+        url = reverse("item", args=[output.project.slug, item.pk])
+        assert "old-name" in client.get(url).content.decode()
+        User.objects.filter(pk=other.pk).update(username="new-name")
+        page = client.get(url).content.decode()
+        assert "new-name" in page
+        assert "old-name" not in page
 
 
 class TestSheet:

@@ -183,7 +183,8 @@ function move(list, all, former, top, height) {
   const rest = () => {
     if (placed === mine) for (const put of later) put();
   };
-  if (all.length > MANY) requestIdleCallback(rest, { timeout: 100 });
+  // After the next frame was painted.
+  if (all.length > MANY) requestAnimationFrame(() => setTimeout(rest));
   else rest();
 }
 
