@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
@@ -80,9 +80,10 @@ def audit(*, queue: Queue) -> Audit:
     try:
         with time_limit(TIME_LIMIT_MS):
             sizes = [intake.matching(queue=queue, stratum=one).count() for one in strata]
+            seen = _seen(queue)
+            given = _given(queue)
     except TooSlowError:
         return Audit(why=TOO_SLOW)
-    seen = _seen(queue)
     counts = [
         StratumCount(stratum=one, counted=_counted(size, seen[one.pk if one else None]))
         for one, size in zip(strata, sizes, strict=True)
@@ -96,7 +97,7 @@ def audit(*, queue: Queue) -> Audit:
         strata=counts,
         faulty=faulty,
         plain=num_faulty / decided if decided else None,
-        reasons=_reasons(queue, counts),
+        reasons=_reasons(given, counts),
     )
 
 
@@ -114,8 +115,10 @@ def _sample(queue: Queue) -> QueueItemQuerySet:
     return queue.items.filter(Q(stratum=None) | Q(draw__lt=F("stratum__rate")))
 
 
-# In an audit only what its own turn decided counts, not what another queue chose to decide.
-_COUNTS = ~Q(stratum__is_audit=True) | Q(status=QueueItem.Status.DONE)
+# In an audit only what its own turn decided counts, not what another queue chose to decide. What
+# was escalated is decided; who answers for it may overrule that.
+_DECIDED = [QueueItem.Status.DONE, QueueItem.Status.ESCALATED]
+_COUNTS = ~Q(stratum__is_audit=True) | Q(status__in=_DECIDED)
 
 
 def _seen(queue: Queue) -> dict[int | None, dict[str, int]]:
@@ -154,24 +157,28 @@ def _counted(size: int, row: dict[str, int]) -> Counted:
     )
 
 
-def _reasons(queue: Queue, counts: Sequence[StratumCount]) -> list[ReasonShare]:
-    """The share of each reason that was given, the commonest first."""
-    sample = _sample(queue).filter(_COUNTS)
+def _given(queue: Queue) -> dict[tuple[str, str], Counter[int | None]]:
+    """How often each reason, by slug and name, was given in each stratum."""
     rows = (
         ReviewReason.objects.filter(
             review__in=Review.objects.authoritative().revealed(),
-            review__output__queue_items__in=sample,
+            review__output__queue_items__in=_sample(queue).filter(_COUNTS),
         )
         .values_list("reason__slug", "reason__name", "review__output__queue_items__stratum")
         .annotate(number=Count("review", distinct=True))
     )
-    given: dict[str, Counter[int | None]] = defaultdict(Counter)
-    names: dict[str, str] = {}
+    given: dict[tuple[str, str], Counter[int | None]] = defaultdict(Counter)
     for slug, name, stratum, number in rows:
-        names[slug] = name
-        given[slug][stratum] += number
+        given[slug, name][stratum] += number
+    return given
+
+
+def _reasons(
+    given: Mapping[tuple[str, str], Counter[int | None]], counts: Sequence[StratumCount]
+) -> list[ReasonShare]:
+    """The share of each reason that was given, the commonest first."""
     found = []
-    for slug, numbers in given.items():
+    for (slug, name), numbers in given.items():
         known = share(
             [
                 Counted(
@@ -184,7 +191,5 @@ def _reasons(queue: Queue, counts: Sequence[StratumCount]) -> list[ReasonShare]:
             ]
         )
         if known:
-            found.append(
-                ReasonShare(slug=slug, name=names[slug], num_given=numbers.total(), share=known)
-            )
+            found.append(ReasonShare(slug=slug, name=name, num_given=numbers.total(), share=known))
     return sorted(found, key=lambda one: (-(one.share.value or one.share.low), -one.num_given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -68,6 +69,7 @@ class TestForcedColours:
         states.card(page, scene, "replied")
         lit = f"#answer mark[data-a~='a{scene.notes['replied'].pk}']"
         other = f"#answer mark[data-a~='a{scene.notes['edited'].pk}']"
+        expect(page.locator(lit).first).to_have_class(re.compile(r"\bis-on\b"))
         assert styles(page, lit, "backgroundColor") != styles(page, other, "backgroundColor")
         two = f"#answer mark[data-a~='a{scene.notes['overlapping'].pk}'][data-cat2]"
         line = ("textDecorationLine", "textDecorationStyle")

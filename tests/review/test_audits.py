@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -39,7 +40,9 @@ def queue(project: Project) -> Queue:
     return queue
 
 
-def decide(item: QueueItem, reviewer: User, verdict: str, *reasons: str) -> Review:
+def decide(
+    item: QueueItem, reviewer: User, verdict: str, *reasons: str, routes: Sequence[str] = ()
+) -> Review:
     place = Claim.objects.get(item=item)
     Claim.objects.filter(pk=place.pk).update(
         reviewer=reviewer, fence=1, claimed_at=NOW, lease_until=NOW + timedelta(hours=1)
@@ -50,6 +53,7 @@ def decide(item: QueueItem, reviewer: User, verdict: str, *reasons: str) -> Revi
         fence=1,
         verdict=verdict,
         reasons=reasons,
+        routes=routes,
         comment="No." if verdict != "accept" else "",
         now=NOW,
     )
@@ -109,6 +113,15 @@ class TestAudit:
         item = queue.strata.get(position=2).items.all()[0]
         make_review(item.output, reviewer)
         assert audits.audit(queue=queue).num_decided == 0
+
+    def test_what_was_escalated_counts_as_decided(self, queue: Queue, reviewer: User) -> None:
+        item = queue.strata.get(position=2).items.all()[0]
+        decide(item, reviewer, "reject", routes=["escalate"])
+        item.refresh_from_db()
+        assert item.status == QueueItem.Status.ESCALATED
+        [_, audit] = audits.audit(queue=queue).strata
+        counted = audit.counted
+        assert (counted.num_decided, counted.num_faulty, counted.num_undecided) == (1, 1, 0)
 
     def test_what_came_in_as_severe_does_not_stand_for_the_rest(
         self, queue: Queue, reviewer: User
