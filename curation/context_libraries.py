@@ -16,9 +16,10 @@ from curation.models import (
     LibraryVersion,
     PublishedEntry,
 )
+from curation.promotion import withdrawn
 from feedback.embedding import Encoder
 from feedback.models import Project, User
-from review.models import Event
+from review.models import Event, Review
 
 
 class LibraryError(Exception):
@@ -82,9 +83,13 @@ def edit_entry(
 
 @transaction.atomic
 def remove_entry(*, entry: ContextEntry, by: User, now: datetime) -> None:
-    """Take an entry out of the next version; a second removal changes nothing."""
+    """Take an entry out of the next version; a second removal changes nothing.
+
+    The review that it came from waits to be promoted again, unless another library has it.
+    """
     if ContextEntry.objects.kept().filter(pk=entry.pk).update(removed_at=now):
         _record(entry.library, verb="removed_entry", by=by, now=now, entry=entry.pk)
+        withdrawn(review=entry.review, route=Review.Route.LIBRARY, by=by, now=now)
 
 
 def embed_entries(*, library: ContextLibrary, encoder: Encoder) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from curation.formats import Row, chat_prompt, faults
 from curation.models import ContextEntry, ContextLibrary, EntryKind, Example, TrainingSet
@@ -107,6 +107,19 @@ def promote_to_training_set(
     return example
 
 
+def withdrawn(*, review: Review | None, route: str, by: User, now: datetime) -> None:
+    """Have a review wait on its route again when nothing holds what was promoted of it any more.
+
+    Needs the transaction that removed it.
+    """
+    if review is None:
+        return
+    # Locked before it is asked: of two removals, or a removal and a promotion, one sees the other.
+    handover = handovers.on_route(review=review, route=route)
+    if handover and not _holding(route).filter(review=review).exists():
+        handovers.reopen(handover=handover, by=by, now=now)
+
+
 def settled_answer(*, review: Review, into: Project) -> str:
     """Return the answer a review settled on: its correction, or the text it accepted.
 
@@ -163,6 +176,12 @@ def unpromoted(reviews: ReviewQuerySet) -> ReviewQuerySet:
 def said_about(output: Output) -> list[Feedback]:
     """Return the explicit feedback on an output, the oldest first."""
     return list(output.feedback.explicit().order_by("at", "pk"))
+
+
+def _holding(route: str) -> QuerySet[ContextEntry] | QuerySet[Example]:
+    """What drafts and sets hold on a route."""
+    is_library = route == Review.Route.LIBRARY
+    return ContextEntry.objects.kept() if is_library else Example.objects.kept()
 
 
 @contextmanager

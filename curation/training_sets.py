@@ -11,8 +11,9 @@ from django.utils.text import slugify
 
 from curation.formats import WRITERS, Row, canonical, line
 from curation.models import Example, Release, ReleasedExample, TrainingSet
+from curation.promotion import withdrawn
 from feedback.models import Project, User
-from review.models import Event
+from review.models import Event, Review
 
 Split = ReleasedExample.Split
 
@@ -41,9 +42,13 @@ def create_training_set(
 
 @transaction.atomic
 def remove_example(*, example: Example, by: User, now: datetime) -> None:
-    """Take an example out of the next release; a second removal changes nothing."""
+    """Take an example out of the next release; a second removal changes nothing.
+
+    The review that it came from waits to be promoted again, unless another set has it.
+    """
     if Example.objects.kept().filter(pk=example.pk).update(removed_at=now):
         _record(example.training_set, verb="removed_example", by=by, now=now, example=example.pk)
+        withdrawn(review=example.review, route=Review.Route.TRAINING, by=by, now=now)
 
 
 def split_of(group: str) -> Split:

@@ -78,12 +78,34 @@ def close(*, handover: Handover, by: User, comment: str, now: datetime) -> None:
     _finish(found, by, now)
 
 
+def on_route(*, review: Review, route: str) -> Handover | None:
+    """What the review asked for on the route, locked: who promotes and removes goes in turn.
+
+    Needs a transaction.
+    """
+    found = Handover.objects.select_for_update(of=("self",)).filter(review=review, route=route)
+    return found.select_related("review").first()
+
+
 def promoted(*, review: Review, route: str, by: User, now: datetime) -> None:
     """What the review settled is where its route leads. Needs a transaction."""
-    found = Handover.objects.select_for_update().filter(review=review, route=route)
-    for one in found.exclude(status=Handover.Status.DONE):
+    one = on_route(review=review, route=route)
+    if one and one.status != Handover.Status.DONE:
         one.is_promoted = True
         _finish(one, by, now)
+
+
+def reopen(*, handover: Handover, by: User, now: datetime) -> None:
+    """Have it wait anew from now on: what was promoted is gone. Needs its row locked.
+
+    One that is not done, or was closed with why, stays as it is.
+    """
+    if not handover.is_promoted:
+        return
+    handover.status, handover.is_promoted, handover.opened_at = Handover.Status.OPEN, False, now
+    handover.taken_by = handover.taken_at = handover.done_by = handover.done_at = None
+    handover.save()
+    _log(handover, "reopened", by, now)
 
 
 @dataclass(frozen=True, kw_only=True)
