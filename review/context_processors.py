@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from feedback.models import Membership, Project
+from review.http import memberships
 from review.models import Notification
 
 THEMES = ("light", "dark", "system")
@@ -173,14 +173,7 @@ class Nav:
 
     @cached_property
     def _memberships(self) -> list[Membership]:
-        if not self._request.user.is_authenticated:
-            return []
-        # What is hidden from the user is told apart only where there is something to tell.
-        any_unread = Notification.objects.unread().filter(user=OuterRef("user"))
-        found = Membership.objects.filter(user=self._request.user).annotate(
-            has_unread=Exists(any_unread)
-        )
-        return list(found.select_related("project").order_by("project__name", "project_id"))
+        return memberships(self._request)
 
     @property
     def projects(self) -> list[Project]:
@@ -191,10 +184,11 @@ class Nav:
     def num_unread(self) -> int:
         """How much is new in the user's inbox."""
         user = self._request.user
-        has_unread = any(getattr(one, "has_unread", False) for one in self._memberships)
-        if not user.is_authenticated or not has_unread:
+        if not user.is_authenticated:
             return 0
-        return Notification.objects.unread().seen_by(user).count()
+        unread = Notification.objects.unread()
+        # What is hidden from the user is told apart only where there is something to tell.
+        return unread.seen_by(user).count() if unread.filter(user=user).exists() else 0
 
     @property
     def membership(self) -> Membership | None:

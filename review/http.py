@@ -29,6 +29,18 @@ class ProjectRequest(SignedInRequest):
     membership: Membership
 
 
+def memberships(request: HttpRequest) -> list[Membership]:
+    """The user's memberships with their projects, by the projects' names. One query a request."""
+    if not request.user.is_authenticated:
+        return []
+    found: list[Membership] | None = getattr(request, "memberships", None)
+    if found is None:
+        own = Membership.objects.filter(user=request.user).select_related("project")
+        found = list(own.order_by("project__name", "project_id"))
+        request.memberships = found  # type: ignore[attr-defined]
+    return found
+
+
 def project_view(
     role: Membership.Role,
 ) -> Callable[
@@ -48,11 +60,8 @@ def project_view(
         def wrapped(
             request: ProjectRequest, project: str, *args: P.args, **kwargs: P.kwargs
         ) -> HttpResponseBase:
-            membership = (
-                Membership.objects.select_related("project")
-                .filter(project__slug=project, user=request.user)
-                .first()
-            )
+            found = memberships(request)
+            membership = next((one for one in found if one.project.slug == project), None)
             if membership is None:
                 raise Http404
             request.project = membership.project

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -26,6 +27,8 @@ register = template.Library()
 _PK, _KEY, _WORDS, _FIX = "\ue000pk", "\ue000key", "\ue000words", "\ue000fix"
 # The same in a card that is kept; nobody can write these.
 _KEPT_TOKEN, _KEPT_KEY = secrets.token_hex(), secrets.token_hex()
+_TOKEN_PIECE, _KEY_PIECE = _KEPT_TOKEN.encode(), _KEPT_KEY.encode()
+_KEPT = re.compile(b"(" + _TOKEN_PIECE + b"|" + _KEY_PIECE + b")")
 _SAID = re.compile(f"{_WORDS}|{_FIX}")
 _REQUEST_KEY = re.compile(r'(name="request_key" value=")[0-9a-f-]{36}')
 
@@ -100,13 +103,29 @@ def cards_of(context: Context, sheet: Sheet) -> SafeString:
     """Draw the cards of a sheet; neither all nor one that is as it was before is drawn again."""
     token = str(context.get("csrf_token", ""))
     whole = _digest([_eyes(context), sheet.digest, sheet.version, sheet.stamp.is_blind])
-    html = caches["cards"].get(whole) if sheet.digest else None
-    if html is None:
+    kept = caches["cards"].get(whole) if sheet.digest else None
+    if kept is None:
         html = "".join(_drawn(context, sheet, token))
+        kept = _KEPT.split(html.encode())
         if sheet.digest:
-            caches["cards"].set(whole, html)
-    html = html.replace(_KEPT_TOKEN, token)
-    return SafeString(re.sub(_KEPT_KEY, lambda _: str(uuid.uuid4()), html))
+            caches["cards"].set(whole, kept)
+    pieces = _filled(kept, token.encode())
+    splices = context.get("splices")
+    return splices.mark(pieces) if splices is not None else SafeString(b"".join(pieces).decode())
+
+
+def _filled(kept: list[bytes], token: bytes) -> Iterator[bytes]:
+    """What was kept, with what is another for each page; every second piece stands for that."""
+    keys = _keys(kept.count(_KEY_PIECE))
+    for piece in kept:
+        yield token if piece == _TOKEN_PIECE else next(keys) if piece == _KEY_PIECE else piece
+
+
+def _keys(number: int) -> Iterator[bytes]:
+    """So many request keys: random UUIDs, drawn in one go."""
+    drawn = secrets.token_bytes(16 * number)
+    for at in range(0, len(drawn), 16):
+        yield str(uuid.UUID(bytes=drawn[at : at + 16], version=4)).encode()
 
 
 def _drawn(context: Context, sheet: Sheet, token: str) -> list[str]:

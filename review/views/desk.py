@@ -22,6 +22,7 @@ from feedback.models import Membership
 from review import desk, disputes, drafts, escalations, queues, routing, triage
 from review.http import ProjectRequest, project_view
 from review.models import QueueItem, Review
+from review.splicing import render_spliced
 from review.views.pieces import card_context
 from review.views.selecting import selection, whole
 from review.views.showing import showing
@@ -317,7 +318,7 @@ def desk_page(
         **trailing(request, output=item.output, item=item, theme=item.theme),
         **more,
     }
-    return render(request, "review/desk/page.html", context, status=status)
+    return render_spliced(request, "review/desk/page.html", context, status=status)
 
 
 def _decide(

@@ -20,6 +20,7 @@ from review.http import ProjectRequest, project_view
 from review.models import QueueItem
 from review.rendering import render as render_answer
 from review.sheets import Card
+from review.splicing import render_spliced
 from review.trail import tag_names, turns
 from review.views.pieces import card_context
 from review.views.selecting import whole
@@ -111,7 +112,7 @@ def output(request: ProjectRequest, output: str) -> HttpResponse:
             theme=next((item.theme for item in listed if item.theme), None),
         ),
     }
-    return render(request, "review/outputs/page.html", context)
+    return render_spliced(request, "review/outputs/page.html", context)
 
 
 def _version(output: Output, wanted: str) -> Output:

@@ -31,7 +31,7 @@ let isGoing = false;
 function control(act, id) {
   const card = document.getElementById(id);
   const found = [.../** @type {NodeListOf<HTMLElement>} */ (card?.querySelectorAll(`[data-act="${act}"]`) ?? [])];
-  return found.map((one) => (one instanceof HTMLFormElement ? one.querySelector("button") : one)).find((one) => one?.checkVisibility()) ?? undefined;
+  return found.find((one) => one.checkVisibility());
 }
 
 /**

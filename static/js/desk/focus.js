@@ -69,7 +69,7 @@ export function keep() {
   const card = near.map((id) => document.getElementById(id)).find((one) => one !== null) ?? null;
   const act = gone.closest("[data-act]")?.getAttribute("data-act");
   const name = gone.getAttribute("name");
-  const alike = card?.id === near[0] && (name || act) ? card?.querySelector(name ? `[name="${CSS.escape(name)}"]` : `button[data-act="${act}"], [data-act="${act}"] button`) : null;
+  const alike = card?.id === near[0] && (name || act) ? card?.querySelector(name ? `[name="${CSS.escape(name)}"]` : `button[data-act="${act}"]`) : null;
   const form = gone.closest("#decide") ? document.querySelector("#decide :is(input:checked, button, input)") : null;
   const next = [same, alike, card, form, answer()].find((one) => one instanceof HTMLElement && one.checkVisibility());
   if (!(next instanceof HTMLElement)) return;

@@ -6,6 +6,7 @@ import { FOLDED, folded, spread } from "./spread.js";
 const TOP = 8;
 const MANY = 60;
 const NEAR = 200;
+const PAUSE_MS = 80;
 
 let active = "";
 /** What is lit now. @type {Element[]} */
@@ -17,6 +18,9 @@ let placed = [];
 /** Until something may have moved. @type {ReturnType<typeof measure> | null} */
 let measured = null;
 let isPending = false;
+/** Looks at what htmx puts in. @type {MutationObserver | null} */
+let swaps = null;
+let watchSizes = () => {};
 
 const grid = () => document.getElementById("folio");
 const margin = () => document.getElementById("margin");
@@ -104,6 +108,8 @@ export function lay() {
   const list = margin();
   if (!area || !list) return;
   const path = document.getElementById("leader");
+  // What was put in until now is laid out here, and not once more in the next frame.
+  noticed(swaps?.takeRecords() ?? []);
   if (!measured) {
     const beside = isBeside();
     list.classList.toggle("is-placed", beside);
@@ -183,8 +189,8 @@ function move(list, all, former, top, height) {
   const rest = () => {
     if (placed === mine) for (const put of later) put();
   };
-  // After the next frame was painted.
-  if (all.length > MANY) requestAnimationFrame(() => setTimeout(rest));
+  // Not while one goes from note to note: each of these moves restyles all of them.
+  if (all.length > MANY) setTimeout(rest, PAUSE_MS);
   else rest();
 }
 
@@ -219,7 +225,7 @@ function offer({ above, below }) {
  * @param {string | undefined} id
  */
 function lead(where, number, id) {
-  const button = /** @type {HTMLElement | null} */ (document.querySelector(`[data-beyond=${where}]`));
+  const button = document.getElementById(`beyond-${where}`);
   if (!button) return;
   button.hidden = number === 0;
   button.dataset.to = id ?? "";
@@ -365,18 +371,26 @@ function observe(area) {
       return target === text() || Math.abs((box?.blockSize ?? 0) - (known ? known.end - known.top : 0)) > 1;
     })) schedule();
   });
-  const watchSizes = () => {
+  watchSizes = () => {
     sizes.disconnect();
     for (const element of [text(), ...notes()]) if (element) sizes.observe(element);
   };
-  new MutationObserver((changes) => {
-    // Numbers about the notes are no news of them.
-    if (changes.every(({ target }) => target instanceof Element && target.closest(".notes__head, .beyond"))) return;
-    pieces = null;
-    watchSizes();
-    schedule();
-  }).observe(area, { childList: true, subtree: true });
+  swaps = new MutationObserver((changes) => noticed(changes) && schedule());
+  swaps.observe(area, { childList: true, subtree: true });
   watchSizes();
+}
+
+/**
+ * Forget what was known of the notes and their words if some were put in or taken out.
+ * @param {MutationRecord[]} changes
+ * @returns {boolean} whether there were any; numbers about the notes are no news of them
+ */
+function noticed(changes) {
+  if (changes.every(({ target }) => target instanceof Element && target.closest(".notes__head, .beyond"))) return false;
+  pieces = null;
+  measured = null;
+  watchSizes();
+  return true;
 }
 
 /** Listen to the answer and the margin; they may be swapped at any time. */

@@ -426,10 +426,9 @@ export function written(id) {
  */
 function undo(id) {
   const remove = document.getElementById(id)?.querySelector("[data-act=delete]");
-  const posts = remove instanceof HTMLFormElement ? remove : remove?.closest("form");
-  if (!posts) return;
-  posts.dataset.sure = "";
-  posts.requestSubmit();
+  if (!(remove instanceof HTMLElement)) return;
+  remove.dataset.sure = "";
+  remove.click();
 }
 
 /** A request that did not get through: what is typed stays, and one click sends it again. */
