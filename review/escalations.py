@@ -11,6 +11,7 @@ from django.db.models.functions import Left
 
 from feedback.models import Output, Project, User
 from feedback.paging import page
+from review.due_times import date_escalations
 from review.intake import due_at, put
 from review.models import Claim, Escalation, Event, Notification, Queue, QueueItem, Review
 from review.models.escalation import EscalationQuerySet
@@ -40,13 +41,14 @@ def hand_up(*, review: Review, item: QueueItem) -> None:
     An output is escalated once at a time, however many of its reviewers ask for it.
     """
     if not Escalation.objects.open().filter(output=review.output_id).exists():
-        Escalation.objects.create(
+        made = Escalation.objects.create(
             project_id=review.project_id,
             output_id=review.output_id,
             item=item,
             review=review,
             raised_at=review.created_at,
         )
+        date_escalations(found=Escalation.objects.filter(pk=made.pk))
         notify_moderators(
             item=item,
             kind=Notification.Kind.ESCALATED,
@@ -73,6 +75,7 @@ def undecided(*, decision: Review) -> None:
     Escalation.objects.filter(decision=decision).update(
         status=Escalation.Status.OPEN, settled_by=None, settled_at=None, decision=None
     )
+    date_escalations(found=Escalation.objects.open().filter(item=decision.item_id))
 
 
 def why_it_stands(*, review: Review, now: datetime) -> str:
@@ -145,13 +148,15 @@ class Raised:
     """An escalation for who may settle it.
 
     `is_hidden` while its reader is to judge the answer without knowing what others said. `holder`
-    is deciding on it now; `is_party` says that its reader has reviewed the item.
+    is deciding on it now; `is_party` says that its reader has reviewed the item, `is_overdue` that
+    it is open past its due time.
     """
 
     escalation: Escalation
     is_hidden: bool
     holder: User | None
     is_party: bool
+    is_overdue: bool
 
     @property
     def is_decidable(self) -> bool:
@@ -162,27 +167,29 @@ class Raised:
 def listed(
     *, project: Project, to: User, is_open: bool, size: int, cursor: str, now: datetime
 ) -> tuple[list[Raised], str]:
-    """A page of what is open, the oldest first, or settled, the newest first; and the next cursor.
+    """A page of what is open, or settled, and the next cursor.
 
-    `question` is cut short. Raises CursorError. Three queries.
+    Open, what is due comes first, and what has no due time last, the oldest first; settled, the
+    newest. `question` is cut short. Raises CursorError. Three queries.
     """
     found = Escalation.objects.filter(project=project)
     found = found.open() if is_open else found.exclude(status=Escalation.Status.OPEN)
-    order = ["raised_at", "id"] if is_open else ["-raised_at", "-id"]
+    order = ["due_order", "raised_at", "id"] if is_open else ["-raised_at", "-id"]
     rows = page(_told(found, to=to, now=now), order=order, size=size, cursor=cursor)
-    return [_raised(one) for one in rows.rows], rows.next_cursor or ""
+    return [_raised(one, now) for one in rows.rows], rows.next_cursor or ""
 
 
 def of_item(*, item: QueueItem, to: User, now: datetime) -> Raised | None:
     """What is open on an item, or was settled last. Two queries."""
     found = _told(Escalation.objects.filter(item=item), to=to, now=now)
     one = found.order_by("-raised_at", "-pk").first()
-    return _raised(one) if one else None
+    return _raised(one, now) if one else None
 
 
 def told(*, escalation: Escalation, to: User, now: datetime) -> Raised:
     """One escalation as its reader may see it. Two queries."""
-    return _raised(_told(Escalation.objects.filter(pk=escalation.pk), to=to, now=now).get())
+    found = _told(Escalation.objects.filter(pk=escalation.pk), to=to, now=now)
+    return _raised(found.get(), now)
 
 
 def _told(found: EscalationQuerySet, *, to: User, now: datetime) -> EscalationQuerySet:
@@ -204,12 +211,13 @@ def _told(found: EscalationQuerySet, *, to: User, now: datetime) -> EscalationQu
     )
 
 
-def _raised(one: Escalation) -> Raised:
+def _raised(one: Escalation, now: datetime) -> Raised:
     return Raised(
         escalation=one,
         is_hidden=one.is_hidden,  # type: ignore[attr-defined]
         holder=next((place.reviewer for place in one.item.claims.all()), None),
         is_party=one.is_party,  # type: ignore[attr-defined]
+        is_overdue=one.status == Escalation.Status.OPEN and bool(one.due_at and one.due_at <= now),
     )
 
 

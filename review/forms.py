@@ -10,6 +10,7 @@ from feedback.filters import FilterError
 from feedback.models import Feedback, Project, Reason
 from review.filters import ReviewFilter
 from review.models import Queue, Review
+from review.models.routing import MOST_HOURS
 
 FILTER_FIELDS = [
     "words",
@@ -102,7 +103,7 @@ class QueueForm(FilterForm):
         label="Minutes to review an item", min_value=1, max_value=1_440, initial=15
     )
     due_hours = forms.IntegerField(
-        label="Hours until it is due", min_value=1, max_value=8_784, required=False
+        label="Hours until it is due", min_value=1, max_value=MOST_HOURS, required=False
     )
 
     field_order = ["name", "order", "reviewers_per_item", "minutes", "due_hours"]
@@ -132,6 +133,14 @@ class RoutingForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
 
+    due_hours = forms.IntegerField(
+        label="Hours until it is due",
+        help_text="Empty: as the routes say.",
+        min_value=1,
+        max_value=MOST_HOURS,
+        required=False,
+    )
+
     def __init__(self, *args: Any, reasons: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["reasons"] = forms.MultipleChoiceField(
@@ -147,6 +156,17 @@ class RoutingForm(forms.Form):
             return ReviewFilter.parse(self.cleaned_data.get("words") or "")
         except FilterError as error:
             raise forms.ValidationError(str(error)) from error
+
+
+class TermsForm(forms.Form):
+    """Within how many hours what decisions ask for is to be done, by route."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for route, label in Review.Route.choices:
+            self.fields[route] = forms.IntegerField(
+                label=label, min_value=1, max_value=MOST_HOURS, required=False
+            )
 
 
 class StratumForm(forms.Form):

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, Min, OuterRef, Q
 from django.db.models.functions import Left
 
 from feedback.models import Project, User
 from feedback.paging import Page, page
-from review.models import Claim, Escalation, Event, Handover, Review
+from review.due_times import date_handovers
+from review.models import Claim, Escalation, Event, Handover, QueueItem, Review
+from review.models.handover import HandoverQuerySet
 
 LONGEST_COMMENT = 2_000
 # Code points of a question that a line shows.
@@ -26,9 +28,13 @@ class HandoverError(ValueError):
     """What cannot be done with it now; the message says why."""
 
 
+class UnsaidError(HandoverError):
+    """It is closed by a word of why or where, and none was given that can be kept."""
+
+
 def hand_over(*, review: Review) -> None:
     """Open what the review's routes ask for. Needs a transaction."""
-    Handover.objects.bulk_create(
+    made = [
         Handover(
             project_id=review.project_id,
             review=review,
@@ -37,7 +43,10 @@ def hand_over(*, review: Review) -> None:
         )
         for route in ROUTES
         if route in review.routes
-    )
+    ]
+    if made:
+        Handover.objects.bulk_create(made)
+        date_handovers(found=Handover.objects.filter(review=review))
 
 
 def is_begun(*, review: Review) -> bool:
@@ -67,12 +76,13 @@ def give_back(*, handover: Handover, by: User, now: datetime) -> None:
 
 @transaction.atomic
 def close(*, handover: Handover, by: User, comment: str, now: datetime) -> None:
-    """Be through with it without a promotion. Raises HandoverError without a word of why."""
+    """Be through with it without a promotion.
+
+    Raises UnsaidError without a word of why, HandoverError when it is done.
+    """
     comment = comment.replace("\r\n", "\n").strip()
     if not comment or len(comment) > LONGEST_COMMENT or "\x00" in comment:
-        raise HandoverError(
-            f"Say why, or where it went, in at most {LONGEST_COMMENT:,} characters."
-        )
+        raise UnsaidError(f"Say why, or where it went, in at most {LONGEST_COMMENT:,} characters.")
     found = _locked(handover)
     found.comment = comment
     _finish(found, by, now)
@@ -105,22 +115,30 @@ def reopen(*, handover: Handover, by: User, now: datetime) -> None:
     handover.status, handover.is_promoted, handover.opened_at = Handover.Status.OPEN, False, now
     handover.taken_by = handover.taken_at = handover.done_by = handover.done_at = None
     handover.save()
+    date_handovers(found=Handover.objects.filter(pk=handover.pk))
     _log(handover, "reopened", by, now)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnRoute:
-    """How much waits on a route, is being seen to, and was done in the last 30 days."""
+    """How much waits on a route, is being seen to, and was done in the last 30 days.
+
+    `num_overdue` of what is not done, taken or not, is past its due time; `next_due` is the
+    earliest due time still to come, `oldest` since when what nobody has taken waits longest.
+    """
 
     route: Review.Route
     num_open: int = 0
     num_taken: int = 0
     num_done: int = 0
+    num_overdue: int = 0
+    next_due: datetime | None = None
     oldest: datetime | None = None
 
 
 def on_routes(*, project: Project, now: datetime) -> list[OnRoute]:
-    """Each route with what is on it. Two queries."""
+    """Each route with what is on it, the most overdue first. Two queries."""
+    is_waiting = ~Q(status=Handover.Status.DONE)
     done = Q(status=Handover.Status.DONE, done_at__gt=now - LATELY)
     is_open = Q(status=Handover.Status.OPEN)
     rows: dict[str, dict[str, Any]] = {
@@ -132,26 +150,55 @@ def on_routes(*, project: Project, now: datetime) -> list[OnRoute]:
             num_open=Count("pk", filter=is_open),
             num_taken=Count("pk", filter=Q(status=Handover.Status.TAKEN)),
             num_done=Count("pk", filter=done),
+            num_overdue=Count("pk", filter=is_waiting & Q(due_at__lte=now)),
+            next_due=Min("due_at", filter=is_waiting & Q(due_at__gt=now)),
             oldest=Min("opened_at", filter=is_open),
         )
     }
     found = [OnRoute(route=route, **rows.get(route.value, {})) for route in ROUTES]
-    return [*found, _escalated(project, now)]
+    return sorted([*found, _escalated(project, now)], key=lambda one: -one.num_overdue)
 
 
-def listed(*, project: Project, route: str, status: str, size: int, cursor: str) -> Page[Handover]:
-    """A page of what is on a route, the oldest first; done, the newest first.
+def listed(
+    *,
+    project: Project,
+    to: User,
+    route: str,
+    status: str,
+    size: int,
+    cursor: str,
+    now: datetime,
+) -> Page[Handover]:
+    """A page of what is on a route, what is due first; done, the newest first.
 
-    `question` is cut short. Raises CursorError.
+    What has no due time comes last, the oldest first. Raises CursorError. One query. The rows are
+    as `told` has them.
     """
-    found = (
-        Handover.objects.counting()
-        .filter(project=project, route=route, status=status)
-        .select_related("review__reviewer", "taken_by", "done_by")
-        .annotate(question=Left("review__output__query", QUESTION))
+    found = Handover.objects.counting().filter(project=project, route=route, status=status)
+    is_done = status == Handover.Status.DONE
+    order = ["-done_at", "-id"] if is_done else ["due_order", "opened_at", "id"]
+    return page(_told(found, to, now), order=order, size=size, cursor=cursor)
+
+
+def told(*, handover: Handover, to: User, now: datetime) -> Handover:
+    """One handover as its reader may see it.
+
+    `question` is cut short, `is_overdue` says whether it waits and its due time is past,
+    `is_hidden` whether the reader is to judge the answer without knowing the verdict.
+    """
+    return _told(Handover.objects.filter(pk=handover.pk), to, now).get()
+
+
+def _told(found: HandoverQuerySet, to: User, now: datetime) -> HandoverQuerySet:
+    blind = QueueItem.objects.blind_to(to).filter(output=OuterRef("review__output"))
+    is_overdue = ~Q(status=Handover.Status.DONE) & Q(due_order__lte=now)
+    return found.select_related(
+        "review__reviewer", "review__output", "taken_by", "done_by"
+    ).annotate(
+        question=Left("review__output__query", QUESTION),
+        is_hidden=Exists(blind),
+        is_overdue=ExpressionWrapper(is_overdue, output_field=BooleanField()),
     )
-    order = ["-done_at", "-id"] if status == Handover.Status.DONE else ["opened_at", "id"]
-    return page(found, order=order, size=size, cursor=cursor)
 
 
 def _escalated(project: Project, now: datetime) -> OnRoute:
@@ -166,6 +213,8 @@ def _escalated(project: Project, now: datetime) -> OnRoute:
             num_open=Count("pk", filter=is_open & Q(is_held=False)),
             num_taken=Count("pk", filter=is_open & Q(is_held=True)),
             num_done=Count("pk", filter=Q(settled_at__gt=now - LATELY)),
+            num_overdue=Count("pk", filter=is_open & Q(due_at__lte=now)),
+            next_due=Min("due_at", filter=is_open & Q(due_at__gt=now)),
             oldest=Min("raised_at", filter=is_open & Q(is_held=False)),
         )
     )

@@ -12,9 +12,11 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Q, Value
 from feedback.filters import FilterError
 from feedback.models import Output, Project, Reason, User
 from feedback.timeouts import time_limit
+from review.due_times import redate
 from review.filters import ReviewFilter
 from review.models import Event, Review, ReviewReason, RoutingRule
 from review.models.review import ReviewQuerySet
+from review.models.routing import MOST_HOURS
 from review.routes import Condition, Decided, speaking
 
 MOST_RULES = 100
@@ -35,7 +37,10 @@ class RoutingError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a rule says: where decisions go whose condition holds. Nowhere, without routes."""
+    """What a rule says: where decisions go whose condition holds. Nowhere, without routes.
+
+    `due_hours` are those within which it is to be done there, the route's own where there are none.
+    """
 
     name: str
     filter: Mapping[str, object] = field(default_factory=dict)
@@ -43,6 +48,7 @@ class Rule:
     severities: Sequence[str] = ()
     reasons: Sequence[str] = ()
     routes: Sequence[str] = ()
+    due_hours: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +101,17 @@ def create_rule(*, project: Project, rule: Rule, by: User, now: datetime) -> Rou
 
 @transaction.atomic
 def edit_rule(*, edited: RoutingRule, rule: Rule, by: User, now: datetime) -> None:
-    """Have the rule say something else from now on; its place stays. Raises RoutingError."""
+    """Have the rule say something else from now on; its place stays. Raises RoutingError.
+
+    What it sent before goes by its new hours.
+    """
     Project.objects.select_for_update(no_key=True).get(pk=edited.project_id)
-    checked = check(project=edited.project, rule=rule, edited=edited)
-    if replace(checked, name=edited.name) != rule_of(rule=edited):
+    checked, before = check(project=edited.project, rule=rule, edited=edited), rule_of(rule=edited)
+    if replace(checked, name=before.name, due_hours=before.due_hours) != before:
         edited.changed_at = now
     _set(edited, checked)
+    if checked.due_hours != before.due_hours:
+        redate(project=edited.project)
     _log(edited, "edited", by, now)
 
 
@@ -149,6 +160,7 @@ def check(*, project: Project, rule: Rule, edited: RoutingRule | None = None) ->
         severities=_some("severities", rule.severities, Review.Severity.values),
         reasons=_some("reasons", rule.reasons, sorted(known)),
         routes=_some("routes", rule.routes, Review.Route.values),
+        due_hours=_hours(rule),
     )
 
 
@@ -161,6 +173,7 @@ def rule_of(*, rule: RoutingRule) -> Rule:
         severities=tuple(rule.severities),
         reasons=tuple(rule.reasons),
         routes=tuple(rule.routes),
+        due_hours=rule.due_hours,
     )
 
 
@@ -280,10 +293,21 @@ def _some(path: str, values: Sequence[str], known: Sequence[str]) -> tuple[str, 
     return tuple(one for one in known if one in values)
 
 
+def _hours(rule: Rule) -> int | None:
+    if rule.due_hours is None:
+        return None
+    if not 1 <= rule.due_hours <= MOST_HOURS:
+        raise RoutingError("due_hours", f"Give 1 to {MOST_HOURS:,} hours.")
+    if not rule.routes:
+        raise RoutingError("due_hours", "Where nothing is to be done, nothing is due.")
+    return rule.due_hours
+
+
 def _set(row: RoutingRule, rule: Rule) -> None:
     row.name, row.filter = rule.name, dict(rule.filter)
     row.verdicts, row.severities = list(rule.verdicts), list(rule.severities)
     row.reasons, row.routes = list(rule.reasons), list(rule.routes)
+    row.due_hours = rule.due_hours
     row.save()
 
 

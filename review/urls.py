@@ -102,6 +102,7 @@ urlpatterns: list[URLPattern] = [
     ),
     path("p/<slug:project>/routing/", routing.rule_list, name="rule_list"),
     path("p/<slug:project>/routing/new/", routing.rule_create, name="rule_create"),
+    path("p/<slug:project>/routing/terms/", routing.route_terms, name="route_terms"),
     path("p/<slug:project>/routing/preview/", routing.rule_preview, name="rule_preview"),
     path("p/<slug:project>/routing/<int:rule>/", routing.rule_edit, name="rule_edit"),
     path("p/<slug:project>/routing/<int:rule>/move/", routing.rule_move, name="rule_move"),

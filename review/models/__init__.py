@@ -9,7 +9,7 @@ from review.models.notification import Notification, NotificationChoice
 from review.models.provisional import Provisional
 from review.models.queue import Claim, Queue, QueueItem, Skip
 from review.models.review import Draft, Review, ReviewReason
-from review.models.routing import RoutingRule
+from review.models.routing import RouteTerm, RoutingRule
 from review.models.saved_view import SavedView
 from review.models.stratum import Stratum
 from review.models.theme import Theme, ThemeMembership, ThemeRun
@@ -39,6 +39,7 @@ __all__ = [
     "QueueItem",
     "Review",
     "ReviewReason",
+    "RouteTerm",
     "RoutingRule",
     "SavedView",
     "Skip",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
 
 from feedback.models import Output, Project, User
+from review.models.handover import NEVER
 from review.models.queue import Queue, QueueItem
 from review.models.review import Review
 
@@ -34,6 +36,12 @@ class Escalation(models.Model):
     item = models.ForeignKey(QueueItem, models.CASCADE, related_name="escalations")
     review = models.ForeignKey(Review, models.CASCADE, related_name="escalations")
     raised_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True, blank=True)
+    due_order = models.GeneratedField(
+        expression=Coalesce("due_at", Value(NEVER)),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
     settled_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     settled_at = models.DateTimeField(null=True, blank=True)
@@ -64,7 +72,9 @@ class Escalation(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["project", "raised_at", "id"], name="escalation_by_time"),
+            models.Index(
+                fields=["project", "due_order", "raised_at", "id"], name="escalation_by_due"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
 
 from feedback.models import Project, User
 from review.models.review import Review
+
+# What has no due time comes after all that has.
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class HandoverQuerySet(models.QuerySet["Handover"]):
@@ -14,12 +20,17 @@ class HandoverQuerySet(models.QuerySet["Handover"]):
         """Those of decisions that count."""
         return self.filter(review__is_authoritative=True)
 
+    def waiting(self) -> HandoverQuerySet:
+        """Those that are not done, taken or not."""
+        return self.exclude(status=Handover.Status.DONE)
+
 
 class Handover(models.Model):
     """That a review is to be taken up on one of its routes, and whether it was.
 
     It is done once what the review settled was promoted there, or closed with a comment that says
-    why not or where. Escalations have a table of their own.
+    why not or where. It waits since `opened_at`, and anew where what was promoted is removed.
+    Escalations have a table of their own.
     """
 
     class Status(models.TextChoices):
@@ -32,6 +43,12 @@ class Handover(models.Model):
     route = models.CharField(max_length=10)
     status = models.CharField(max_length=5, choices=Status.choices, default=Status.OPEN)
     opened_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True, blank=True)
+    due_order = models.GeneratedField(
+        expression=Coalesce("due_at", Value(NEVER)),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
     taken_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     taken_at = models.DateTimeField(null=True, blank=True)
     done_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
@@ -63,7 +80,8 @@ class Handover(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["project", "route", "status", "opened_at", "id"], name="handover_by_time"
+                fields=["project", "route", "status", "due_order", "opened_at", "id"],
+                name="handover_by_due",
             ),
         ]
 

@@ -9,6 +9,9 @@ from django.db.models import Deferrable, Q
 from feedback.models import Project, User
 from review.models.review import Review
 
+# A year, leap years too.
+MOST_HOURS = 8_784
+
 
 class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     def active(self) -> RoutingRuleQuerySet:
@@ -22,7 +25,8 @@ class RoutingRule(models.Model):
     The first active rule of a project whose condition holds speaks for a decision. Its condition is
     a filter over outputs together with verdicts, severities and slugs of reasons, one of each of
     which the decision has; where a list is empty, any will do. Without routes it says that nothing
-    is to be done. `changed_at` is when it last came to say something else.
+    is to be done. `changed_at` is when it last came to say something else. What it sends
+    somewhere is to be done there within `due_hours`; without them the route's own hold.
     """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="routing_rules")
@@ -33,6 +37,7 @@ class RoutingRule(models.Model):
     severities = ArrayField(models.CharField(max_length=8), default=list, blank=True)
     reasons = ArrayField(models.SlugField(max_length=60), default=list, blank=True)
     routes = ArrayField(models.CharField(max_length=10), default=list, blank=True)
+    due_hours = models.PositiveIntegerField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField()
@@ -63,6 +68,11 @@ class RoutingRule(models.Model):
                 condition=Q(routes__contained_by=Review.Route.values),
                 name="%(app_label)s_%(class)s_routes_known",
             ),
+            models.CheckConstraint(
+                condition=Q(due_hours=None)
+                | Q(due_hours__gte=1, due_hours__lte=MOST_HOURS, routes__len__gt=0),
+                name="%(app_label)s_%(class)s_due_range",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -72,3 +82,29 @@ class RoutingRule(models.Model):
     def route_labels(self) -> list[str]:
         """What its routes are called."""
         return [Review.Route(route).label for route in self.routes]
+
+
+class RouteTerm(models.Model):
+    """Within how many hours what a project's decisions ask for on a route is to be done there."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="route_terms")
+    route = models.CharField(max_length=10)
+    due_hours = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "route"], name="%(app_label)s_%(class)s_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(route__in=Review.Route.values),
+                name="%(app_label)s_%(class)s_route_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(due_hours__gte=1, due_hours__lte=MOST_HOURS),
+                name="%(app_label)s_%(class)s_due_range",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route} of {self.project_id} in {self.due_hours} h"

@@ -34,10 +34,12 @@ def handover_list(request: ProjectRequest, route: str) -> HttpResponse:
     try:
         found = handovers.listed(
             project=request.project,
+            to=request.user,
             route=route,
             status=state,
             size=PAGE_SIZE,
             cursor=request.GET.get("cursor", ""),
+            now=timezone.now(),
         )
     except CursorError as error:
         raise BadRequest(str(error)) from error

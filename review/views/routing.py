@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,9 +14,9 @@ from django.views.decorators.vary import vary_on_headers
 
 from feedback.models import Membership, Reason
 from feedback.timeouts import TooSlowError
-from review import routing
+from review import due_times, routing
 from review.filters import ReviewFilter
-from review.forms import RoutingForm
+from review.forms import RoutingForm, TermsForm
 from review.http import ProjectRequest, project_view
 from review.models import Review, RoutingRule
 from review.routing import RoutingError, Rule
@@ -24,7 +25,25 @@ from review.routing import RoutingError, Rule
 @require_safe
 @project_view(Membership.Role.MODERATOR)
 def rule_list(request: ProjectRequest) -> HttpResponse:
-    """Moderators: the rules in the order in which they are asked, and how often overruled."""
+    """Moderators: the rules in their order, how often overruled, and the routes' due times."""
+    return _list(request, TermsForm(initial=due_times.terms(project=request.project)))
+
+
+@require_POST
+@project_view(Membership.Role.MODERATOR)
+def route_terms(request: ProjectRequest) -> HttpResponseBase:
+    """Moderators: within how many hours what decisions ask for is to be done on each route."""
+    form = TermsForm(request.POST)
+    if not form.is_valid():
+        return _list(request, form)
+    due_times.set_terms(
+        project=request.project, hours=form.cleaned_data, by=request.user, now=timezone.now()
+    )
+    messages.success(request, "Due times saved.")
+    return redirect("rule_list", request.project.slug)
+
+
+def _list(request: ProjectRequest, terms: TermsForm) -> HttpResponse:
     names = dict(_reasons(request))
     rows = [
         {
@@ -39,7 +58,10 @@ def rule_list(request: ProjectRequest) -> HttpResponse:
         }
         for rule, num, overruled in routing.listed(project=request.project)
     ]
-    return render(request, "review/routing/list.html", {"rows": rows})
+    status = 422 if terms.errors else 200
+    return render(
+        request, "review/routing/list.html", {"rows": rows, "terms": terms}, status=status
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -157,6 +179,7 @@ def _rule(form: RoutingForm) -> Rule:
         severities=given["severities"],
         reasons=given["reasons"],
         routes=given["routes"],
+        due_hours=given["due_hours"],
     )
 
 

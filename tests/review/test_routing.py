@@ -308,7 +308,7 @@ class TestPages:
         for number in range(12):
             make_rule(project, name=str(number), verdicts=["fix"])
         client.force_login(moderator)
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(9):
             client.get(reverse("rule_list", args=[project.slug]))
 
 
