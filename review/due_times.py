@@ -15,6 +15,7 @@ from django.db.models import (
     Subquery,
     Value,
 )
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from feedback.models import Project, User
@@ -96,7 +97,7 @@ def date_escalations(*, found: EscalationQuerySet) -> None:
     found.update(due_at=_due("raised_at", Value(Review.Route.ESCALATE.value)))
 
 
-def _due(since: str, route: OuterRef | Value) -> ExpressionWrapper:
+def _due(since: str, route: OuterRef | Value) -> Combinable:
     """When a row of a review on a route is due; null without hours."""
     by_rule = Review.objects.filter(pk=OuterRef("review"), proposed_routes__contains=[route])
     by_route = RouteTerm.objects.filter(project=OuterRef("project"), route=route)

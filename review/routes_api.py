@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from django.http import Http404, HttpRequest
 from django.utils import timezone
@@ -22,6 +22,7 @@ router = Router(tags=["review"])
 
 ERRORS = frozenset({401, 403, 404, 422})
 PAGE_SIZE = 50
+RouteName = Literal["library", "training", "issue", "escalate"]
 HandoverId = Annotated[int, Path(description="The handover's number.")]
 
 
@@ -32,7 +33,7 @@ class RouteRow(BaseModel):
     counts what is past that, taken or not; `next_due` is still to come.
     """
 
-    route: Literal["library", "training", "issue", "escalate"]
+    route: RouteName
     due_hours: int | None
     overdue: int
     next_due: datetime | None
@@ -99,7 +100,7 @@ def list_routes(request: HttpRequest) -> RoutesReply:
     return RoutesReply(
         routes=[
             RouteRow(
-                route=one.route.value,
+                route=cast("RouteName", one.route.value),
                 due_hours=hours.get(one.route),
                 overdue=one.num_overdue,
                 next_due=one.next_due,

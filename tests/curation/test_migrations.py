@@ -1,0 +1,84 @@
+"""What migrations of data make of the rows that are there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from curation.models import Example
+from feedback.models import Project, User
+from review.models import Handover, Review
+from tests.factories import (
+    NOW,
+    make_entry,
+    make_handover,
+    make_library,
+    make_output,
+    make_review,
+    make_training_set,
+    make_user,
+)
+from tests.migrating import apply
+
+pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def curator(project: Project) -> User:
+    return make_user(project)
+
+
+def routed(project: Project, **fields: Any) -> Review:
+    """A review on both routes, as a migration opened what it asks for."""
+    review = make_review(make_output(project), make_user(project), **fields)
+    for route in ("library", "training"):
+        make_handover(project, review=review, route=route)
+    return review
+
+
+def make_example(project: Project, **fields: Any) -> Example:
+    fields = {"prompt": [], "chosen": "a", "created_at": NOW} | fields
+    return Example.objects.create(training_set=make_training_set(project), **fields)
+
+
+def done(review: Review) -> dict[str, Any]:
+    found = Handover.objects.filter(review=review, status="done", is_promoted=True)
+    return {one.route: (one.done_by, one.done_at) for one in found}
+
+
+class TestPromotedHandovers:
+    """0004: what was promoted before."""
+
+    def test_is_done_since_the_first_that_is_kept(self, project: Project, curator: User) -> None:
+        review, gone, never = (routed(project) for _ in range(3))
+        first, second = make_user(project), make_user(project)
+
+        def add(of: Review, by: User, at: Any, **fields: Any) -> None:
+            make_entry(make_library(project), review=of, created_by=by, created_at=at, **fields)
+
+        add(review, curator, NOW - HOUR, removed_at=NOW)
+        add(review, second, NOW + HOUR)
+        add(review, first, NOW)
+        add(gone, curator, NOW, removed_at=NOW)
+        make_entry(make_library(project))
+        make_example(project, review=gone, created_by=curator, created_at=NOW + HOUR)
+        make_example(project, created_by=curator)
+        for _ in range(2):
+            apply("curation", "0004_promoted_handovers")
+        assert done(review) == {"library": (first, NOW)}
+        assert done(gone) == {"training": (curator, NOW + HOUR)}
+        assert done(never) == {}
+        assert Handover.objects.filter(status="open").count() == 4
+
+    def test_leaves_what_somebody_closed_as_it_is(self, project: Project, curator: User) -> None:
+        review = routed(project)
+        Handover.objects.filter(route="library").update(
+            status="done", done_at=NOW - HOUR, comment="No."
+        )
+        make_entry(make_library(project), review=review, created_by=curator, created_at=NOW)
+        apply("curation", "0004_promoted_handovers")
+        assert done(review) == {}
