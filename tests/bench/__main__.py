@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ["ingest", "pages", "anchoring", "search", "desk", "triage", "claims"]
+NAMES = ["ingest", "pages", "anchoring", "search", "desk", "triage", "claims", "effects"]
 # Those take so long that they have to be named.
 LONG = ["search-million"]
 

@@ -1,0 +1,79 @@
+"""Says in words what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from curation.rates import Change
+from curation.sequential import Looked
+
+Kind = Literal["works", "worse", "inconclusive", "no change", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What a comparison shows, and how it is said; `why` adds what it rests on."""
+
+    kind: Kind
+    words: str
+    why: str = ""
+
+
+NOTHING_HELD_OUT = "Nothing was held out, so that there is nothing to compare with."
+NOTHING_SERVED = "Nothing was served that outputs came back for."
+
+
+def of_held_out(looked: Looked, *, num_served: int, num_held_out: int) -> Reading:
+    """What served outputs show beside held-out ones; the numbers are of outputs."""
+    if not num_served or not num_held_out:
+        why = NOTHING_HELD_OUT if num_served else NOTHING_SERVED
+        return Reading(kind="unknown", words="not measured", why=why)
+    if looked.is_better:
+        return Reading(kind="works", words="works", why=_points(looked.change))
+    if looked.is_worse:
+        return Reading(kind="worse", words="made it worse", why=_points(looked.change))
+    if looked.needed is None:
+        return Reading(kind="inconclusive", words="inconclusive", why="Nobody complained so far.")
+    if looked.needed:
+        return Reading(
+            kind="inconclusive",
+            words=f"inconclusive: {looked.needed:,} more session{'s'[: looked.needed != 1]} needed",
+            why=_points(looked.change),
+        )
+    return Reading(
+        kind="no change",
+        words="no change by half",
+        why=f"A change by half would have shown four times of five. {_points(looked.change)}",
+    )
+
+
+def of_before_and_after(plain: Change | None, corrected: Change | None) -> Reading:
+    """What the days after show beside those before; `corrected` by how other complaints went."""
+    if plain is None:
+        why = "There are no outputs before or since."
+        return Reading(kind="unknown", words="not measured", why=why)
+    if corrected is None:
+        return Reading(
+            kind="unknown",
+            words="cannot be told",
+            why="There are too few other complaints to tell what else changed meanwhile.",
+        )
+    if corrected.high < 0:
+        return Reading(kind="works", words="fewer than expected", why=_points(corrected))
+    if corrected.low > 0:
+        return Reading(kind="worse", words="more than expected", why=_points(corrected))
+    return Reading(kind="inconclusive", words="as expected", why=_points(corrected))
+
+
+def _points(change: Change | None) -> str:
+    """The change in points of a hundred answers, with its interval."""
+    if change is None:
+        return ""
+    value, low, high = (_signed(part) for part in (change.value, change.low, change.high))
+    return f"{value} complaints in 100 answers ({low} to {high})."
+
+
+def _signed(share: float) -> str:
+    text = f"{100 * share:+.1f}".replace("-", "−")
+    return "0.0" if text in {"+0.0", "−0.0"} else text

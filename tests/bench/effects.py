@@ -1,0 +1,276 @@
+"""Measured effects: simulated traffic with a known truth, and how often what is said of it is true.
+
+Sessions have several outputs, and one user of five complains much more readily than the others.
+Every figure stands with its own 95 % interval: it rests on so many runs only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from curation import progress, rates, sequential
+from curation.progress import Standing
+from curation.rates import Arm, Change
+from review.prevalence import wilson
+from tests.bench.traffic import Truth, arms
+
+RUNS = 2_000
+COVERED = (0.93, 0.97)
+FALSE_ALARMS = 0.05
+USUAL = 0.06
+# Sessions a day that are served, and held out; days until the effect is told, and looked at.
+SERVED, HELD_OUT = 40, 10
+DAYS, LOOKS = 28, 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """How many times of how many runs."""
+
+    hits: int
+    runs: int
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.runs
+
+    def __str__(self) -> str:
+        low, high = wilson(share=self.value, sampled=self.runs, size=10**12)
+        return f"{self.value:6.1%} ({low:.1%}–{high:.1%})"
+
+
+Estimate = Callable[[Arm, Arm], Change | None]
+
+
+def run() -> tuple[str, bool]:
+    print(f"95 % intervals that hold the truth, of {RUNS:,} runs; bar {COVERED[0]:.0%}–97%")
+    shares, is_met = [], True
+    for name, share, is_bar in coverages(RUNS):
+        print(f"  {name:<58}{share}{'' if is_bar else '   for contrast'}", flush=True)
+        if is_bar:
+            shares.append(share.value)
+            is_met &= COVERED[0] <= share.value <= COVERED[1]
+    print(f"\n{LOOKS} daily looks, of {RUNS:,} runs: ever told; median day; bar under 5% if wrong")
+    alarms = []
+    for name, looked, is_false in looks(RUNS):
+        told = [day for day in looked if day is not None]
+        share = Share(hits=len(told), runs=len(looked))
+        day = sorted(told)[len(told) // 2] if told else None
+        print(f"  {name:<58}{share}   {'' if is_false else f'day {day}'}", flush=True)
+        if is_false:
+            alarms.append(share.value)
+            is_met &= share.value < FALSE_ALARMS
+    figure = (
+        f"intervals hold {min(shares):.1%} to {max(shares):.1%} of the time,"
+        f" at most {max(alarms):.1%} false alarms with daily looks"
+    )
+    return figure, is_met
+
+
+def coverages(runs: int) -> Iterator[tuple[str, Share, bool]]:
+    """How often each kind of interval holds the truth, and whether that has a bar."""
+    served = Truth(sessions=SERVED, days=DAYS, rate=USUAL)
+    held_out = Truth(sessions=HELD_OUT, days=DAYS, rate=USUAL)
+    for name, rate in EFFECTS.items():
+        share = covered(served.with_rate(rate), held_out, rates.difference, runs)
+        yield f"held out, {name}", share, True
+    rare = covered(
+        Truth(sessions=4 * SERVED, days=DAYS, rate=0.005),
+        Truth(sessions=4 * HELD_OUT, days=DAYS, rate=0.01),
+        rates.difference,
+        runs,
+    )
+    yield "held out, rare: 1 % to 0.5 %", rare, True
+    drifting = Truth(sessions=SERVED, days=DAYS, rate=0.03, drift=1.5)
+    also = Truth(sessions=HELD_OUT, days=DAYS, rate=USUAL, drift=1.5)
+    yield (
+        "held out, by half, while all complaints grow by half",
+        covered(drifting, also, rates.difference, runs),
+        True,
+    )
+    yield from _before_and_after(runs)
+    yield from _selective(runs)
+
+
+EFFECTS = {
+    "no effect": USUAL,
+    "small effect: 6 % to 5 %": 0.05,
+    "large effect: 6 % to 2 %": 0.02,
+    "harm: 6 % to 9 %": 0.09,
+}
+
+
+def _before_and_after(runs: int) -> Iterator[tuple[str, Share, bool]]:
+    """All complaints grow by half with the release; what is served changes those of the theme."""
+    before = Truth(sessions=SERVED, days=DAYS, rate=USUAL)
+    grown = Truth(sessions=SERVED, days=DAYS, rate=USUAL, other=0.15)
+    for name, factor in {"no effect": 1.0, "large effect": 0.4, "harm": 1.5}.items():
+        after = grown.with_rate(1.5 * USUAL * factor)
+        truth = 1.5 * USUAL * (factor - 1)
+
+        def corrected(treated: Arm, control: Arm) -> Change | None:
+            return rates.drift_corrected(control, treated)
+
+        share = covered(after, before, corrected, runs, truth=truth)
+        yield f"before and after, drift by half, {name}, corrected", share, True
+        plain = covered(after, before, rates.difference, runs, truth=truth)
+        yield f"before and after, drift by half, {name}, plain", plain, False
+
+
+def _selective(runs: int) -> Iterator[tuple[str, Share, bool]]:
+    """Reviewers look at more of what is rated down, and at more of what was held out."""
+    for name, rate in EFFECTS.items():
+        served = Truth(sessions=SERVED, days=2 * DAYS, rate=rate, looked_at=(0.6, 0.1))
+        held_out = Truth(sessions=HELD_OUT, days=2 * DAYS, rate=USUAL, looked_at=(0.6, 0.4))
+        share = covered(served, held_out, rates.difference, runs)
+        yield f"selective review, {name}, weighted", share, True
+    # What reviewers found, as if they had looked at outputs alike.
+    yield "selective review, no effect, unweighted", _unweighted(runs), False
+
+
+def _unweighted(runs: int) -> Share:
+    """Everything rated down and little else is looked at, in both arms, at other rates."""
+    down, faulty, fine = 0.6, 0.5, 0.05
+
+    def seen(rest: float) -> float:
+        bad = USUAL * (faulty * down + (1 - faulty) * rest)
+        good = (1 - USUAL) * (fine * down + (1 - fine) * rest)
+        return bad / (bad + good)
+
+    served = Truth(sessions=SERVED // 4, days=2 * DAYS, rate=seen(0.1))
+    held_out = Truth(sessions=HELD_OUT // 2, days=2 * DAYS, rate=seen(0.4))
+    return covered(served, held_out, rates.difference, runs, truth=0.0)
+
+
+def covered(
+    treated: Truth, control: Truth, estimate: Estimate, runs: int, *, truth: float | None = None
+) -> Share:
+    """How often the interval at the end holds the true difference."""
+    actual = treated.mean_rate - control.mean_rate if truth is None else truth
+    hits = 0
+    for first, second in _pairs(treated, control, runs):
+        change = estimate(first[-1], second[-1])
+        hits += change is not None and change.low <= actual <= change.high
+    return Share(hits=hits, runs=runs)
+
+
+def looks(runs: int) -> Iterator[tuple[str, list[int | None], bool]]:
+    """On which day something is told for the first time, and whether it is wrong to tell it."""
+    held_out = Truth(sessions=HELD_OUT, days=LOOKS, rate=USUAL)
+    served = Truth(sessions=SERVED, days=LOOKS, rate=USUAL)
+    yield "no effect is told as one", told(served, held_out, runs, usual=USUAL), True
+    few = (held_out.with_rate(0.01), served.with_rate(0.01))
+    yield "no effect, rare: 1 %", told(few[1], few[0], runs, usual=0.01), True
+    yield "no effect, no rate known before", told(served, held_out, runs, usual=None), True
+    drifting = [
+        Truth(sessions=size, days=LOOKS, rate=USUAL, drift=2.0) for size in (SERVED, HELD_OUT)
+    ]
+    yield (
+        "no effect, while all complaints double",
+        told(drifting[0], drifting[1], runs, usual=USUAL),
+        True,
+    )
+    reviewed = [
+        Truth(sessions=size, days=LOOKS, rate=USUAL, looked_at=(0.6, rest))
+        for size, rest in ((SERVED, 0.1), (HELD_OUT, 0.4))
+    ]
+    yield (
+        "no effect, selective review, weighted",
+        told(reviewed[0], reviewed[1], runs, usual=USUAL),
+        True,
+    )
+    for name, rate in list(EFFECTS.items())[1:]:
+        truth = served.with_rate(rate)
+        actual = rate - USUAL
+        missed = told(truth, held_out, runs, usual=USUAL, against=actual)
+        yield f"{name}: the truth ruled out", missed, True
+        yield f"{name}: told", told(truth, held_out, runs, usual=USUAL), False
+    yield "20 entries without effect: any told", entries(runs), True
+    yield "one of 20 entries doubles complaints: any told", entries(runs, harm=2.0), False
+    yield "fixed, a quarter of the complaints: told as back", back(runs, rate=USUAL / 4), True
+    yield "fixed, then as before: told as back", back(runs, rate=USUAL), False
+
+
+def told(
+    treated: Truth,
+    control: Truth,
+    runs: int,
+    *,
+    usual: float | None,
+    against: float = 0.0,
+) -> list[int | None]:
+    """The first day on which a difference is ruled out, in each run."""
+    return [
+        _first(
+            sequential.evidence(*today, usual=usual, against=against) >= 1 / sequential.ALPHA
+            for today in zip(first, second, strict=True)
+        )
+        for first, second in _pairs(treated, control, runs)
+    ]
+
+
+def entries(runs: int, *, harm: float = 1.0, number: int = 20, every: int = 7) -> list[int | None]:
+    """The day of the weekly look that first tells any of so many entries.
+
+    Each is served to sessions of its own, and all are held against the same held-out ones. The
+    first multiplies complaints by `harm`; the others do nothing.
+    """
+    held_out = Truth(sessions=HELD_OUT, days=LOOKS, rate=USUAL)
+    each = [held_out.with_rate(USUAL * harm), *[held_out] * (number - 1)]
+    per_run = zip(
+        *(arms(truth, runs=runs, seed=1_000 + entry) for entry, truth in enumerate(each)),
+        strict=True,
+    )
+    found: list[int | None] = []
+    for control, treated in zip(arms(held_out, runs=runs, seed=3), per_run, strict=True):
+        week = _first(
+            bool(
+                sequential.discoveries(
+                    {
+                        entry: sequential.evidence(days[day], control[day], usual=USUAL)
+                        for entry, days in enumerate(treated)
+                    }
+                )
+            )
+            for day in range(every - 1, LOOKS, every)
+        )
+        found.append(None if week is None else week * every)
+    return found
+
+
+def back(runs: int, *, rate: float) -> list[int | None]:
+    """On which day a theme counts as back that had a quarter of its complaints, and then `rate`."""
+    window = progress.RECENT_DAYS
+    quiet = Truth(sessions=SERVED, days=window, rate=USUAL / 4)
+    then = Truth(sessions=SERVED, days=LOOKS, rate=rate)
+    days = zip(arms(quiet, runs=runs, seed=4), arms(then, runs=runs, seed=5), strict=True)
+    return [
+        _first(
+            progress.is_back(
+                Standing(is_acted_on=True, usual=USUAL, recent=_recent(before, since, day))
+            )
+            for day in range(LOOKS)
+        )
+        for before, since in days
+    ]
+
+
+def _recent(before: Sequence[Arm], since: Sequence[Arm], day: int) -> Arm:
+    """What was counted on the RECENT_DAYS days up to that one of the later days."""
+    window = len(before)
+    if day >= window:
+        return _sum(since[day], since[day - window], sign=-1)
+    return _sum(since[day], _sum(before[-1], before[day], sign=-1))
+
+
+def _sum(one: Arm, other: Arm, sign: int = 1) -> Arm:
+    return Arm(**{name: value + sign * getattr(other, name) for name, value in vars(one).items()})
+
+
+def _pairs(treated: Truth, control: Truth, runs: int) -> Iterator[tuple[list[Arm], list[Arm]]]:
+    return zip(arms(treated, runs=runs, seed=1), arms(control, runs=runs, seed=2), strict=True)
+
+
+def _first(days: Iterator[bool]) -> int | None:
+    return next((number for number, is_told in enumerate(days, start=1) if is_told), None)

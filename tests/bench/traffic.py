@@ -1,0 +1,120 @@
+"""Simulated sessions with a known truth: who complains of what, when, and who is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from curation.rates import Arm
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
+
+    Numbers = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+# One user of five complains 3.4 times as readily as the mean, the others 0.4 times.
+READY, OTHERS_READY, SHARE_READY = 3.4, 0.4, 0.2
+# More outputs after the first of a session, in the mean.
+MORE_OUTPUTS = 2.0
+# Runs that are held in memory at once.
+BATCH = 250
+_SUMS = {
+    "outputs": (1, 0, 0),
+    "complaints": (0, 1, 0),
+    "others": (0, 0, 1),
+    "outputs_squared": (2, 0, 0),
+    "outputs_complaints": (1, 1, 0),
+    "complaints_squared": (0, 2, 0),
+    "others_squared": (0, 0, 2),
+    "outputs_others": (1, 0, 1),
+    "complaints_others": (0, 1, 1),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """So many sessions a day, of which `rate` of the outputs are complained of.
+
+    `other` is the rate of other complaints. Both are multiplied by `drift` on the last day, less on
+    the days before. With `looked_at`, faults are only known of outputs that reviewers drew: the
+    first share of those rated down, the second of the rest.
+    """
+
+    sessions: int
+    days: int
+    rate: float
+    other: float = 0.1
+    drift: float = 1.0
+    looked_at: tuple[float, float] | None = None
+
+    @property
+    def mean_rate(self) -> float:
+        """The rate over all days."""
+        return self.rate * (1 + (self.drift - 1) * self._mean_progress)
+
+    @property
+    def _mean_progress(self) -> float:
+        return sum(day / max(self.days - 1, 1) for day in range(self.days)) / self.days
+
+    def with_rate(self, rate: float) -> Truth:
+        """The same traffic with another rate."""
+        return replace(self, rate=rate)
+
+
+def arms(truth: Truth, *, runs: int, seed: int) -> Iterator[list[Arm]]:
+    """For each run, what was counted until the end of each day."""
+    import numpy as np
+
+    chance = np.random.default_rng(seed)
+    for first in range(0, runs, BATCH):
+        size = min(BATCH, runs - first)
+        yield from _days(_drawn(truth, size, chance), truth, size)
+
+
+def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Numbers, ...]:
+    """Outputs, complaints and other complaints of each session, by run, day and session."""
+    import numpy as np
+
+    shape = (runs, truth.days, truth.sessions)
+    outputs = 1 + chance.poisson(MORE_OUTPUTS, shape)
+    ready = np.where(chance.random(shape) < SHARE_READY, READY, OTHERS_READY)
+    day = np.arange(truth.days)[None, :, None] / max(truth.days - 1, 1)
+    ready *= 1 + (truth.drift - 1) * day
+    complaints = chance.binomial(outputs, truth.rate * ready)
+    others = chance.binomial(outputs, truth.other * ready)
+    if truth.looked_at is None:
+        return outputs * 1.0, complaints * 1.0, others * 1.0
+    # Half of the faulty outputs are rated down, and one in twenty of the others.
+    down, rest = truth.looked_at
+    fine = outputs - complaints
+    faulty_down = chance.binomial(complaints, 0.5)
+    fine_down = chance.binomial(fine, 0.05)
+    faulty = (
+        chance.binomial(faulty_down, down) / down
+        + chance.binomial(complaints - faulty_down, rest) / rest
+    )
+    sound = chance.binomial(fine_down, down) / down + chance.binomial(fine - fine_down, rest) / rest
+    return faulty + sound, faulty, others * 1.0
+
+
+def _days(drawn: tuple[Numbers, ...], truth: Truth, runs: int) -> Iterator[list[Arm]]:
+    """The sums over sessions up to each day, run by run."""
+    import numpy as np
+
+    sums = {}
+    for name, powers in _SUMS.items():
+        product = np.ones_like(drawn[0])
+        for part, power in zip(drawn, powers, strict=True):
+            product *= part**power
+        sums[name] = product.sum(axis=2).cumsum(axis=1).tolist()
+    for run in range(runs):
+        yield [
+            Arm(
+                sessions=truth.sessions * (day + 1),
+                **{name: values[run][day] for name, values in sums.items()},
+            )
+            for day in range(truth.days)
+        ]
