@@ -19,7 +19,7 @@ from feedback.problems import Problem
 from feedback.records import feedback_record, output_record, session_record
 from review.exporting import listed, record
 from review.filters import ReviewFilter
-from review.models import Annotation, Comment, Evidence, Review
+from review.models import AddedReason, Annotation, Comment, Evidence, Review
 from review.records import annotation_record, review_record
 
 router = Router()
@@ -188,7 +188,9 @@ def _about(
     reviews = (
         reviews.filter(output__in=outputs)
         .select_related("output", "reviewer")
-        .prefetch_related("reasons")
+        .prefetch_related(
+            "reasons", Prefetch("added_reasons", AddedReason.objects.told()), "handovers"
+        )
     )
     return [
         *map(feedback_record, said),

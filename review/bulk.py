@@ -10,9 +10,11 @@ from django.db import transaction
 from django.db.models import Max, Q
 
 from feedback.filters import FilterError
-from feedback.models import Membership, Output, Project, User
+from feedback.models import Membership, Output, Project, Reason, User
 from feedback.models.output import OutputQuerySet
 from feedback.tag_names import named
+from review import handovers
+from review.additions import give_reason, give_route
 from review.bulk_undo import undo_changes
 from review.filters import ReviewFilter
 from review.intake import begun, put
@@ -34,6 +36,8 @@ _ROLES = {
     BulkJob.Act.QUEUE_ADD: Membership.Role.MODERATOR,
     BulkJob.Act.QUEUE_REMOVE: Membership.Role.MODERATOR,
     BulkJob.Act.DECIDE: Membership.Role.MODERATOR,
+    BulkJob.Act.REASON_ADD: Membership.Role.MODERATOR,
+    BulkJob.Act.ROUTE_ADD: Membership.Role.MODERATOR,
 }
 
 
@@ -64,6 +68,8 @@ def start(
     now: datetime,
     queue: Queue | None = None,
     tags: Sequence[str] = (),
+    reason: str = "",
+    route: str = "",
     outputs: Sequence[int] | None = None,
     sessions: Sequence[int] = (),
     request_key: UUID | None = None,
@@ -71,8 +77,9 @@ def start(
     """Have a worker do something with every output that matches the filter by now.
 
     `outputs` and `sessions` pick some of those, by their ids; without `outputs` all are meant. Tags
-    go to the outputs' sessions. The same `request_key` again gives the same job. Raises BulkError
-    naming the field, NotAllowedError.
+    go to the outputs' sessions; a `reason`, by its slug in the current taxonomy, and a `route` go
+    to the decisions on the outputs that count. The same `request_key` again gives the same job.
+    Raises BulkError naming the field, NotAllowedError.
     """
     membership = Membership.objects.filter(project=project, user=by).first()
     # What is decided as one starts from its sample: see review.spot_checks.
@@ -99,12 +106,7 @@ def start(
         created_by=by,
         created_at=now,
     )
-    if act in {BulkJob.Act.TAG_ADD, BulkJob.Act.TAG_REMOVE}:
-        _name_tags(job, tags)
-    elif queue is None or queue.project_id != project.pk:
-        raise BulkError("queue", "Choose a queue.")
-    else:
-        job.queue = queue
+    _name(job, queue, tags, reason, route)
     everything = Output.objects.filter(project=project)
     job.until = everything.aggregate(last=Max("pk"))["last"] or 0
     job.num_matching = meant(job=job).count()
@@ -245,6 +247,10 @@ def _act(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkChang
         return _dequeue(job, chunk, now)
     if job.act == BulkJob.Act.DECIDE:
         return decide_rows(job=job, chunk=chunk, now=now)
+    if job.act == BulkJob.Act.REASON_ADD:
+        return give_reason(job=job, chunk=chunk, now=now)
+    if job.act == BulkJob.Act.ROUTE_ADD:
+        return give_route(job=job, chunk=chunk, now=now)
     sessions = sorted({output.session_id for output in chunk})
     rows = (
         put_on(sessions=sessions, tags=job.tag_ids, by=job.created_by, now=now)
@@ -310,6 +316,25 @@ def _dequeue(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkC
         )
         for item in items
     ]
+
+
+def _name(job: BulkJob, queue: Queue | None, tags: Sequence[str], reason: str, route: str) -> None:
+    """Name what the job's act puts on, or puts where. Raises BulkError."""
+    if job.act in {BulkJob.Act.TAG_ADD, BulkJob.Act.TAG_REMOVE}:
+        _name_tags(job, tags)
+    elif job.act == BulkJob.Act.REASON_ADD:
+        known = Reason.objects.current().filter(taxonomy__project=job.project)
+        job.reason = known.filter(slug=reason.replace("\x00", "")).first()
+        if job.reason is None:
+            raise BulkError("reason", "Choose a reason.")
+    elif job.act == BulkJob.Act.ROUTE_ADD:
+        if route not in handovers.ROUTES:
+            raise BulkError("route", "Choose a route other than to escalate.")
+        job.route = route
+    elif queue is None or queue.project_id != job.project_id:
+        raise BulkError("queue", "Choose a queue.")
+    else:
+        job.queue = queue
 
 
 def _name_tags(job: BulkJob, tags: Sequence[str]) -> None:

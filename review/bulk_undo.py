@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
+
+from django.db.models import Model
 
 from feedback.models import SessionTag, Tag
 from review.intake import begun
-from review.models import BulkChange, BulkJob, Claim, QueueItem
+from review.models import AddedReason, BulkChange, BulkJob, Claim, Handover, QueueItem
 from review.provisional import take_back
 from review.stored_rows import put_back, told
 
@@ -23,14 +26,31 @@ def undo_changes(*, job: BulkJob, limit: int) -> int:
         unused = Tag.objects.filter(pk__in=job.made_tag_ids, session_tags=None)
         unused.delete()
         return 0
-    undo = {
-        BulkJob.Act.TAG_ADD: _take_off,
+    undos: dict[str, Callable[[Sequence[BulkChange]], dict[int, str]]] = {
+        BulkJob.Act.TAG_ADD: partial(
+            _take_off,
+            SessionTag,
+            gone="Somebody took the tag off since.",
+            changed="The tag was renamed or merged since.",
+        ),
         BulkJob.Act.TAG_REMOVE: _put_on,
         BulkJob.Act.QUEUE_ADD: _take_out,
         BulkJob.Act.QUEUE_REMOVE: _put_in,
         BulkJob.Act.DECIDE: take_back,
-    }[BulkJob.Act(job.act)]
-    conflicts = undo(changes)
+        BulkJob.Act.REASON_ADD: partial(
+            _take_off,
+            AddedReason,
+            gone="The decision was taken back since.",
+            changed="Who added it is no user any more.",
+        ),
+        BulkJob.Act.ROUTE_ADD: partial(
+            _take_off,
+            Handover,
+            gone="The decision was taken back since.",
+            changed="Somebody has taken it up since.",
+        ),
+    }
+    conflicts = undos[job.act](changes)
     for change in changes:
         change.conflict = conflicts.get(change.pk, "")
         change.outcome = "conflict" if change.conflict else "undone"
@@ -40,17 +60,21 @@ def undo_changes(*, job: BulkJob, limit: int) -> int:
     return len(changes)
 
 
-def _take_off(changes: Sequence[BulkChange]) -> dict[int, str]:
+def _take_off(
+    model: type[Model], changes: Sequence[BulkChange], *, gone: str, changed: str
+) -> dict[int, str]:
+    """Delete the rows that are as the act made them; `gone` and `changed` say why others stay."""
     rows = {change.after["id"]: change for change in changes}
-    list(SessionTag.objects.select_for_update().filter(pk__in=rows))
-    now_there = told(SessionTag, list(rows))
+    manager = model._default_manager
+    list(manager.select_for_update().filter(pk__in=rows).order_by("pk"))
+    now_there = told(model, list(rows))
     conflicts = {}
     for pk, change in rows.items():
         if pk not in now_there:
-            conflicts[change.pk] = "Somebody took the tag off since."
+            conflicts[change.pk] = gone
         elif now_there[pk] != change.after:
-            conflicts[change.pk] = "The tag was renamed or merged since."
-    SessionTag.objects.filter(
+            conflicts[change.pk] = changed
+    manager.filter(
         pk__in=[pk for pk, change in rows.items() if change.pk not in conflicts]
     ).delete()
     return conflicts

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from django.db.models import Prefetch
+
 from feedback.models import Output, Reason, User
 from review.gathering import sheet
-from review.models import Annotation, Claim, Draft, QueueItem, Review
+from review.models import AddedReason, Annotation, Claim, Draft, QueueItem, Review
 from review.models.review import ReviewQuerySet
 from review.queues import Around, around
 from review.sheets import Sheet
@@ -119,5 +121,7 @@ def visible_reviews(*, output: Output, to: User) -> list[Review]:
 
 
 def _newest(reviews: ReviewQuerySet) -> list[Review]:
-    found = reviews.select_related("reviewer").prefetch_related("reasons")
+    found = reviews.select_related("reviewer").prefetch_related(
+        "reasons", Prefetch("added_reasons", AddedReason.objects.told())
+    )
     return list(found.order_by("-created_at", "-id"))

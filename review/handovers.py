@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,6 +48,25 @@ def hand_over(*, review: Review) -> None:
     if made:
         Handover.objects.bulk_create(made)
         date_handovers(found=Handover.objects.filter(review=review))
+
+
+def add(*, reviews: Sequence[Review], route: str, by: User | None, now: datetime) -> list[Handover]:
+    """Open a route for those reviews that never were on it; return what was opened.
+
+    Needs their outputs locked, in a transaction.
+    """
+    there = set(
+        Handover.objects.filter(review__in=reviews, route=route).values_list("review", flat=True)
+    )
+    made = Handover.objects.bulk_create(
+        Handover(
+            project_id=review.project_id, review=review, route=route, added_by=by, opened_at=now
+        )
+        for review in reviews
+        if review.pk not in there
+    )
+    date_handovers(found=Handover.objects.filter(pk__in=[one.pk for one in made]))
+    return made
 
 
 def is_begun(*, review: Review) -> bool:
@@ -193,7 +213,7 @@ def _told(found: HandoverQuerySet, to: User, now: datetime) -> HandoverQuerySet:
     blind = QueueItem.objects.blind_to(to).filter(output=OuterRef("review__output"))
     is_overdue = ~Q(status=Handover.Status.DONE) & Q(due_order__lte=now)
     return found.select_related(
-        "review__reviewer", "review__output", "taken_by", "done_by"
+        "review__reviewer", "review__output", "added_by", "taken_by", "done_by"
     ).annotate(
         question=Left("review__output__query", QUESTION),
         is_hidden=Exists(blind),

@@ -95,7 +95,9 @@ class TagsReply(BaseModel):
 
 
 class BulkRequest(BaseModel):
-    """An act on every output that matches; tags go to the outputs' sessions."""
+    """An act on every output that matches: tags go to the outputs' sessions, reasons and routes
+    to the decisions on them that count.
+    """
 
     model_config = ConfigDict(
         strict=True,
@@ -108,9 +110,15 @@ class BulkRequest(BaseModel):
     filter: Annotated[
         str | dict[str, Any], Field(description="As in `model:a,b -tag:x`, or as JSON.")
     ]
-    act: Literal["tag_add", "tag_remove", "queue_add", "queue_remove"]
+    act: Literal["tag_add", "tag_remove", "queue_add", "queue_remove", "reason_add", "route_add"]
     tags: Names = []
     queue: Annotated[str | None, Field(description="Slug of the queue, for acts on one.")] = None
+    reason: Annotated[
+        str | None, Field(description="Slug of a reason of the current taxonomy, for `reason_add`.")
+    ] = None
+    route: Annotated[
+        Literal["library", "training", "issue"] | None, Field(description="For `route_add`.")
+    ] = None
 
 
 class JobReply(BaseModel):
@@ -123,6 +131,8 @@ class JobReply(BaseModel):
     filter: dict[str, Any]
     tags: list[str]
     queue: str | None
+    reason: str | None
+    route: str | None
     status: BulkJob.Status
     matching: int
     seen: int
@@ -241,6 +251,8 @@ def start_bulk(request: HttpRequest, payload: BulkRequest) -> Status[JobReply]:
             act=payload.act,
             queue=queue,
             tags=payload.tags,
+            reason=payload.reason or "",
+            route=payload.route or "",
             request_key=idempotency_key(request),
             by=member.user,
             now=timezone.now(),
@@ -315,7 +327,9 @@ def _member(request: HttpRequest) -> Membership:
 
 
 def _job(request: HttpRequest, pk: int) -> BulkJob:
-    jobs = BulkJob.objects.filter(project=_member(request).project).select_related("queue")
+    jobs = BulkJob.objects.filter(project=_member(request).project).select_related(
+        "queue", "reason"
+    )
     found = jobs.filter(pk=pk).first()
     if found is None:
         raise Http404("There is no such job.")
@@ -330,6 +344,8 @@ def job_reply(job: BulkJob) -> JobReply:
         filter=job.filter,
         tags=job.tags,
         queue=job.queue.slug if job.queue else None,
+        reason=job.reason.slug if job.reason else None,
+        route=job.route or None,
         status=BulkJob.Status(job.status),
         matching=job.num_matching,
         seen=job.num_seen,

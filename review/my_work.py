@@ -57,7 +57,7 @@ def news(*, project: Project, to: User) -> list[Notification]:
     """What is new to the person in the project, the last first; `question` is cut short."""
     unread = Notification.objects.unread().seen_by(to).filter(project=project)
     return list(
-        unread.select_related("actor", "project", "job__queue")
+        unread.select_related("actor", "project", "job__queue", "job__reason")
         .annotate(question=Left("output__query", QUESTION))
         .order_by("-happened_at", "-pk")[:MOST]
     )
@@ -75,7 +75,7 @@ def decided(*, project: Project, by: User, verdict: str, size: int, cursor: str)
         mine.select_related("item__queue")
         .annotate(question=Left("output__query", QUESTION))
         .defer("comment", "correction", "edits")
-        .prefetch_related("reasons")
+        .prefetch_related("reasons", "added_reasons__reason", "added_reasons__added_by")
     )
     return page(mine, order=["-created_at", "-id"], size=size, cursor=cursor)
 

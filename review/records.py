@@ -65,7 +65,7 @@ def _name(user: User | None) -> str | None:
 
 
 def review_record(review: Review) -> dict[str, Any]:
-    """The review; expects its output, reviewer and reasons to be loaded."""
+    """The review; expects its output, reviewer, reasons and what was added to be loaded."""
     return {
         "type": "review",
         "id": review.pk,
@@ -76,9 +76,13 @@ def review_record(review: Review) -> dict[str, Any]:
         "severity": review.severity or None,
         "confidence": review.confidence,
         "reasons": [reason.slug for reason in review.reasons.all()],
+        "added_reasons": [one.reason.slug for one in review.added_reasons.all()],
         "comment": review.comment or None,
         "correction": review.correction or None,
         "routes": review.routes,
+        "added_routes": [
+            one.route for one in review.handovers.all() if one.route not in review.routes
+        ],
         "proposed_routes": review.proposed_routes,
         "counts": review.is_authoritative,
         "at": review.created_at,

@@ -20,7 +20,7 @@ from curation.models import ContextEntry, EntryKind, Example
 from feedback.models import Membership, Reason
 from feedback.paging import CursorError, page
 from review.http import ProjectRequest, project_view
-from review.models import Review
+from review.models import AddedReason, Handover, Review
 from review.models.review import ReviewQuerySet
 
 PAGE_SIZE = 50
@@ -200,6 +200,12 @@ def _listed(reviews: ReviewQuerySet) -> ReviewQuerySet:
         .defer("correction", "comment")
         .prefetch_related(
             Prefetch("reasons", Reason.objects.order_by("position")),
+            Prefetch("added_reasons", AddedReason.objects.select_related("reason", "added_by")),
+            Prefetch(
+                "handovers",
+                Handover.objects.exclude(status=Handover.Status.DONE).order_by("pk"),
+                to_attr="waiting",
+            ),
             Prefetch("context_entries", entries, to_attr="kept_entries"),
             Prefetch("training_examples", examples, to_attr="kept_examples"),
         )

@@ -19,7 +19,7 @@ from curation.forms import NameForm
 from curation.http import release_download
 from curation.models import Example, Release, ReleasedExample, TrainingSet
 from curation.models.training import ExampleQuerySet
-from feedback.models import Membership
+from feedback.models import Membership, Reason
 from feedback.paging import CursorError, page
 from review.http import ProjectRequest, project_view
 
@@ -143,7 +143,7 @@ def _page(request: ProjectRequest, shown: TrainingSet, *, refusal: str = "") -> 
         "training_set": shown,
         "examples": found,
         "example": example,
-        "reasons": example.review.reasons.all() if example and example.review else [],
+        "reasons": _reasons(example),
         "line": _line(example, format_) if example else "",
         "formats": FORMATS,
         "format": format_,
@@ -164,10 +164,18 @@ def _chosen(
     asked = request.GET.get("example", "")
     whole = examples.select_related(
         "output__session", "review__reviewer", "created_by"
-    ).prefetch_related("review__reasons", "feedback__reasons")
+    ).prefetch_related("review__reasons", "review__added_reasons__reason", "feedback__reasons")
     if asked.isascii() and asked.isdecimal() and len(asked) < 19:
         return get_object_or_404(whole, pk=int(asked))
     return whole.filter(pk=rows[0].pk).first() if rows else None
+
+
+def _reasons(example: Example | None) -> list[Reason]:
+    """The reasons that the example's reviewer gave, and those that were added."""
+    if example is None or example.review is None:
+        return []
+    added = [one.reason for one in example.review.added_reasons.all()]
+    return [*example.review.reasons.all(), *added]
 
 
 def _listed(examples: ExampleQuerySet) -> ExampleQuerySet:

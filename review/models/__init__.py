@@ -1,3 +1,4 @@
+from review.models.addition import AddedReason
 from review.models.annotation import Anchor, Annotation, Comment, Evidence, Mention
 from review.models.bulk import BulkChange, BulkJob
 from review.models.digest import Digest, DigestMail
@@ -16,6 +17,7 @@ from review.models.theme import Theme, ThemeMembership, ThemeRun
 from review.models.triage_model import TriageModel
 
 __all__ = [
+    "AddedReason",
     "Anchor",
     "Annotation",
     "BulkChange",

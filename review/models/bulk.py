@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from feedback.models import Output, Project, Session, User
+from feedback.models import Output, Project, Reason, Session, User
 from review.models.group import SpotCheck
 from review.models.queue import Queue
+from review.models.review import Review
+
+
+def _needs(acts: Sequence[str], *names: str) -> Q:
+    """That these acts have what is named, and nothing else that another act needs."""
+    empty = {"tags": Q(tags__len=0), "route": Q(route="")}
+    empty |= {name: Q(**{name: None}) for name in ("queue", "spot_check", "reason")}
+    needs = Q(act__in=acts)
+    for name, is_empty in empty.items():
+        needs &= ~is_empty if name in names else is_empty
+    return needs
 
 
 class BulkJob(models.Model):
@@ -27,6 +40,8 @@ class BulkJob(models.Model):
         QUEUE_ADD = "queue_add", "Add to queue"
         QUEUE_REMOVE = "queue_remove", "Take out of queue"
         DECIDE = "decide", "Decide as one"
+        REASON_ADD = "reason_add", "Add reason"
+        ROUTE_ADD = "route_add", "Add route"
 
     class Status(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -52,6 +67,8 @@ class BulkJob(models.Model):
     )
     tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     tag_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    reason = models.ForeignKey(Reason, models.RESTRICT, null=True, blank=True, related_name="+")
+    route = models.CharField(max_length=10, choices=Review.Route.choices, blank=True, default="")
     made_tag_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.WAITING)
     until = models.BigIntegerField()
@@ -80,16 +97,11 @@ class BulkJob(models.Model):
                 name="%(app_label)s_%(class)s_once",
             ),
             models.CheckConstraint(
-                condition=Q(
-                    act__in=["tag_add", "tag_remove"], queue=None, spot_check=None, tags__len__gt=0
-                )
-                | Q(
-                    act__in=["queue_add", "queue_remove"],
-                    queue__isnull=False,
-                    spot_check=None,
-                    tags__len=0,
-                )
-                | Q(act="decide", queue__isnull=False, spot_check__isnull=False, tags__len=0),
+                condition=_needs(["tag_add", "tag_remove"], "tags")
+                | _needs(["queue_add", "queue_remove"], "queue")
+                | _needs(["decide"], "queue", "spot_check")
+                | _needs(["reason_add"], "reason")
+                | _needs(["route_add"], "route"),
                 name="%(app_label)s_%(class)s_has_what_it_needs",
             ),
             models.CheckConstraint(

@@ -26,7 +26,10 @@ class HandoverQuerySet(models.QuerySet["Handover"]):
 
 
 class Handover(models.Model):
-    """That a review is to be taken up on one of its routes, and whether it was.
+    """That a review is to be taken up on a route, and whether it was.
+
+    Its reviewer asked for it where `Review.routes` names the route; else it was added later, by
+    `added_by`.
 
     It is done once what the review settled was promoted there, or closed with a comment that says
     why not or where. It waits since `opened_at`, and anew where what was promoted is removed.
@@ -49,6 +52,7 @@ class Handover(models.Model):
         output_field=models.DateTimeField(),
         db_persist=True,
     )
+    added_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     taken_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     taken_at = models.DateTimeField(null=True, blank=True)
     done_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")

@@ -33,7 +33,7 @@ MOST_CONFLICTS = 50
 def bulk_list(request: ProjectRequest) -> HttpResponse:
     """Every member: the bulk acts of the project, the newest first."""
     jobs = BulkJob.objects.filter(project=request.project).select_related(
-        "created_by", "queue", "spot_check"
+        "created_by", "queue", "spot_check", "reason"
     )
     try:
         found = page(
@@ -52,7 +52,7 @@ def bulk_list(request: ProjectRequest) -> HttpResponse:
 @require_POST
 @project_view(Membership.Role.TAGGER)
 def bulk_start(request: ProjectRequest) -> HttpResponseBase:
-    """Taggers, and for queues moderators: do something with the picked rows or all that match."""
+    """Taggers, and beyond tags moderators: act on the picked rows or on all that match."""
     sent = request.POST
     is_all = bool(sent.get("all"))
     try:
@@ -64,6 +64,8 @@ def bulk_start(request: ProjectRequest) -> HttpResponseBase:
                 project=request.project, slug=sent.get("queue", "").replace("\x00", "")
             ).first(),
             tags=sent.get("tags", "").split(","),
+            reason=sent.get("reason", ""),
+            route=sent.get("route", ""),
             outputs=None if is_all else _numbers(sent.getlist("output")),
             sessions=() if is_all else _numbers(sent.getlist("session")),
             request_key=_key(sent.get("request_key", "")),
@@ -150,7 +152,9 @@ def _shown(request: ProjectRequest, job: BulkJob) -> HttpResponse:
 
 
 def _job(request: ProjectRequest, job: int) -> BulkJob:
-    jobs = BulkJob.objects.select_related("created_by", "undone_by", "queue", "spot_check")
+    jobs = BulkJob.objects.select_related(
+        "created_by", "undone_by", "queue", "spot_check", "reason"
+    )
     return get_object_or_404(jobs, project=request.project, pk=job)
 
 

@@ -100,7 +100,7 @@ def _page(
     context = {
         "raised": raised,
         "reviews": reviews.select_related("reviewer")
-        .prefetch_related("reasons")
+        .prefetch_related("reasons", "added_reasons__reason", "added_reasons__added_by")
         .order_by("-created_at", "-pk"),
         "history": events.select_related("actor").order_by("-at", "-pk")[:PAGE_SIZE],
         "queues": Queue.objects.filter(project=request.project).order_by("name", "pk"),

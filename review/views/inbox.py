@@ -25,7 +25,7 @@ def inbox(request: SignedInRequest) -> HttpResponse:
     """Whoever is signed in: what happened in their threads, the last first."""
     found = (
         Notification.objects.seen_by(request.user)
-        .select_related("actor", "project", "job__queue")
+        .select_related("actor", "project", "job__queue", "job__reason")
         .annotate(question=Left("output__query", QUESTION))
     )
     order = ["-happened_at", "-id"]

@@ -31,6 +31,7 @@ from review.commented import commented, commented_page
 from review.completion import completions
 from review.facets import Facet, facets
 from review.findings import findings, named
+from review.handovers import ROUTES
 from review.http import ProjectRequest, project_view
 from review.models import Annotation, Queue, SavedView, Theme
 from review.saved_views import may_change
@@ -228,13 +229,17 @@ def _bulk(request: ProjectRequest, asked: Asked, page: Page) -> dict[str, object
     A ranking has no end, so all are meant only where every word has to be there.
     """
     is_ranked = bool(asked.like or (asked.query.strip() and asked.mode != "words"))
+    may_decide = request.membership.may(Membership.Role.MODERATOR)
     queues = Queue.objects.filter(project=request.project).order_by("name", "pk")
     return {
         "bulk_filter": str(asked.narrowed),
         "request_key": uuid4(),
         "all_told": _number(page.counts["output"]),
         "all_link": asked.to(mode="words", like=None) if is_ranked else "",
-        "queues": queues if request.membership.may(Membership.Role.MODERATOR) else (),
+        "queues": queues if may_decide else (),
+        "may_decide": may_decide,
+        "given_reasons": Reason.objects.current().filter(taxonomy__project=request.project),
+        "routes": [(one.value, one.label) for one in ROUTES],
         "may_bulk": request.membership.may(Membership.Role.TAGGER),
     }
 

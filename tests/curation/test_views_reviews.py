@@ -8,6 +8,7 @@ from django.test import Client
 from curation import promotion
 from curation.models import ContextEntry, Example
 from feedback.models import Project, Reason, User
+from review import handovers
 from review.models import QueueItem, Review
 from tests.factories import (
     NOW,
@@ -132,6 +133,7 @@ class TestReviewList:
         self, client: Client, project: Project, address: str, curator: User
     ) -> None:
         review = make(project, curator, "a", verdict="accept", routes=["library", "training"])
+        handovers.hand_over(review=review)
         client.force_login(curator)
         page = client.get(address).content.decode()
         assert "meant for a library" in page

@@ -9,13 +9,33 @@ from django.db import connection
 from django.test import Client
 
 from feedback.models import Output, Project, SessionTag, Tag, User
-from review import bulk, intake, queues
+from review import agreeing, bulk, handovers, intake, queues, triage
 from review.bulk import BulkError, NotAllowedError, OverError
 from review.filters import ReviewFilter
-from review.models import BulkChange, BulkJob, Claim, Event, QueueItem
-from tests.factories import NOW, make_output, make_project, make_queue, make_session, make_user
+from review.models import (
+    AddedReason,
+    BulkChange,
+    BulkJob,
+    Claim,
+    Event,
+    Handover,
+    QueueItem,
+    Review,
+    ReviewReason,
+)
+from tests.factories import (
+    NOW,
+    make_handover,
+    make_item,
+    make_output,
+    make_project,
+    make_queue,
+    make_review,
+    make_session,
+    make_user,
+)
 
-TABLES = [SessionTag, Tag, QueueItem, Claim, Output]
+TABLES = [SessionTag, Tag, QueueItem, Claim, Output, Review, ReviewReason, AddedReason, Handover]
 
 
 @pytest.fixture
@@ -30,7 +50,10 @@ def chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def filled(project: Project, moderator: User) -> Project:
-    """Twelve answers in four sessions, half by model a; one session is tagged, two are queued."""
+    """Twelve answers in four sessions, half by model a; one session is tagged, two are queued.
+
+    Four others are reviewed.
+    """
     tag = Tag.objects.create(project=project, name="x")
     queue = make_queue(project, slug="there", reviewers_per_item=2)
     for number in range(4):
@@ -40,6 +63,9 @@ def filled(project: Project, moderator: User) -> Project:
         if number == 1:
             SessionTag.objects.create(session=session, tag=tag, added_by=make_user(project))
     put_in(project, queue, 2)
+    reviewer = make_user(project, "expert")
+    for output in project.outputs.order_by("pk")[4:8]:
+        make_review(output, reviewer)
     return project
 
 
@@ -61,8 +87,12 @@ def dump() -> dict[str, list[Any]]:
 def begin(project: Project, by: User, act: str, text: str = "", **rest: Any) -> BulkJob:
     if act.startswith("queue"):
         rest["queue"] = project.queues.get(slug="there")
-    else:
+    elif act.startswith("tag"):
         rest.setdefault("tags", ["x", "new"])
+    elif act == "reason_add":
+        rest.setdefault("reason", "factually-incorrect")
+    elif act == "route_add":
+        rest.setdefault("route", "issue")
     return bulk.start(
         project=project, wanted=ReviewFilter.parse(text), act=act, by=by, now=NOW, **rest
     )
@@ -141,6 +171,82 @@ class TestUndo:
             bulk.undo(job=job, by=tagger, now=NOW)
 
 
+class TestAdding:
+    """Reasons and routes go to decisions that were made, beside what their reviewers said."""
+
+    def test_a_reason_goes_once_to_each_decision_that_counts(
+        self, filled: Project, moderator: User
+    ) -> None:
+        first, second, *_ = Review.objects.order_by("pk")
+        known = filled.taxonomies.get().reasons.get(slug="factually-incorrect")
+        first.reasons.add(known)
+        Review.objects.filter(pk=second.pk).update(is_authoritative=False)
+        job = run(begin(filled, moderator, "reason_add"))
+        assert (job.num_seen, job.num_changed) == (12, 2)
+        assert not {first.pk, second.pk} & set(AddedReason.objects.values_list("review", flat=True))
+        assert run(begin(filled, moderator, "reason_add")).num_changed == 0
+
+    def test_a_route_opens_what_a_decision_opens_and_leaves_what_is_on_it(
+        self, filled: Project, moderator: User
+    ) -> None:
+        first, *others = Review.objects.order_by("pk")
+        make_handover(filled, review=first, route="issue", status="taken", taken_at=NOW)
+        job = run(begin(filled, moderator, "route_add"))
+        opened = Handover.objects.exclude(review=first)
+        assert {(one.route, one.status, one.added_by) for one in opened} == {
+            ("issue", "open", moderator)
+        }
+        assert {one.review for one in opened} == set(others)
+        assert job.num_changed == 3
+        told = {one.route: one.num_open for one in handovers.on_routes(project=filled, now=NOW)}
+        assert told[Review.Route.ISSUE] == 3
+
+    def test_what_the_reviewer_said_stays(self, filled: Project, moderator: User) -> None:
+        before = [
+            (one.pk, one.routes, [*one.reasons.all()]) for one in Review.objects.order_by("pk")
+        ]
+        run(begin(filled, moderator, "reason_add"))
+        run(begin(filled, moderator, "route_add"))
+        assert before == [
+            (one.pk, one.routes, [*one.reasons.all()]) for one in Review.objects.order_by("pk")
+        ]
+        assert agreeing.report(project=filled).reasons == []
+
+    def test_leaves_alone_what_somebody_is_to_judge_without_knowing(
+        self, filled: Project, moderator: User
+    ) -> None:
+        queue = make_queue(filled, reviewers_per_item=2)
+        make_item(queue, Review.objects.order_by("pk")[0].output)
+        assert run(begin(filled, moderator, "reason_add")).num_changed == 3
+
+    def test_goes_with_a_decision_that_is_taken_back_and_undo_says_so(
+        self, filled: Project, moderator: User
+    ) -> None:
+        item = make_item(make_queue(filled), filled.outputs.order_by("pk").last())
+        held = queues.claim(item=item, by=moderator, now=NOW)
+        review = triage.submit_review(
+            item=item, by=moderator, fence=held.fence, verdict="accept", now=NOW
+        )
+        jobs = [run(begin(filled, moderator, act)) for act in ("reason_add", "route_add")]
+        triage.undo_review(review=review, by=moderator, now=NOW)
+        for begun in jobs:
+            job = undone(begun, moderator)
+            assert (job.num_undone, job.num_conflicts) == (4, 1)
+            [left] = job.changes.filter(outcome="conflict")
+            assert left.conflict == "The decision was taken back since."
+
+    def test_what_somebody_took_up_is_left_to_them(self, filled: Project, moderator: User) -> None:
+        job = run(begin(filled, moderator, "route_add"))
+        given_back, taken, *_ = Handover.objects.order_by("pk")
+        for one in (given_back, taken):
+            handovers.take(handover=one, by=moderator, now=NOW)
+        handovers.give_back(handover=given_back, by=moderator, now=NOW)
+        job = undone(job, moderator)
+        assert (job.num_undone, job.num_conflicts) == (3, 1)
+        assert Handover.objects.get() == taken
+        assert job.changes.get(outcome="conflict").conflict == "Somebody has taken it up since."
+
+
 class TestStarting:
     def test_never_ignores_the_filter(self, filled: Project, moderator: User) -> None:
         """Complaint 10."""
@@ -184,8 +290,15 @@ class TestStarting:
                 project=filled, wanted=ReviewFilter(), act="queue_add", queue=foreign,
                 by=moderator, now=NOW,
             )  # fmt: skip
-        with pytest.raises(NotAllowedError):
-            begin(filled, make_user(filled, role="tagger"), "queue_add")
+        for wrong in ({"reason": ""}, {"reason": "none\x00"}):
+            with pytest.raises(BulkError, match="reason"):
+                begin(filled, moderator, "reason_add", **wrong)
+        for route in ("", "escalate", "nowhere"):
+            with pytest.raises(BulkError, match="route"):
+                begin(filled, moderator, "route_add", route=route)
+        for act in ("queue_add", "reason_add", "route_add"):
+            with pytest.raises(NotAllowedError):
+                begin(filled, make_user(filled, role="expert"), act)
 
 
 class TestWorking:

@@ -184,7 +184,7 @@ class TestItem:
             comment(crowded, make_user(project), "Bloom", reason=reasons[1].slug)
             make_review(output, make_user(project), is_authoritative=False)
         client = signed_in(expert)
-        with django_assert_max_num_queries(30):
+        with django_assert_max_num_queries(31):
             page = client.get(url("item", crowded))
         assert page.content.decode().count('class="note"') == 24
 

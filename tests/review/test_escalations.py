@@ -401,5 +401,5 @@ class TestPages:
         client.force_login(mod)
         with django_assert_max_num_queries(6):
             client.get(reverse("escalation_list", args=[project.slug]))
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(13):
             client.get(reverse("escalation", args=[project.slug, Escalation.objects.all()[0].pk]))

@@ -20,6 +20,7 @@ from tests.factories import (
     make_output,
     make_project,
     make_queue,
+    make_review,
     make_session,
     make_user,
 )
@@ -199,9 +200,31 @@ class TestBulk:
         bulk.work_off(now=timezone.now())
         assert QueueItem.objects.get(queue=queue).output == output
 
+    def test_gives_decisions_a_reason_and_a_route_that_their_records_tell(
+        self, client: Client, output: Output
+    ) -> None:
+        mod = Caller(client, output.project, make_user(output.project, "moderator"))
+        make_review(output, make_user(output.project), routes=["issue"])
+        for given in (
+            {"act": "reason_add", "reason": "factually-incorrect"},
+            {"act": "route_add", "route": "training"},
+        ):
+            started = mod.post("bulk", {"filter": "", **given})
+            assert started.status_code == 202
+            assert given.items() <= started.json().items()
+        bulk.work_off(now=timezone.now())
+        [review] = [
+            one for one in mod.get("outputs/o/1").json()["trail"] if one["type"] == "review"
+        ]
+        assert (review["reasons"], review["added_reasons"]) == ([], ["factually-incorrect"])
+        assert (review["routes"], review["added_routes"]) == (["issue"], ["training"])
+
     @pytest.mark.parametrize(
         ("more", "path"),
         [
+            ({"act": "reason_add", "tags": [], "reason": "none"}, "reason"),
+            ({"act": "route_add", "tags": []}, "route"),
+            ({"act": "route_add", "tags": [], "route": "escalate"}, "route"),
             ({"filter": "nothing:x"}, "filter"),
             ({"filter": {"nothing": "x"}}, "filter"),
             ({"act": "delete"}, "act"),
@@ -216,10 +239,20 @@ class TestBulk:
         assert (reply.status_code, [one["path"] for one in reply.json()["errors"]]) == (422, [path])
         assert not BulkJob.objects.exists()
 
-    def test_on_queues_is_for_moderators(self, client: Client, project: Project) -> None:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"act": "queue_add", "queue": "q"},
+            {"act": "reason_add", "reason": "factually-incorrect"},
+            {"act": "route_add", "route": "issue"},
+        ],
+    )
+    def test_beyond_tags_is_for_moderators(
+        self, client: Client, project: Project, body: dict[str, str]
+    ) -> None:
         make_queue(project, slug="q")
         caller = Caller(client, project, make_user(project, "expert"))
-        body = {"filter": "", "act": "queue_add", "queue": "q"}
+        body = {"filter": "", **body}
         assert caller.post("bulk", body).status_code == 403
 
 
