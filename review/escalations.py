@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Prefetch
+from django.db.models import Exists, Max, OuterRef, Prefetch, Value, When
 from django.db.models.functions import Left
 
 from feedback.models import Output, Project, User
@@ -78,18 +78,22 @@ def undecided(*, decision: Review) -> None:
     date_escalations(found=Escalation.objects.open().filter(item=decision.item_id))
 
 
-def why_it_stands(*, review: Review, now: datetime) -> str:
-    """Why a review that was escalated cannot be taken back; empty when it can."""
-    found = Escalation.objects.filter(review=review).first()
-    if found is None:
-        return ""
-    if found.status != Escalation.Status.OPEN:
-        return "A moderator has settled what you escalated."
-    if Claim.objects.filter(
-        item=review.item_id, place=Claim.ADJUDICATION, lease_until__gt=now
-    ).exists():
-        return "A moderator is deciding on what you escalated."
-    return ""
+def why_it_stands(*, now: datetime) -> list[When]:
+    """Cases of reviews that cannot be taken back because they were escalated, with why."""
+    raised = Escalation.objects.filter(review=OuterRef("pk"))
+    deciding = Claim.objects.filter(
+        item=OuterRef("item"), place=Claim.ADJUDICATION, lease_until__gt=now
+    )
+    return [
+        When(
+            Exists(raised.exclude(status=Escalation.Status.OPEN)),
+            then=Value("A moderator has settled what you escalated."),
+        ),
+        When(
+            Exists(raised) & Exists(deciding),
+            then=Value("A moderator is deciding on what you escalated."),
+        ),
+    ]
 
 
 def take_down(*, review: Review) -> None:

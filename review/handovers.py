@@ -8,7 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, Min, OuterRef, Q
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    Min,
+    OuterRef,
+    Q,
+    Value,
+    When,
+)
 from django.db.models.functions import Left
 
 from feedback.models import Project, User
@@ -69,9 +79,13 @@ def add(*, reviews: Sequence[Review], route: str, by: User | None, now: datetime
     return made
 
 
-def is_begun(*, review: Review) -> bool:
-    """Whether somebody took up, or is through with, what the review asked for."""
-    return Handover.objects.filter(review=review).exclude(status=Handover.Status.OPEN).exists()
+def why_it_stands() -> When:
+    """The case of reviews that cannot be taken back because somebody is at what they asked for."""
+    asked = Handover.objects.filter(review=OuterRef("pk"))
+    return When(
+        Exists(asked.exclude(status=Handover.Status.OPEN)),
+        then=Value("Somebody has taken up what this decision asks for."),
+    )
 
 
 @transaction.atomic

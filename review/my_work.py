@@ -1,15 +1,16 @@
-"""Reads what one person holds, is told of, and has decided, in one project."""
+"""Reads what one person holds, is told of, has decided and skipped, in one project."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.db.models.functions import Left
 
 from feedback.models import Project, User
 from feedback.paging import Page, page
-from review.models import Claim, Escalation, Notification, QueueItem, Review
+from review.models import AddedReason, Claim, Escalation, Notification, QueueItem, Review, Skip
+from review.triage import why_it_stands
 
 # Code points of a question that a line shows.
 QUESTION = 240
@@ -63,21 +64,37 @@ def news(*, project: Project, to: User) -> list[Notification]:
     )
 
 
-def decided(*, project: Project, by: User, verdict: str, size: int, cursor: str) -> Page[Review]:
+def decided(
+    *, project: Project, by: User, verdict: str, size: int, cursor: str, now: datetime
+) -> Page[Review]:
     """A page of the person's decisions, newest first; of one verdict, unless that is empty.
 
-    `question` is cut short. Raises CursorError.
+    `question` is cut short; `why` says why one cannot be taken back, and is empty where it can.
+    Raises CursorError.
     """
     mine = Review.objects.filter(project=project, reviewer=by)
     if verdict:
         mine = mine.filter(verdict=verdict)
     mine = (
         mine.select_related("item__queue")
-        .annotate(question=Left("output__query", QUESTION))
+        .annotate(question=Left("output__query", QUESTION), why=why_it_stands(now=now))
         .defer("comment", "correction", "edits")
-        .prefetch_related("reasons", "added_reasons__reason", "added_reasons__added_by")
+        .prefetch_related("reasons", Prefetch("added_reasons", AddedReason.objects.told()))
     )
     return page(mine, order=["-created_at", "-id"], size=size, cursor=cursor)
+
+
+def skipped(*, project: Project, by: User, size: int, cursor: str) -> Page[Skip]:
+    """A page of what the person skipped, the last first. Raises CursorError.
+
+    `question` is cut short.
+    """
+    mine = (
+        Skip.objects.filter(item__queue__project=project, reviewer=by)
+        .select_related("item__queue")
+        .annotate(question=Left("item__output__query", QUESTION))
+    )
+    return page(mine, order=["-skipped_at", "-id"], size=size, cursor=cursor)
 
 
 def first_with_any(*, of: User, now: datetime) -> Project | None:

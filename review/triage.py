@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import isnan
 
 from django.db import transaction
-from django.db.models import CASCADE, Case, Q, Value, When
+from django.db.models import CASCADE, Case, Exists, OuterRef, Q, Value, When
 
 from feedback.models import Output, Reason, User
 from review import escalations, handovers
@@ -37,6 +37,7 @@ __all__ = [
     "submit_review",
     "undo_review",
     "undoable",
+    "why_it_stands",
 ]
 
 # How long a reviewer may take a decision back.
@@ -220,7 +221,8 @@ def undo_review(*, review: Review, by: User, now: datetime) -> Draft:
     found = Review.objects.select_for_update().filter(pk=review.pk, reviewer=by).first()
     if place is None or found is None:
         raise UndoError("This is no decision of yours that can be taken back.")
-    if problem := _why_it_stands(found, now):
+    told = Review.objects.filter(pk=found.pk).annotate(why=why_it_stands(now=now))
+    if problem := told.values_list("why", flat=True).get():
         raise UndoError(problem)
     fields = _entered(found)
     escalations.take_down(review=found)
@@ -264,30 +266,36 @@ def undo_review(*, review: Review, by: User, now: datetime) -> Draft:
 
 def undoable(*, item: QueueItem, by: User, now: datetime) -> Review | None:
     """The reviewer's decision on the item, if it can be taken back still."""
-    review = Review.objects.filter(item=item, reviewer=by).first()
-    return None if review is None or _why_it_stands(review, now) else review
+    mine = Review.objects.filter(item=item, reviewer=by)
+    return mine.annotate(why=why_it_stands(now=now)).filter(why="").first()
 
 
-def _why_it_stands(review: Review, now: datetime) -> str:
-    """Why a decision cannot be taken back; empty when it can."""
-    if review.created_at + UNDO_FOR < now:
-        return f"A decision can be taken back for {UNDO_FOR // timedelta(hours=1)} hours."
-    if problem := escalations.why_it_stands(review=review, now=now):
-        return problem
-    if handovers.is_begun(review=review):
-        return "Somebody has taken up what this decision asks for."
+def why_it_stands(*, now: datetime) -> Case:
+    """Why a review cannot be taken back, as a column of a query for reviews; empty when it can."""
+    rest: Q = Q(pk__in=())
     # Whatever refers to it without being part of it; what it settled is open again.
-    if any(
-        getattr(review, str(relation.get_accessor_name())).exists()
-        for relation in Review._meta.related_objects
-        if relation.on_delete is not CASCADE and relation.related_model is not Escalation
-    ):
-        return "Something was made of this decision already."
-    others = Review.objects.filter(item=review.item_id).exclude(pk=review.pk)
-    if review.place != Claim.ADJUDICATION and others.exists():
-        # They were open to this reviewer from the submit on.
-        return "You may have seen what others decided on this."
-    return ""
+    for relation in Review._meta.related_objects:
+        if relation.on_delete is not CASCADE and relation.related_model is not Escalation:
+            rows = relation.related_model._default_manager
+            rest |= Q(Exists(rows.filter(**{relation.field.name: OuterRef("pk")})))
+    others = Review.objects.filter(item=OuterRef("item")).exclude(pk=OuterRef("pk"))
+    place = Claim.objects.filter(item=OuterRef("item"), reviewer=OuterRef("reviewer"))
+    return Case(
+        When(~Exists(place.exclude(finished_at=None)), then=Value("Its item has no place for it.")),
+        When(
+            created_at__lt=now - UNDO_FOR,
+            then=Value(f"A decision can be taken back for {UNDO_FOR // timedelta(hours=1)} hours."),
+        ),
+        *escalations.why_it_stands(now=now),
+        handovers.why_it_stands(),
+        When(rest, then=Value("Something was made of this decision already.")),
+        When(
+            # They were open to this reviewer from the submit on.
+            ~Q(place=Claim.ADJUDICATION) & Q(Exists(others)),
+            then=Value("You may have seen what others decided on this."),
+        ),
+        default=Value(""),
+    )
 
 
 def _entered(review: Review) -> dict[str, str | list[str]]:

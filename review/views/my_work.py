@@ -9,32 +9,39 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from feedback.models import Membership
-from feedback.paging import CursorError
 from review import my_work
 from review.http import ProjectRequest, project_view
 from review.models import Review
 
 PAGE_SIZE = 30
+MOST_SKIPPED = 10
 
 
 @require_safe
 @project_view(Membership.Role.VIEWER)
 def own(request: ProjectRequest) -> HttpResponse:
-    """Every member: what they hold, are told of and have decided; ?verdict= narrows the last."""
+    """Every member: what they hold, are told of, have decided and skipped; ?verdict= narrows.
+
+    ?cursor= and ?skipped= go on in the last two lists.
+    """
     now = timezone.now()
     verdict = request.GET.get("verdict", "")
     if verdict and verdict not in Review.Verdict.values:
         raise BadRequest("There is no such verdict.")
-    try:
-        decided = my_work.decided(
-            project=request.project,
-            by=request.user,
-            verdict=verdict,
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    decided = my_work.decided(
+        project=request.project,
+        by=request.user,
+        verdict=verdict,
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+        now=now,
+    )
+    skipped = my_work.skipped(
+        project=request.project,
+        by=request.user,
+        size=MOST_SKIPPED,
+        cursor=request.GET.get("skipped", ""),
+    )
     held = my_work.held(project=request.project, by=request.user, now=now)
     may_moderate = request.membership.may(Membership.Role.MODERATOR)
     num_disputes, num_escalations = (
@@ -52,6 +59,8 @@ def own(request: ProjectRequest) -> HttpResponse:
         ],
         "news": my_work.news(project=request.project, to=request.user),
         "decided": decided,
+        "skipped": skipped,
+        "may_review": request.membership.may(Membership.Role.EXPERT),
         "verdict": verdict,
         "verdicts": Review.Verdict.choices,
     }

@@ -11,9 +11,20 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Project, User
-from review import queues
+from review import queues, triage
 from review.annotations import annotate
-from tests.factories import make_item, make_output, make_project, make_queue, make_review, make_user
+from review.models import Claim, Queue, QueueItem, Review, Skip
+from tests.factories import (
+    NOW,
+    make_entry,
+    make_item,
+    make_library,
+    make_output,
+    make_project,
+    make_queue,
+    make_review,
+    make_user,
+)
 
 
 @pytest.fixture
@@ -54,6 +65,72 @@ class TestMyWork:
         assert "Mine?" in shown(client, project, ann, verdict="reject")
         assert "Mine?" not in shown(client, project, ann, verdict="fix")
 
+    def test_takes_a_decision_back_while_that_can_be(
+        self, client: Client, project: Project, ann: User
+    ) -> None:
+        """Complaint 17."""
+        queue = make_queue(project)
+        fresh, used, old = (decide(queue, ann) for _ in range(3))
+        make_entry(make_library(project), review=used)
+        ago = timezone.now() - timedelta(hours=25)
+        Review.objects.filter(pk=old.pk).update(created_at=ago)
+        page = shown(client, project, ann)
+        undo = {
+            one: reverse("item_undo", args=[project.slug, one.item_id])
+            for one in (fresh, used, old)
+        }
+        assert [one for one in undo if f'action="{undo[one]}"' in page] == [fresh]
+        went = client.post(undo[fresh])
+        assert went["Location"] == reverse("item", args=[project.slug, fresh.item_id])
+        assert Claim.objects.held_by(ann, at=timezone.now()).get().item_id == fresh.item_id
+        assert set(Review.objects.all()) == {used, old}
+
+    def test_leads_back_to_what_i_skipped_and_why(
+        self, client: Client, project: Project, ann: User
+    ) -> None:
+        """Complaint 17."""
+        queue = make_queue(project)
+        waits = make_item(queue, make_output(project, query="Waits?"))
+        gone = make_item(queue, make_output(project, query="Gone?"), status="done", closed_at=NOW)
+        for item in (waits, gone):
+            queues.skip(item=item, by=ann, reason="Not my <field>", now=timezone.now())
+        queues.skip(
+            item=waits, by=make_user(project, "expert"), reason="Theirs", now=timezone.now()
+        )
+        page = shown(client, project, ann)
+        assert page.count("Not my &lt;field&gt;") == 2
+        assert "Theirs" not in page
+        again, no = (reverse("item_undo", args=[project.slug, one.pk]) for one in (waits, gone))
+        assert f'action="{again}"' in page
+        assert f'action="{no}"' not in page
+        client.post(again)
+        assert Claim.objects.held_by(ann, at=timezone.now()).get().item == waits
+        assert Skip.objects.filter(reviewer=ann).get().item == gone
+
+    def test_offers_no_way_back_to_who_may_not_review_any_more(
+        self, client: Client, project: Project, ann: User
+    ) -> None:
+        queue = make_queue(project)
+        decide(queue, ann)
+        queues.skip(item=make_item(queue), by=ann, reason="Not mine", now=timezone.now())
+        project.memberships.filter(user=ann).update(role="viewer")
+        page = shown(client, project, ann)
+        assert "Not mine" in page
+        assert "/undo/" not in page
+
+    def test_pages_what_i_skipped_by_itself(
+        self, client: Client, project: Project, ann: User
+    ) -> None:
+        queue = make_queue(project)
+        for number in range(11):
+            item = make_item(queue, make_output(project, query=f"Number {number}?"))
+            queues.skip(item=item, by=ann, reason="Later", now=timezone.now())
+        client.force_login(ann)
+        first = client.get(reverse("my_work", args=[project.slug]))
+        assert "Number 0?" not in first.content.decode()
+        cursor = first.context["skipped"].next_cursor
+        assert "Number 0?" in shown(client, project, ann, skipped=cursor)
+
     def test_refuses_what_the_list_never_gave(
         self, client: Client, project: Project, ann: User
     ) -> None:
@@ -61,6 +138,7 @@ class TestMyWork:
         url = reverse("my_work", args=[project.slug])
         assert client.get(url, {"verdict": "x"}).status_code == 400
         assert client.get(url, {"cursor": "x"}).status_code == 400
+        assert client.get(url, {"skipped": "x"}).status_code == 400
 
     def test_takes_as_many_queries_for_much_work(
         self,
@@ -76,9 +154,18 @@ class TestMyWork:
             done = make_item(queue)
             make_review(done.output, ann, item=done)
             note(done.output, ben)
+            queues.skip(item=make_item(queue), by=ann, reason="Later", now=timezone.now())
         client.force_login(ann)
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(14):
             client.get(reverse("my_work", args=[project.slug]))
+
+
+def decide(queue: Queue, by: User) -> Review:
+    item: QueueItem = make_item(queue)
+    held = queues.claim(item=item, by=by, now=timezone.now())
+    return triage.submit_review(
+        item=item, by=by, fence=held.fence, verdict="accept", now=timezone.now()
+    )
 
 
 def note(output: object, by: User) -> None:
