@@ -65,9 +65,9 @@ PLACES = {
         ),
         Place(
             url_name="search",
-            label="Search",
+            label="Explore",
             icon="text-search",
-            key="S",
+            key="E",
             pages=frozenset(
                 {"search", "search_comments", "bulk_list", "bulk_job", "session", "output"}
             ),
