@@ -17,7 +17,8 @@ from feedback.embedding import get_encoder
 from feedback.filters import FilterError, OutputFilter
 from feedback.ingestion import ingest
 from feedback.models import ApiKey, Embedding, Output
-from feedback.search import MAX_LIMIT, CursorError, Hit, search
+from feedback.paging import CursorError
+from feedback.search import MAX_LIMIT, Hit, search
 from feedback.tasks import ring
 from feedback.timeouts import TooSlowError
 

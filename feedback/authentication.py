@@ -74,6 +74,12 @@ class OwnKeyAuth(HttpBearer):
         return membership
 
 
+def member_of(request: HttpRequest) -> Membership:
+    """The membership that OwnKeyAuth let in."""
+    member: Membership = request.auth  # type: ignore[attr-defined]
+    return member
+
+
 def _live(token: str) -> ApiKey:
     """The live key with this text, used by now. Raises AuthenticationError."""
     now = timezone.now()

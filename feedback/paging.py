@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import orjson
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import Field, Model, Q, QuerySet
 
 M = TypeVar("M", bound=Model)
 
 
-class CursorError(ValueError):
-    """The cursor is not one that this list gave."""
+class CursorError(BadRequest):
+    """The cursor is not one that this list gave; Django answers 400 where nobody catches it."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from feedback.fusion import fused
 from feedback.lexical import lexemes, ranked
 from feedback.models import Feedback, FeedbackWords, Output, OutputWords, Project
 from feedback.nearest import KINDS, Kind, nearest
+from feedback.paging import CursorError
 from feedback.scope import Scope
 from feedback.timeouts import time_limit
 
@@ -32,10 +33,6 @@ MODES: tuple[Mode, ...] = ("hybrid", "words", "meaning")
 # What is listed: everything found, the best of each session, or one kind.
 Listing = Literal["all", "session", "output", "feedback"]
 LISTINGS: tuple[Listing, ...] = ("all", "session", "output", "feedback")
-
-
-class CursorError(ValueError):
-    """The cursor is not one that a search gave."""
 
 
 @dataclass(frozen=True, order=True)

@@ -13,7 +13,7 @@ from ninja import Path, Query, Router, Status
 from ninja.errors import AuthorizationError
 from pydantic import BaseModel, ConfigDict, Field
 
-from feedback.authentication import OwnKeyAuth
+from feedback.authentication import OwnKeyAuth, member_of
 from feedback.models import Membership
 from feedback.paging import CursorError, page
 from feedback.problems import Problem, idempotency_key, invalid
@@ -112,7 +112,7 @@ def list_groups(
     cursor: Annotated[str, Query(description="The `next_cursor` of the page before.")] = "",
 ) -> GroupsReply:
     """Return the groups of the queue of which several are open, the newest first."""
-    queues = Queue.objects.filter(project=_member(request).project)
+    queues = Queue.objects.filter(project=member_of(request).project)
     queue = queues.filter(slug="" if "\x00" in slug else slug).first()
     if queue is None:
         raise Http404("There is no such queue.")
@@ -162,7 +162,7 @@ def draw_sample(request: HttpRequest, group: GroupId) -> Status[GroupReply] | St
     """
     found = _group(request, group)
     try:
-        spot_checks.draw_sample(group=found, by=_member(request).user, now=timezone.now())
+        spot_checks.draw_sample(group=found, by=member_of(request).user, now=timezone.now())
     except spot_checks.SpotCheckError as error:
         return Status(409, Problem(message=str(error)))
     return Status(201, _reply(found))
@@ -189,7 +189,7 @@ def decide(
     try:
         job = spot_checks.decide(
             check=check,
-            by=_member(request).user,
+            by=member_of(request).user,
             now=timezone.now(),
             request_key=idempotency_key(request),
         )
@@ -201,13 +201,8 @@ def decide(
     return Status(202, job_reply(job))
 
 
-def _member(request: HttpRequest) -> Membership:
-    member: Membership = request.auth  # type: ignore[attr-defined]
-    return member
-
-
 def _group(request: HttpRequest, pk: int) -> ItemGroup:
-    groups = ItemGroup.objects.filter(queue__project=_member(request).project)
+    groups = ItemGroup.objects.filter(queue__project=member_of(request).project)
     found = groups.select_related("queue__project").filter(pk=pk).first()
     if found is None:
         raise Http404("There is no such group.")

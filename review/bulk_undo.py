@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -48,6 +48,8 @@ def undo_changes(*, job: BulkJob, limit: int) -> int:
             Handover,
             gone="The decision was taken back since.",
             changed="Somebody has taken it up since.",
+            # By when it is due follows from hours that others set.
+            but=("due_at", "due_order"),
         ),
     }
     conflicts = undos[job.act](changes)
@@ -61,9 +63,17 @@ def undo_changes(*, job: BulkJob, limit: int) -> int:
 
 
 def _take_off(
-    model: type[Model], changes: Sequence[BulkChange], *, gone: str, changed: str
+    model: type[Model],
+    changes: Sequence[BulkChange],
+    *,
+    gone: str,
+    changed: str,
+    but: Collection[str] = (),
 ) -> dict[int, str]:
-    """Delete the rows that are as the act made them; `gone` and `changed` say why others stay."""
+    """Delete the rows that are as the act made them; `gone` and `changed` say why others stay.
+
+    What stands in the columns of `but` does not matter.
+    """
     rows = {change.after["id"]: change for change in changes}
     manager = model._default_manager
     list(manager.select_for_update().filter(pk__in=rows).order_by("pk"))
@@ -72,7 +82,9 @@ def _take_off(
     for pk, change in rows.items():
         if pk not in now_there:
             conflicts[change.pk] = gone
-        elif now_there[pk] != change.after:
+        elif any(
+            now_there[pk][name] != was for name, was in change.after.items() if name not in but
+        ):
             conflicts[change.pk] = changed
     manager.filter(
         pk__in=[pk for pk, change in rows.items() if change.pk not in conflicts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from ninja import Path, Router, Status
 from ninja.errors import AuthorizationError
 from pydantic import BaseModel, ConfigDict, Field
 
-from feedback.authentication import OwnKeyAuth
+from feedback.authentication import OwnKeyAuth, member_of
 from feedback.filters import FilterError
 from feedback.models import Membership, Output, Session, Tag
 from feedback.payloads import Id
@@ -158,7 +159,7 @@ def create_annotation(
     `exact` has to stand at the place. With an `Idempotency-Key` the same request sent again
     answers with the annotation it made. 409 when `version` is not the current one.
     """
-    member = _member(request)
+    member = member_of(request)
     outputs = Output.objects.filter(project=member.project, external_id=payload.output)
     output = outputs.first()
     if output is None:
@@ -198,7 +199,7 @@ def tag_session(request: HttpRequest, payload: TagsRequest) -> TagsReply:
 
     Names mean a tag in whatever case; the former name of a tag means that tag.
     """
-    member = _member(request)
+    member = member_of(request)
     session = Session.objects.filter(project=member.project, external_id=payload.session).first()
     if session is None:
         raise Http404("There is no such session.")
@@ -234,7 +235,7 @@ def start_bulk(request: HttpRequest, payload: BulkRequest) -> Status[JobReply]:
 
     With an `Idempotency-Key` the same request sent again answers with the job it started.
     """
-    member = _member(request)
+    member = member_of(request)
     queue = None
     if payload.queue is not None:
         slug = payload.queue.replace("\x00", "")
@@ -289,14 +290,7 @@ def cancel_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[P
 
     What was done by then stays, and can be undone.
     """
-    found = _job(request, job)
-    try:
-        bulk.cancel(job=found, by=_member(request).user, now=timezone.now())
-    except bulk.NotAllowedError as error:
-        raise AuthorizationError(message=str(error)) from error
-    except bulk.OverError as error:
-        return Status(409, Problem(message=str(error)))
-    return Status(200, job_reply(_job(request, job)))
+    return _acted(request, job, bulk.cancel, status=200)
 
 
 @router.post(
@@ -310,24 +304,25 @@ def undo_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[Pro
 
     A row that somebody changed since is left as it is. 409 when it has not ended, or is undone.
     """
-    found = _job(request, job)
+    return _acted(request, job, bulk.undo, status=202)
+
+
+def _acted(
+    request: HttpRequest, pk: int, act: Callable[..., None], *, status: int
+) -> Status[JobReply] | Status[Problem]:
+    """Do it, and tell how far the job is then; 409 when it is too late."""
     try:
-        bulk.undo(job=found, by=_member(request).user, now=timezone.now())
+        act(job=_job(request, pk), by=member_of(request).user, now=timezone.now())
     except bulk.NotAllowedError as error:
         raise AuthorizationError(message=str(error)) from error
     except bulk.OverError as error:
         return Status(409, Problem(message=str(error)))
     ring_bulk()
-    return Status(202, job_reply(_job(request, job)))
-
-
-def _member(request: HttpRequest) -> Membership:
-    member: Membership = request.auth  # type: ignore[attr-defined]
-    return member
+    return Status(status, job_reply(_job(request, pk)))
 
 
 def _job(request: HttpRequest, pk: int) -> BulkJob:
-    jobs = BulkJob.objects.filter(project=_member(request).project).select_related(
+    jobs = BulkJob.objects.filter(project=member_of(request).project).select_related(
         "queue", "reason"
     )
     found = jobs.filter(pk=pk).first()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from ninja import Path, Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
-from feedback.authentication import OwnKeyAuth
+from feedback.authentication import OwnKeyAuth, member_of
 from feedback.models import Membership
 from feedback.paging import CursorError
 from feedback.problems import Problem, invalid
@@ -51,7 +51,7 @@ class HandoverReply(BaseModel):
     """What one decision asks for on one route.
 
     `output` is the sender's id; `verdict` is null while you are to judge the answer without
-    knowing it.
+    knowing it. `added_by` is who put it on the route where that is not its reviewer.
     """
 
     handover: int
@@ -63,6 +63,7 @@ class HandoverReply(BaseModel):
     verdict: Literal["accept", "fix", "reject"] | None
     reviewer: str
     opened_at: datetime
+    added_by: str | None
     due_at: datetime | None
     overdue: bool
     taken_by: str | None
@@ -94,7 +95,7 @@ class CloseRequest(BaseModel):
 )
 def list_routes(request: HttpRequest) -> RoutesReply:
     """Return each route with what waits on it, the most overdue first."""
-    project = _member(request).project
+    project = member_of(request).project
     hours = due_times.terms(project=project)
     found = handovers.on_routes(project=project, now=timezone.now())
     return RoutesReply(
@@ -127,7 +128,7 @@ def list_handovers(
     cursor: Annotated[str, Query(description="The `next_cursor` of the page before.")] = "",
 ) -> HandoversReply:
     """Return a page of what is on a route, what is due first; done, the newest first."""
-    member, now = _member(request), timezone.now()
+    member, now = member_of(request), timezone.now()
     try:
         found = handovers.listed(
             project=member.project,
@@ -153,7 +154,7 @@ def list_handovers(
 )
 def take(request: HttpRequest, handover: HandoverId) -> Status[HandoverReply] | Status[Problem]:
     """Say that you are at it. 409 when somebody else is, or it is done."""
-    by, now = _member(request).user, timezone.now()
+    by, now = member_of(request).user, timezone.now()
     return _done(request, handover, lambda one: handovers.take(handover=one, by=by, now=now))
 
 
@@ -167,7 +168,7 @@ def give_back(
     request: HttpRequest, handover: HandoverId
 ) -> Status[HandoverReply] | Status[Problem]:
     """Open it again, whoever has taken it. 409 when it is done."""
-    by, now = _member(request).user, timezone.now()
+    by, now = member_of(request).user, timezone.now()
     return _done(request, handover, lambda one: handovers.give_back(handover=one, by=by, now=now))
 
 
@@ -181,7 +182,7 @@ def close(
     request: HttpRequest, handover: HandoverId, payload: CloseRequest
 ) -> Status[HandoverReply] | Status[Problem]:
     """Be through with it without a promotion, with why or where it went. 409 when it is done."""
-    by, now = _member(request).user, timezone.now()
+    by, now = member_of(request).user, timezone.now()
     return _done(
         request,
         handover,
@@ -192,7 +193,7 @@ def close(
 def _done(
     request: HttpRequest, pk: int, act: Callable[[Handover], None]
 ) -> Status[HandoverReply] | Status[Problem]:
-    member = _member(request)
+    member = member_of(request)
     found = Handover.objects.filter(project=member.project, pk=pk).first()
     if found is None:
         raise Http404("There is no such handover.")
@@ -219,6 +220,7 @@ def _reply(one: Any) -> HandoverReply:
         verdict=None if one.is_hidden else review.verdict,
         reviewer=review.reviewer.get_username(),
         opened_at=one.opened_at,
+        added_by=one.added_by.get_username() if one.added_by else None,
         due_at=one.due_at,
         overdue=one.is_overdue,
         taken_by=one.taken_by.get_username() if one.taken_by else None,
@@ -228,8 +230,3 @@ def _reply(one: Any) -> HandoverReply:
         promoted=one.is_promoted,
         comment=one.comment or None,
     )
-
-
-def _member(request: HttpRequest) -> Membership:
-    member: Membership = request.auth  # type: ignore[attr-defined]
-    return member

@@ -10,7 +10,7 @@ from django.utils import timezone
 from ninja import Path, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
-from feedback.authentication import OwnKeyAuth
+from feedback.authentication import OwnKeyAuth, member_of
 from feedback.models import Membership, User
 from feedback.payloads import Share
 from feedback.problems import Problem, invalid
@@ -128,7 +128,7 @@ class ReviewRequest(FenceRequest):
 )
 def list_queues(request: HttpRequest) -> QueuesReply:
     """Return the queues of the key's project, by name."""
-    found = list(Queue.objects.filter(project=_member(request).project).order_by("name", "pk"))
+    found = list(Queue.objects.filter(project=member_of(request).project).order_by("name", "pk"))
     counts = worklist.counts(queues=found, now=timezone.now())
     return QueuesReply(
         queues=[
@@ -158,7 +158,7 @@ def claim_next(
 
     Who holds an item of the queue gets that one again, so asking twice takes no second one.
     """
-    member = _member(request)
+    member = member_of(request)
     queue = Queue.objects.filter(project=member.project, slug=_text(slug)).first()
     if queue is None:
         raise Http404("There is no such queue.")
@@ -176,7 +176,7 @@ def heartbeat(
     request: HttpRequest, item: ItemId, payload: FenceRequest
 ) -> Status[ClaimReply] | Status[LostReply]:
     """Start the lease anew. 409 when the item was handed on."""
-    member, found = _member(request), _item(request, item)
+    member, found = member_of(request), _item(request, item)
     try:
         held = queues.renew(item=found, by=member.user, fence=payload.fence, now=timezone.now())
     except queues.LeaseLostError:
@@ -194,7 +194,7 @@ def release(
     request: HttpRequest, item: ItemId, payload: FenceRequest
 ) -> Status[None] | Status[LostReply]:
     """Give the item back, for others or for later."""
-    member, found = _member(request), _item(request, item)
+    member, found = member_of(request), _item(request, item)
     try:
         queues.release(item=found, by=member.user, fence=payload.fence, now=timezone.now())
     except queues.LeaseLostError:
@@ -212,7 +212,7 @@ def skip(
     request: HttpRequest, item: ItemId, payload: SkipRequest
 ) -> Status[None] | Status[LostReply]:
     """Pass the item over for good: it is no review, and somebody else gets it."""
-    member, found = _member(request), _item(request, item)
+    member, found = member_of(request), _item(request, item)
     try:
         queues.skip(
             item=found,
@@ -242,7 +242,7 @@ def review(
     The same decision sent again, after an answer that was lost, answers with the one stored.
     409 for a stale fence, with who holds the item now, and for another decision than the stored.
     """
-    member, found = _member(request), _item(request, item)
+    member, found = member_of(request), _item(request, item)
     try:
         made = triage.submit_review(
             item=found,
@@ -281,13 +281,8 @@ def _is_same(stored: Review, sent: ReviewRequest) -> bool:
     )
 
 
-def _member(request: HttpRequest) -> Membership:
-    member: Membership = request.auth  # type: ignore[attr-defined]
-    return member
-
-
 def _item(request: HttpRequest, pk: int) -> QueueItem:
-    items = QueueItem.objects.filter(queue__project=_member(request).project)
+    items = QueueItem.objects.filter(queue__project=member_of(request).project)
     found = items.select_related("queue", "output").filter(pk=pk).first()
     if found is None:
         raise Http404("There is no such item.")

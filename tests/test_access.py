@@ -79,14 +79,14 @@ def addresses() -> list[Address]:
     return list(_walk(get_resolver().url_patterns, ""))
 
 
-def _walk(patterns: list[Any], prefix: str) -> Iterator[Address]:
+def _walk(patterns: list[Any], prefix: str, before: tuple[str, ...] = ()) -> Iterator[Address]:
     for pattern in patterns:
         route = prefix + str(pattern.pattern)
+        parts = (*before, *pattern.pattern.converters)
         if isinstance(pattern, URLResolver):
             if not route.startswith("admin/"):
-                yield from _walk(pattern.url_patterns, route)
+                yield from _walk(pattern.url_patterns, route, parts)
         elif isinstance(pattern, URLPattern) and pattern.callback is not None:
-            parts = tuple(pattern.pattern.converters)
             yield Address(route, pattern.name or route, pattern.callback, parts)
 
 

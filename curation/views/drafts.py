@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest
 from django.db.models import Q
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,7 +16,7 @@ from curation.models import ContextEntry, ContextLibrary
 from curation.views.libraries import find_library, may, with_sources
 from feedback.embedding import get_encoder
 from feedback.models import Membership
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review.http import ProjectRequest, project_view
 
 PAGE_SIZE = 25
@@ -97,15 +96,12 @@ def _to(request: ProjectRequest, library: ContextLibrary, entry: ContextEntry) -
 def _draft(request: ProjectRequest, library: ContextLibrary, form: PublishForm) -> HttpResponse:
     live = serving.live_version(library)
     changed = library.entries.compared_to(live).filter(~Q(state=ContextEntry.State.UNCHANGED))
-    try:
-        found = page(
-            changed.defer("vector"),
-            order=["-id"],
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(
+        changed.defer("vector"),
+        order=["-id"],
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+    )
     context = {
         "library": library,
         "live": live,

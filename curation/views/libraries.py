@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,7 +18,7 @@ from curation.models import ContextEntry, ContextLibrary, EntryKind, LibraryVers
 from curation.models.context import ContextEntryQuerySet
 from feedback.embedding import get_encoder
 from feedback.models import Membership
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review.http import ProjectRequest, project_view
 
 PAGE_SIZE = 50
@@ -111,15 +110,12 @@ def library_version(request: ProjectRequest, library: str, number: int) -> HttpR
     """Every member: what a version serves, as it was published."""
     shown = find_library(request, library)
     version = get_object_or_404(shown.versions.select_related("published_by"), number=number)
-    try:
-        entries = page(
-            version.entries.defer("vector"),
-            order=["position"],
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    entries = page(
+        version.entries.defer("vector"),
+        order=["position"],
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+    )
     context = {"library": shown, "version": version, "entries": entries}
     return render(request, "curation/libraries/version.html", context)
 
@@ -152,10 +148,7 @@ def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> di
     listed = entries.filter(kind=kind) if kind in EntryKind.values else entries
     if words:
         listed = listed.filter(Q(query__icontains=words) | Q(answer__icontains=words))
-    try:
-        found = page(listed, order=["-id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(listed, order=["-id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
     entry = _chosen(request, library, entries, found.rows)
     return {
         "library": library,

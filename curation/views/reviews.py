@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest
 from django.db.models import BooleanField, ExpressionWrapper, F, Prefetch, Q
 from django.db.models.functions import Left
 from django.http import HttpResponse, HttpResponseBase
@@ -18,7 +17,7 @@ from curation.formats import Row
 from curation.forms import LibraryPromotionForm, TrainingPromotionForm
 from curation.models import ContextEntry, EntryKind, Example
 from feedback.models import Membership, Reason
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review.http import ProjectRequest, project_view
 from review.models import AddedReason, Handover, Review
 from review.models.review import ReviewQuerySet
@@ -39,15 +38,12 @@ def review_list(request: ProjectRequest) -> HttpResponse:
     only_unpromoted = request.GET.get("promoted") == "no"
     if only_unpromoted:
         reviews = promotion.unpromoted(reviews)
-    try:
-        found = page(
-            _listed(reviews),
-            order=["-created_at", "-id"],
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(
+        _listed(reviews),
+        order=["-created_at", "-id"],
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+    )
     context = {
         "reviews": found,
         "verdicts": Review.Verdict.choices,
@@ -200,10 +196,10 @@ def _listed(reviews: ReviewQuerySet) -> ReviewQuerySet:
         .defer("correction", "comment")
         .prefetch_related(
             Prefetch("reasons", Reason.objects.order_by("position")),
-            Prefetch("added_reasons", AddedReason.objects.select_related("reason", "added_by")),
+            Prefetch("added_reasons", AddedReason.objects.told()),
             Prefetch(
                 "handovers",
-                Handover.objects.exclude(status=Handover.Status.DONE).order_by("pk"),
+                Handover.objects.waiting().order_by("pk"),
                 to_attr="waiting",
             ),
             Prefetch("context_entries", entries, to_attr="kept_entries"),

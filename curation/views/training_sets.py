@@ -20,7 +20,7 @@ from curation.http import release_download
 from curation.models import Example, Release, ReleasedExample, TrainingSet
 from curation.models.training import ExampleQuerySet
 from feedback.models import Membership, Reason
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review.http import ProjectRequest, project_view
 
 PAGE_SIZE = 25
@@ -124,12 +124,9 @@ def _may(request: ProjectRequest) -> dict[str, bool]:
 
 def _page(request: ProjectRequest, shown: TrainingSet, *, refusal: str = "") -> HttpResponse:
     examples = shown.examples.kept()
-    try:
-        found = page(
-            _listed(examples), order=["-id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(
+        _listed(examples), order=["-id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")
+    )
     example = _chosen(request, examples, found.rows)
     format_ = request.GET.get("format", "")
     format_ = format_ if format_ in WRITERS else "openai-sft"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import BadRequest
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from feedback.models import Membership
-from feedback.paging import CursorError
 from review import agreeing, disputes
 from review.http import ProjectRequest, project_view
 from review.models import Queue
@@ -33,15 +31,12 @@ def agreement(request: ProjectRequest) -> HttpResponse:
 @project_view(Membership.Role.MODERATOR)
 def dispute_list(request: ProjectRequest) -> HttpResponse:
     """Moderators: items whose reviewers disagree, to decide on."""
-    try:
-        found, cursor = disputes.listed(
-            project=request.project,
-            by=request.user,
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-            now=timezone.now(),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found, cursor = disputes.listed(
+        project=request.project,
+        by=request.user,
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+        now=timezone.now(),
+    )
     more = changed(request.GET, cursor=cursor) if cursor else ""
     return render(request, "review/disputes/page.html", {"disputes": found, "more": more})

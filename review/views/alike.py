@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from feedback.models import Membership
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review import bulk, spot_checks, worklist
 from review.http import ProjectRequest, project_view
 from review.models import BulkJob, ItemGroup, QueueItem
@@ -45,12 +45,9 @@ def alike(request: ProjectRequest, queue: str, group: int) -> HttpResponse:
             "has_more": len(found) > UNFOLDED,
         }
         return render(request, "review/queues/_alike.html", context)
-    try:
-        listed = page(
-            items, order=["-rank", "id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    listed = page(
+        items, order=["-rank", "id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")
+    )
     check = spot_checks.newest(group=shown)
     context = {
         "group": shown,

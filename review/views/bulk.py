@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from feedback.filters import FilterError
 from feedback.models import Membership
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review import bulk
 from review.exporting import export_lines
 from review.filters import ReviewFilter
@@ -35,15 +35,12 @@ def bulk_list(request: ProjectRequest) -> HttpResponse:
     jobs = BulkJob.objects.filter(project=request.project).select_related(
         "created_by", "queue", "spot_check", "reason"
     )
-    try:
-        found = page(
-            jobs.defer("picked_outputs", "picked_sessions"),
-            order=["-created_at", "-id"],
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(
+        jobs.defer("picked_outputs", "picked_sessions"),
+        order=["-created_at", "-id"],
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+    )
     more = changed(request.GET, cursor=found.next_cursor) if found.next_cursor else ""
     rows = [(job, tokens(ReviewFilter.from_json(job.filter), reasons={})) for job in found.rows]
     return render(request, "review/bulk/list.html", {"rows": rows, "more": more})

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
+from django.db.models import Prefetch
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from feedback.models import Membership
-from feedback.paging import CursorError
 from review import escalations
 from review.http import ProjectRequest, project_view
-from review.models import Escalation, Event, Queue, Review
+from review.models import AddedReason, Escalation, Event, Queue, Review
 from review.views.tokens import changed
 
 PAGE_SIZE = 50
@@ -26,17 +26,14 @@ def escalation_list(request: ProjectRequest) -> HttpResponse:
     state = request.GET.get("state", "open")
     if state not in {"open", "settled"}:
         raise BadRequest("There is no such state.")
-    try:
-        found, cursor = escalations.listed(
-            project=request.project,
-            to=request.user,
-            is_open=state == "open",
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-            now=timezone.now(),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found, cursor = escalations.listed(
+        project=request.project,
+        to=request.user,
+        is_open=state == "open",
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+        now=timezone.now(),
+    )
     more = changed(request.GET, cursor=cursor) if cursor else ""
     context = {"found": found, "state": state, "more": more}
     return render(request, "review/escalations/list.html", context)
@@ -100,7 +97,7 @@ def _page(
     context = {
         "raised": raised,
         "reviews": reviews.select_related("reviewer")
-        .prefetch_related("reasons", "added_reasons__reason", "added_reasons__added_by")
+        .prefetch_related("reasons", Prefetch("added_reasons", AddedReason.objects.told()))
         .order_by("-created_at", "-pk"),
         "history": events.select_related("actor").order_by("-at", "-pk")[:PAGE_SIZE],
         "queues": Queue.objects.filter(project=request.project).order_by("name", "pk"),

@@ -13,7 +13,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from feedback.models import Membership
-from feedback.paging import CursorError
 from review import handovers
 from review.http import ProjectRequest, project_view
 from review.models import Handover, Review
@@ -31,18 +30,15 @@ def handover_list(request: ProjectRequest, route: str) -> HttpResponse:
         raise Http404
     if state not in Handover.Status.values:
         raise BadRequest("There is no such state.")
-    try:
-        found = handovers.listed(
-            project=request.project,
-            to=request.user,
-            route=route,
-            status=state,
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-            now=timezone.now(),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = handovers.listed(
+        project=request.project,
+        to=request.user,
+        route=route,
+        status=state,
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+        now=timezone.now(),
+    )
     context = {
         "found": found.rows,
         "route": Review.Route(route),

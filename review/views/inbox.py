@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review import notifications
 from review.http import SignedInRequest
 from review.models import Notification
@@ -29,10 +29,7 @@ def inbox(request: SignedInRequest) -> HttpResponse:
         .annotate(question=Left("output__query", QUESTION))
     )
     order = ["-happened_at", "-id"]
-    try:
-        lines = page(found, order=order, size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    lines = page(found, order=order, size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
     context = {
         "lines": lines,
         "now": timezone.now(),

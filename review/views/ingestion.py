@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import BadRequest
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from feedback.models import Membership, RejectedRecord, WaitingRecord
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review.http import ProjectRequest, project_view
 
 PAGE_SIZE = 50
@@ -21,15 +20,12 @@ def ingestion(request: ProjectRequest) -> HttpResponse:
     shows_waiting = request.GET.get("show") == "waiting"
     waiting = WaitingRecord.objects.filter(project=request.project)
     rejected = RejectedRecord.objects.filter(project=request.project)
-    try:
-        found = page(
-            waiting if shows_waiting else rejected,
-            order=["-received_at", "-id"],
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(
+        waiting if shows_waiting else rejected,
+        order=["-received_at", "-id"],
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+    )
     context = {
         "page": found,
         "shows_waiting": shows_waiting,

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
-from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from feedback.models import AnswerVersion, Feedback, Membership, Output, Session
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review.desk import visible_reviews
 from review.gathering import sheet
 from review.http import ProjectRequest, project_view
@@ -51,15 +50,12 @@ COLUMNS = [
 def session(request: ProjectRequest, session: str) -> HttpResponse:
     """Every member: a session's questions and answers with what its user did and said."""
     found = get_object_or_404(Session, project=request.project, external_id=_external_id(session))
-    try:
-        shown = page(
-            Output.objects.filter(session=found).select_related("session"),
-            order=["at", "id"],
-            size=TURNS_PER_PAGE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    shown = page(
+        Output.objects.filter(session=found).select_related("session"),
+        order=["at", "id"],
+        size=TURNS_PER_PAGE,
+        cursor=request.GET.get("cursor", ""),
+    )
     context = {
         "session": found,
         "tagging": tagging(request, found, names=tag_names(session=found)),

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from feedback.models import Membership, Project, Reason
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review import intake, queues, worklist
 from review.filters import ReviewFilter
 from review.forms import FILTER_FIELDS, FilterForm
@@ -164,15 +164,12 @@ class Listing:
 
 
 def _flat(request: ProjectRequest, items: QueueItemQuerySet, now: datetime) -> Listing:
-    try:
-        found = page(
-            worklist.listed(items.collapsed()),
-            order=["-rank", "id"],
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(
+        worklist.listed(items.collapsed()),
+        order=["-rank", "id"],
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+    )
     return Listing(
         rows=worklist.rows(items=found.rows, now=now),
         more=changed(request.GET, cursor=found.next_cursor) if found.next_cursor else "",

@@ -9,7 +9,6 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from django.core.exceptions import BadRequest
 from django.db.models.functions import Lower
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -17,7 +16,6 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from feedback import paging
 from feedback.browsing import MOST_COUNTED, browse
 from feedback.embedding import get_encoder
 from feedback.filter_syntax import Term, write
@@ -25,7 +23,7 @@ from feedback.filters import FilterError
 from feedback.marking import marked, same_words
 from feedback.models import Membership, Output, Project, Reason
 from feedback.passages import passage
-from feedback.search import LISTINGS, MODES, CursorError, Page, more_like, search
+from feedback.search import LISTINGS, MODES, Page, more_like, search
 from feedback.timeouts import TooSlowError
 from review.commented import commented, commented_page
 from review.completion import completions
@@ -67,8 +65,6 @@ def search_page(request: ProjectRequest) -> HttpResponse:
             encoder=None if asked.mode == "words" else get_encoder(),
         )
         counted = facets(project=request.project, wanted=asked.narrowed)
-    except (CursorError, paging.CursorError) as error:
-        raise BadRequest(str(error)) from error
     except TooSlowError:
         context = {"text": text, "asked": asked, "is_slow": True}
         return render(request, "review/search/page.html", context)
@@ -160,8 +156,6 @@ def search_comments(request: ProjectRequest) -> HttpResponse:
             limit=PAGE_SIZE,
             cursor=request.GET.get("cursor", ""),
         )
-    except paging.CursorError as error:
-        raise BadRequest(str(error)) from error
     except TooSlowError:
         return render(request, "review/search/comments.html", {**context, "is_slow": True})
     said = [_said(annotation) for annotation in found.rows]

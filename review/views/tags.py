@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -18,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from feedback.embedding import model_id
 from feedback.filter_syntax import Term, write
 from feedback.models import Membership, Session, Tag
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from feedback.tag_names import tidied
 from review import tag_reports, tags
 from review.http import ProjectRequest, project_view
@@ -185,12 +184,7 @@ def _list(
         listed = listed.filter(pk=only.pk)
     elif wanted:
         listed = listed.filter(name__icontains=wanted)
-    try:
-        found = page(
-            listed, order=["name", "id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(listed, order=["name", "id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
     search = reverse("search", args=[request.project.slug])
     context = {
         "rows": [

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from feedback.models import Membership
-from feedback.paging import CursorError, page
+from feedback.paging import page
 from review import charts, theme_reports, themes
 from review.http import ProjectRequest, project_view
 from review.models import Theme, ThemeRun
@@ -25,15 +24,12 @@ MEMBERS_PER_PAGE = 25
 def theme_list(request: ProjectRequest) -> HttpResponse:
     """Every member: the project's themes that have members, the largest first."""
     current = Theme.objects.current().filter(project=request.project)
-    try:
-        found = page(
-            current.defer("centroid"),
-            order=["-size", "id"],
-            size=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    found = page(
+        current.defer("centroid"),
+        order=["-size", "id"],
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor", ""),
+    )
     context = {
         "rows": [
             (summary, charts.spark(summary.per_week))
@@ -76,15 +72,12 @@ def _theme(request: ProjectRequest, number: int) -> Theme:
 def _page(
     request: ProjectRequest, shown: Theme, *, name: str = "", error: str = ""
 ) -> HttpResponse:
-    try:
-        found = page(
-            theme_reports.members(shown),
-            order=["-similarity", "id"],
-            size=MEMBERS_PER_PAGE,
-            cursor=request.GET.get("cursor", ""),
-        )
-    except CursorError as cursor_error:
-        raise BadRequest(str(cursor_error)) from cursor_error
+    found = page(
+        theme_reports.members(shown),
+        order=["-similarity", "id"],
+        size=MEMBERS_PER_PAGE,
+        cursor=request.GET.get("cursor", ""),
+    )
     weeks = theme_reports.weeks_of(theme=shown, now=timezone.now())
     context = {
         "theme": shown,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.core.exceptions import BadRequest
 from django.db.models import Prefetch
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,7 +17,6 @@ from django.views.decorators.vary import vary_on_headers
 
 from feedback.embedding import model_id
 from feedback.models import Membership, Output
-from feedback.paging import CursorError
 from review import charts, evidencing, resemblance, theme_reports
 from review.anchoring import Mark
 from review.grouping import num_alike
@@ -148,17 +146,14 @@ def _page(request: ProjectRequest, output: Output, **asked: str) -> HttpResponse
 
 def _trail(request: ProjectRequest, output: Output) -> Trail:
     asked = request.GET
-    try:
-        return trail(
-            output=output,
-            marks=evidence_marks(request, output),
-            opened=asked.get("text", ""),
-            words=asked.get("find", ""),
-            before=asked.get("before", ""),
-            after=asked.get("after", ""),
-        )
-    except CursorError as error:
-        raise BadRequest(str(error)) from error
+    return trail(
+        output=output,
+        marks=evidence_marks(request, output),
+        opened=asked.get("text", ""),
+        words=asked.get("find", ""),
+        before=asked.get("before", ""),
+        after=asked.get("after", ""),
+    )
 
 
 def evidence_marks(request: ProjectRequest, output: Output) -> Mapping[int, Sequence[Mark]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from django.db import connection
 from django.test import Client
 
 from feedback.models import Output, Project, SessionTag, Tag, User
-from review import agreeing, bulk, handovers, intake, queues, triage
+from review import agreeing, bulk, due_times, handovers, intake, queues, triage
 from review.bulk import BulkError, NotAllowedError, OverError
 from review.filters import ReviewFilter
 from review.models import (
@@ -200,6 +201,16 @@ class TestAdding:
         assert job.num_changed == 3
         told = {one.route: one.num_open for one in handovers.on_routes(project=filled, now=NOW)}
         assert told[Review.Route.ISSUE] == 3
+
+    def test_a_route_is_due_by_its_hours_and_others_hours_do_not_keep_it(
+        self, filled: Project, moderator: User
+    ) -> None:
+        due_times.set_terms(project=filled, hours={"issue": 4}, by=moderator, now=NOW)
+        job = run(begin(filled, moderator, "route_add"))
+        assert {one.due_at for one in Handover.objects.all()} == {NOW + timedelta(hours=4)}
+        due_times.set_terms(project=filled, hours={"issue": 9}, by=moderator, now=NOW)
+        job = undone(job, moderator)
+        assert (job.num_undone, job.num_conflicts) == (4, 0)
 
     def test_what_the_reviewer_said_stays(self, filled: Project, moderator: User) -> None:
         before = [
