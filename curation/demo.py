@@ -20,13 +20,18 @@ from feedback.embedding import get_encoder
 from feedback.ingestion import ingest
 from feedback.models import ApiKey, Membership, Project, User
 from feedback.projects import create_project
+from review import escalations, handovers
 from review.demo import SLUG
+from review.due_times import set_terms
 from review.intake import feed
-from review.models import Queue, Review
+from review.models import Escalation, Handover, Queue, Review
 from review.queues import claim_next
+from review.routing import Rule, create_rule
 from review.rules import Rules, StratumRule, create_queue
 
 NEWEST = timedelta(minutes=3)
+# Corrections that nobody has promoted yet.
+LEFT = 6
 # So many days ago somebody started to review; what came before was there at once.
 DAYS = 13
 COLLEAGUES = (
@@ -66,6 +71,7 @@ def load(*, now: datetime, password: str) -> Demo | None:
     records = demo_records.read(newest=now - NEWEST)
     _receive(project, [record for at, record in records if at <= start], start)
     queues = _queues(project, curator, start)
+    _route(project, curator, start)
     for day in range(1, DAYS + 1):
         since, until = start + timedelta(days=day - 1), start + timedelta(days=day)
         _review(queues, reviewers, day, since)
@@ -75,6 +81,7 @@ def load(*, now: datetime, password: str) -> Demo | None:
     claim_next(queue=queues[0], by=reviewers[0].user, now=now - NEWEST)
     _fill_library(project, curator, now)
     _fill_training_set(project, curator, now)
+    _see_to(project, curator, now)
     _, api_key = create_key(
         project=project, name="Demo", scopes=list(ApiKey.Scope.values), by=curator
     )
@@ -128,6 +135,35 @@ def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
             Rules(name="Spot checks", filter={"-reason": "unsupported"}, strata=by_lot),
         )
     ]
+
+
+def _route(project: Project, by: User, now: datetime) -> None:
+    """Where decisions go, and within how many hours: a day where it is dangerous, else days."""
+    set_terms(
+        project=project,
+        hours={"library": 10 * 24, "training": 7 * 24, "issue": 5 * 24},
+        by=by,
+        now=now,
+    )
+    for rule in (
+        Rule(
+            name="Dangerous",
+            severities=[Review.Severity.CRITICAL],
+            routes=[Review.Route.ISSUE, Review.Route.ESCALATE],
+            due_hours=24,
+        ),
+        Rule(
+            name="Corrected",
+            verdicts=[Review.Verdict.FIX],
+            routes=[Review.Route.TRAINING],
+        ),
+        Rule(
+            name="Beyond repair",
+            verdicts=[Review.Verdict.REJECT],
+            routes=[Review.Route.ISSUE],
+        ),
+    ):
+        create_rule(project=project, rule=rule, by=by, now=now)
 
 
 def _review(
@@ -197,7 +233,10 @@ def _fill_library(project: Project, by: User, now: datetime) -> None:
 
 
 def _fill_training_set(project: Project, by: User, now: datetime) -> None:
-    """Release what was corrected until yesterday, and keep the rest for the next release."""
+    """Release what was corrected until yesterday; most of the rest is for the next release.
+
+    The last few wait to be promoted.
+    """
     training_set = training_sets.create_training_set(
         project=project,
         name="First corrections",
@@ -213,7 +252,32 @@ def _fill_training_set(project: Project, by: User, now: datetime) -> None:
             review=review, training_set=training_set, by=by, now=yesterday
         )
     training_sets.release(training_set=training_set, by=by, now=yesterday)
-    for review in reviews[len(early) :]:
+    for review in reviews[len(early) : -LEFT]:
         promotion.promote_to_training_set(
             review=review, training_set=training_set, by=by, now=now - NEWEST
         )
+
+
+def _see_to(project: Project, by: User, now: datetime) -> None:
+    """Settle what is older than some days, and take up the oldest issue of the others."""
+    for one in Escalation.objects.open().filter(
+        project=project, raised_at__lt=now - timedelta(days=2)
+    ):
+        escalations.close(
+            escalation=one,
+            by=by,
+            comment="Seen. The reviewer is right, and what users read is corrected.",
+            now=one.raised_at + timedelta(hours=20),
+        )
+    issues = Handover.objects.waiting().filter(project=project, route=Review.Route.ISSUE)
+    for number, issue in enumerate(
+        issues.filter(opened_at__lt=now - timedelta(days=3)).order_by("opened_at", "pk"), start=101
+    ):
+        handovers.close(
+            handover=issue,
+            by=by,
+            comment=f"Filed with the product team as ALM-{number}.",
+            now=issue.opened_at + timedelta(hours=22),
+        )
+    if oldest := issues.order_by("opened_at", "pk").first():
+        handovers.take(handover=oldest, by=by, now=now - NEWEST)

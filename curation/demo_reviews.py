@@ -18,6 +18,8 @@ from review.triage import submit_review
 PACE = timedelta(minutes=6)
 # What an answer's faults cost to be called so; beyond repair it is rejected, not corrected.
 MAJOR, CRITICAL, BEYOND_REPAIR = 30, 80, 100
+# Code points of a correction that fits among others in a prompt.
+SHORT = 200
 LONGEST_COMMENT = 600
 MOST_ANNOTATIONS = 3
 
@@ -32,21 +34,22 @@ class Reviewer:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What submit_review takes."""
+    """What submit_review takes; without routes, those that the rules propose."""
 
     verdict: str
     severity: str = ""
     comment: str = ""
     correction: str = ""
     reasons: tuple[str, ...] = ()
-    routes: tuple[str, ...] = ()
+    routes: tuple[str, ...] | None = None
 
 
 def judge(said: Sequence[Feedback], *, tolerance: int) -> Judgement:
     """The verdict that follows from the feedback on an answer; expects its reasons prefetched.
 
     Each reason costs what it weighs in an item's priority; being ranked below the middle by
-    volunteers costs up to that of two major ones.
+    volunteers costs up to that of two major ones. A short correction of what is not dangerous is
+    worth an example in prompts, whatever the rules propose.
     """
     given = [reason.slug for feedback in said for reason in feedback.reasons.all()]
     ranked = min((one.score or 0.0 for one in said if one.name == "rank"), default=0.0)
@@ -59,16 +62,14 @@ def judge(said: Sequence[Feedback], *, tolerance: int) -> Judgement:
     severity = Review.Severity.MINOR
     if cost >= MAJOR:
         severity = Review.Severity.CRITICAL if cost >= CRITICAL else Review.Severity.MAJOR
-    routes = [Review.Route.TRAINING] if correction else []
-    if severity == Review.Severity.CRITICAL:
-        routes.append(Review.Route.ESCALATE)
+    is_example = 0 < len(correction) <= SHORT and severity != Review.Severity.CRITICAL
     return Judgement(
         verdict=Review.Verdict.FIX if correction else Review.Verdict.REJECT,
         severity=severity,
         comment=_comment(said),
         correction=correction,
         reasons=tuple(dict.fromkeys(given)),
-        routes=tuple(routes),
+        routes=(Review.Route.LIBRARY, Review.Route.TRAINING) if is_example else None,
     )
 
 

@@ -19,7 +19,7 @@ from curation.models import ContextEntry, LibraryVersion, Release
 from feedback.ingestion import Rejection, Report
 from feedback.models import Feedback, Output, Project, RejectedRecord, User, WaitingRecord
 from feedback.wire import Fault
-from review import audits
+from review import audits, handovers, routing
 from review.models import Annotation, Claim, Queue, Review
 from tests.factories import NOW, make_feedback, make_output, make_project, make_user
 
@@ -57,6 +57,7 @@ class TestLoadDemo:
         self.check_records(project, before)
         self.check_reviews(project, user)
         self.check_shares(project)
+        self.check_routes(project)
         self.check_what_was_kept(project)
         minted = client.post(
             "/api/v1/feedback-tokens",
@@ -109,6 +110,18 @@ class TestLoadDemo:
         assert found.faulty.value is not None
         assert 0.1 < found.faulty.low < found.faulty.value < found.faulty.high < 0.9
         assert found.reasons
+
+    def check_routes(self, project: Project) -> None:
+        rules = routing.listed(project=project)
+        assert len(rules) == 3
+        assert all(num for _, num, _ in rules)
+        assert any(num_overruled for _, _, num_overruled in rules)
+        now = timezone.now()
+        found = {one.route.value: one for one in handovers.on_routes(project=project, now=now)}
+        assert all(one.num_open for one in found.values())
+        assert all(found[route].num_done for route in ("training", "issue", "escalate"))
+        assert found["issue"].num_taken == 1
+        assert all(one.next_due or one.num_overdue for one in found.values())
 
     def check_what_was_kept(self, project: Project) -> None:
         assert LibraryVersion.objects.filter(library__project=project).count() == 2
