@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from math import isnan
 
 from django.db import transaction
 from django.db.models import CASCADE, Case, Exists, OuterRef, Q, Value, When
@@ -12,6 +11,7 @@ from django.db.models import CASCADE, Case, Exists, OuterRef, Q, Value, When
 from feedback.models import Output, Reason, User
 from review import escalations, handovers
 from review.annotations import AnnotationError
+from review.corrections import corrected
 from review.models import (
     Claim,
     Draft,
@@ -27,7 +27,19 @@ from review.notifications import notify_moderators, settle_item
 from review.provisional import replace
 from review.queues import LeaseLostError, hold_again, hold_form, locked_place
 from review.routing import propose
-from review.suggestions import corrected, rewritten
+from review.suggestions import rewritten
+from review.verdicts import (
+    LONGEST_COMMENT,
+    VerdictError,
+    better_answer,
+    check_grounds,
+    check_required,
+    current_reasons,
+    judged_answer,
+    kept_text,
+    one_of,
+    share,
+)
 
 __all__ = [
     "AlreadyReviewedError",
@@ -42,17 +54,6 @@ __all__ = [
 
 # How long a reviewer may take a decision back.
 UNDO_FOR = timedelta(days=1)
-LONGEST_COMMENT = 20_000
-LONGEST_CORRECTION = 200_000
-
-
-class VerdictError(ValueError):
-    """A decision that cannot stand; `path` names the field."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.message = message
 
 
 class AlreadyReviewedError(Exception):
@@ -116,17 +117,17 @@ def submit_review(
         item=item,
         place=place.place,
         reviewer=by,
-        verdict=_known("verdict", verdict, Review.Verdict.values, "Choose a verdict."),
-        severity=severity and _known("severity", severity, Review.Severity.values),
-        confidence=_confidence(confidence),
-        comment=_text("comment", comment, LONGEST_COMMENT),
+        verdict=one_of("verdict", verdict, Review.Verdict.values, "Choose a verdict."),
+        severity=severity and one_of("severity", severity, Review.Severity.values),
+        confidence=share(confidence),
+        comment=kept_text("comment", comment, LONGEST_COMMENT),
         created_at=now,
     )
-    given = _reasons(output.project_id, reasons)
+    given = current_reasons(output.project_id, reasons)
     _route(review, given, routes)
-    _correct(review, _correction(correction, answer=_answer(output, version)))
-    _check_grounds(review, given)
-    _check_required(review, given, Queue.objects.get(pk=item.queue_id).required)
+    _correct(review, better_answer(correction, answer=judged_answer(output, version)))
+    check_grounds(review, given)
+    check_required(review, given, Queue.objects.get(pk=item.queue_id).required)
     review.is_authoritative = _supersedes(review)
     review.save()
     review.reasons.set(given)
@@ -172,7 +173,7 @@ def _route(review: Review, given: Sequence[Reason], chosen: Sequence[str] | None
     if is_last and Review.Route.ESCALATE in wanted:
         raise VerdictError("routes", "This came to you to decide. It cannot be escalated again.")
     review.routes = [
-        _known("routes", route, Review.Route.values) for route in dict.fromkeys(wanted)
+        one_of("routes", route, Review.Route.values) for route in dict.fromkeys(wanted)
     ]
 
 
@@ -369,70 +370,3 @@ def _after_the_last(item: int) -> QueueItem.Status:
 def _standing(reviews: ReviewQuerySet) -> ReviewQuerySet:
     """Without those that a moderator sent back, to be decided anew."""
     return reviews.exclude(escalations__status=Escalation.Status.RETURNED)
-
-
-def _check_grounds(review: Review, given: Sequence[Reason]) -> None:
-    if review.verdict == Review.Verdict.ACCEPT:
-        if review.edits:
-            raise VerdictError("correction", "A good answer needs no correction. Choose Fix.")
-    elif not given and not review.comment:
-        raise VerdictError("reasons", "Give at least one reason, or a comment.")
-
-
-def _check_required(review: Review, given: Sequence[Reason], required: Sequence[str]) -> None:
-    """Check that the decision says what its queue's form asks for; Good needs no fault named."""
-    if Queue.Required.CONFIDENCE in required and review.confidence is None:
-        raise VerdictError("confidence", "This queue asks how sure you are.")
-    if review.verdict == Review.Verdict.ACCEPT:
-        return
-    if Queue.Required.SEVERITY in required and not review.severity:
-        raise VerdictError("severity", "This queue asks for a severity.")
-    if Queue.Required.REASONS in required and not given:
-        raise VerdictError("reasons", "This queue asks for at least one reason.")
-
-
-def _answer(output: Output, version: int) -> str:
-    if version == output.version:
-        return output.text
-    former = output.former_versions.filter(number=version).first()
-    if former is None:
-        raise VerdictError("version", f"The answer has no version {version}.")
-    return former.text
-
-
-def _reasons(project_id: int, slugs: Sequence[str]) -> list[Reason]:
-    known = {
-        reason.slug: reason
-        for reason in Reason.objects.current().filter(taxonomy__project=project_id)
-    }
-    if set(slugs) - set(known):
-        raise VerdictError("reasons", f"Give some of {', '.join(known)}.")
-    return [known[slug] for slug in dict.fromkeys(slugs)]
-
-
-def _known(path: str, value: str, values: Sequence[str], missing: str = "") -> str:
-    if value not in values:
-        raise VerdictError(path, missing or f"Give one of {', '.join(values)}.")
-    return value
-
-
-def _confidence(value: float | None) -> float | None:
-    if value is not None and (isnan(value) or not 0 <= value <= 1):
-        raise VerdictError("confidence", "Give a number from 0 to 1.")
-    return value
-
-
-def _correction(text: str, *, answer: str) -> str:
-    text = _text("correction", text, LONGEST_CORRECTION)
-    return "" if text.strip() == _lines(answer).strip() else text
-
-
-def _text(path: str, text: str, longest: int) -> str:
-    if "\x00" in text or len(text) > longest:
-        raise VerdictError(path, f"Give at most {longest:,} printable characters.")
-    return _lines(text) if text.strip() else ""
-
-
-def _lines(text: str) -> str:
-    """Line ends as answers have them: browsers send a text field's as CR LF."""
-    return text.replace("\r\n", "\n")

@@ -17,13 +17,14 @@ from feedback.problems import Problem, invalid
 from review import queues, triage, worklist
 from review.models import Claim, Queue, QueueItem, Review
 from review.records import review_record
+from review.verdicts import LONGEST_CORRECTION
 
 router = Router(tags=["review"])
 
 ERRORS = frozenset({401, 403, 404, 422})
 ItemId = Annotated[int, Path(description="The item's number, as a claim gives it.")]
 Fence = Annotated[int, Field(ge=0, le=2**63 - 1, description="As the claim gave it.")]
-Text = Annotated[str, Field(max_length=triage.LONGEST_CORRECTION)]
+Text = Annotated[str, Field(max_length=LONGEST_CORRECTION)]
 
 
 class QueueReply(BaseModel):

@@ -9,8 +9,8 @@ from django import template
 from django.urls import reverse
 
 from feedback.models import Output
+from review.corrections import corrected, correction
 from review.sheets import Sheet
-from review.suggestions import corrected, correction
 
 register = template.Library()
 

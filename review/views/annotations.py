@@ -22,7 +22,7 @@ from review.http import ProjectRequest, project_view
 from review.models import QueueItem
 from review.places import selected_before
 from review.views.acting import acted, request_key, seen
-from review.views.desk import desk_page
+from review.views.deciding import desk_page
 from review.views.pieces import pieces
 from review.views.selecting import Selection, whole
 

@@ -8,9 +8,9 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from feedback.models import Membership, Output
+from review.corrections import Correction, corrected, painted
 from review.http import ProjectRequest
 from review.sheets import Sheet
-from review.suggestions import Correction, corrected, painted
 from review.word_diff import word_diff
 
 VIEWS = [

@@ -212,7 +212,7 @@ def _said() -> Card:
 
 def decisions() -> list[Specimen]:
     """The bar of the decision, by what the item is to its reviewer."""
-    from review.views.desk import CONFIDENCES, ROUTE_ICONS, SKIPS, Decision
+    from review.views.deciding import CONFIDENCES, ROUTE_ICONS, SKIPS, Decision
 
     until = NOW + timedelta(minutes=12)
     claim = Claim(item=ITEM, reviewer=ME, fence=1, claimed_at=NOW, lease_until=until)

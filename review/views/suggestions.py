@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from feedback.models import Membership, Output
-from review import suggestions
+from review import corrections, suggestions
 from review.anchoring import AnchorError
 from review.annotations import AnnotationError, StaleVersionError
 from review.gathering import sheet
@@ -52,7 +52,7 @@ def suggestion_preview(request: ProjectRequest, answer: int) -> HttpResponse:
     output = _output(request, answer)
     sent = request.POST if request.method == "POST" else request.GET
     try:
-        found = suggestions.preview(
+        found = corrections.preview(
             output=output,
             version=whole(sent.get("version", "")),
             start=whole(sent.get("start", "")),

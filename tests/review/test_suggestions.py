@@ -14,8 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from feedback.models import Output, Project, User
-from review import suggestions
-from review.anchoring import AnchorError
+from review import corrections, suggestions
 from review.annotations import (
     AnnotationError,
     ConflictError,
@@ -62,7 +61,7 @@ def suggest(output: Output, by: User, words: str, replacement: str, **fields: An
 
 
 def text_of(output: Output, to: User) -> str:
-    return suggestions.corrected(output=output, to=to).text
+    return corrections.corrected(output=output, to=to).text
 
 
 @pytest.mark.django_db
@@ -206,73 +205,6 @@ class TestSuggest:
 
 
 @pytest.mark.django_db
-class TestPreview:
-    def see(self, output: Output, words: str, replacement: str | None) -> suggestions.Preview:
-        canonical = render(output.text).canonical
-        start = canonical.index(words)
-        return suggestions.preview(
-            output=output,
-            version=output.version,
-            start=start,
-            end=start + len(words),
-            exact=words,
-            replacement=replacement,
-        )
-
-    def test_offers_the_markdown_of_the_words(self, output: Output) -> None:
-        shown = self.see(output, "Plus cov", None)
-        assert (shown.offered, shown.is_wider, shown.is_block) == ("**Plus** cov", True, False)
-        assert (shown.pieces, shown.html, shown.problem) == ((), "", "")
-
-    def test_shows_the_changes_and_the_page(self, output: Output) -> None:
-        shown = self.see(output, "six", "_twelve_")
-        assert [(one.kind, one.text) for one in shown.pieces] == [
-            ("delete", "six"),
-            ("insert", "_twelve_"),
-        ]
-        assert shown.html == (
-            "<p>Family <strong>Plus</strong> covers <em>twelve</em> sessions a year.</p>"
-        )
-
-    def test_says_what_would_be_refused(self, output: Output) -> None:
-        assert self.see(output, "six", "six").problem == "This changes nothing."
-        assert "Delete it?" in self.see(output, "Ask twice", "").problem
-        for replacement in ("x" * 20_001, "\x00"):
-            shown = self.see(output, "six", replacement)
-            assert "20,000 printable characters" in shown.problem
-            assert (shown.pieces, shown.html) == ((), "")
-
-    def test_hostile_words_are_only_text(self, output: Output) -> None:
-        shown = self.see(output, "six", "</mark><img src=x onerror=alert(1)>")
-        assert "<img" not in shown.html
-        assert "&lt;img" in shown.html
-
-    def test_of_a_former_version_or_other_words_is_refused(self, output: Output) -> None:
-        with pytest.raises(AnchorError):
-            suggestions.preview(
-                output=output, version=1, start=0, end=3, exact="six", replacement=None
-            )
-        with pytest.raises(StaleVersionError):
-            suggestions.preview(
-                output=output, version=2, start=0, end=6, exact="Family", replacement=None
-            )
-
-    @pytest.mark.parametrize("method", ["get", "post"])
-    def test_is_a_fragment(self, client: Client, output: Output, expert: User, method: str) -> None:
-        client.force_login(expert)
-        url = reverse("suggestion_preview", args=[output.project.slug, output.pk])
-        sent = {"version": 1, "start": 7, "end": 11, "exact": "Plus"}
-        page = getattr(client, method)(url, sent).content.decode()
-        assert "<span hidden data-offered>**Plus**</span>" in page
-        hostile = "</mark><img src=x onerror=alert(1)>"
-        page = getattr(client, method)(url, sent | {"replacement": hostile}).content.decode()
-        assert "<img" not in page
-        assert "<del>**Plus**</del>" in page
-        assert getattr(client, method)(url, sent | {"version": 7}).status_code == 409
-        assert getattr(client, method)(url, sent | {"exact": "Max"}).status_code == 422
-
-
-@pytest.mark.django_db
 class TestDecide:
     def test_the_corrected_answer_is_the_original_with_what_was_accepted(
         self, output: Output, expert: User
@@ -282,7 +214,7 @@ class TestDecide:
         suggest(output, expert, "a year", "each year")
         suggestions.accept(annotation=counted, by=expert, now=NOW)
         suggestions.accept(annotation=named, by=expert, now=LATER)
-        found = suggestions.corrected(output=output, to=expert)
+        found = corrections.corrected(output=output, to=expert)
         assert found.text.startswith("Family **Max** covers twelve sessions a year.")
         assert (found.num_open, found.num_edits, len(found.accepted)) == (1, 3, 2)
         assert found.distance == 10
@@ -390,7 +322,7 @@ class TestDecide:
         assert "covers twelve" in text_of(item.output, expert)
         assert "covers ten" in text_of(item.output, other)
         type(item).objects.update(status="done", closed_at=NOW)
-        found = suggestions.corrected(output=item.output, to=other)
+        found = corrections.corrected(output=item.output, to=other)
         assert "covers twelve" in found.text
         assert [one.author for one in found.left_out] == [other]
 
