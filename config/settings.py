@@ -166,7 +166,7 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     },
     # Replies of the API are JSON; its documentation is a page.
-    "EXCLUDE_URL_PREFIXES": ["/api/v1/ingest", "/api/v1/collect", "/api/v1/context"],
+    "EXCLUDE_URL_PREFIXES": ["/api/v1/ingest", "/api/v1/collect", "/api/v1/context", "/api/v1/mcp"],
 }
 
 CELERY_BROKER_URL = REDIS_URL
@@ -199,6 +199,7 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},
     "mail-digests": {"task": "review.tasks.mail_digests", "schedule": 300.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},
+    "watch-experiments": {"task": "curation.tasks.watch_experiments", "schedule": 300.0},
 }
 
 # The directory of a sentence-transformers model, or its name on a hub; empty: the packaged model.
@@ -254,6 +255,8 @@ LOGGING = {
         # Work lists are looked at every few seconds; that nothing was on them is no news.
         "celery": {"level": "WARNING"},
         "sentence_transformers": {"level": "WARNING"},
+        # It tells of each request that it starts and ends.
+        "mcp": {"level": "WARNING"},
     },
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
 }

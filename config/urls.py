@@ -19,8 +19,9 @@ for pattern in api_urls[0]:
 urlpatterns = [
     path("healthz", health, name="health"),
     path("admin/", admin.site.urls),
-    path("api/v1/", api_urls),
+    # Before the API, whose address for clients of a protocol is no endpoint of JSON.
     path("", include("curation.urls")),
+    path("api/v1/", api_urls),
     path("", include("review.urls")),
     path("", include("feedback.urls")),
 ]

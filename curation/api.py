@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from ninja import Path, Query, Router
 from ninja.errors import HttpError, ValidationError
@@ -15,6 +16,8 @@ from curation import serving, training_sets
 from curation.http import release_download
 from curation.models import ReleasedExample
 from curation.prompts import Message
+from curation.replies import ContextReply
+from curation.shelves import Audience
 from feedback.authentication import ApiKeyAuth
 from feedback.embedding import get_encoder
 from feedback.models import ApiKey
@@ -65,108 +68,78 @@ class ContextRequest(BaseModel):
     model: Annotated[Name | None, Field(description="The model that will answer.")] = None
 
 
-class EntrySource(BaseModel):
-    """Where an entry comes from."""
-
-    session: str | None
-    output: str | None
-    review: int | None
-    feedback: list[str]
-
-
-class ServedEntry(BaseModel):
-    """An entry in the messages; `score` is its cosine similarity to the question.
-
-    `why` is a note for people: it is not in the messages.
-    """
-
-    id: int
-    kind: str
-    query: str
-    answer: str
-    why: str
-    score: float
-    tokens: int
-    source: EntrySource
-
-
-class ContextReply(BaseModel):
-    """Chat messages that are ready to be sent to the model."""
-
-    library: str
-    version: Annotated[int, Field(description="Number of the live version.")]
-    entries: Annotated[
-        list[ServedEntry], Field(description="In the order in which they stand in the messages.")
-    ]
-    messages: Annotated[
-        list[Message], Field(description="The entries, then your messages unchanged.")
-    ]
-    tokens: Annotated[int, Field(description="Estimate of what the entries add.")]
-    held_out: Annotated[
-        bool, Field(description="Whether entries were withheld on purpose, to compare.")
-    ]
-    exposure: Annotated[
-        UUID, Field(description="Send it back in `context.exposure` of the output.")
-    ]
-
-
 @router.post(
     "/context",
     auth=ApiKeyAuth(ApiKey.Scope.CONTEXT),
     response={200: ContextReply, ERRORS: Problem},
     summary="Fetch context for a prompt",
+    openapi_extra={
+        "parameters": [
+            {
+                "in": "header",
+                "name": "If-None-Match",
+                "schema": {"type": "string"},
+                "description": "ETags of answers you have; one that still holds gives 304.",
+            }
+        ],
+        "responses": {
+            304: {"description": "The answer with one of those ETags holds. It counts as served."},
+        },
+    },
 )
-def context(request: HttpRequest, payload: ContextRequest) -> ContextReply:
+def context(request: HttpRequest, payload: ContextRequest) -> HttpResponse:
     """Return the entries of a library's live version that help with a question, as messages.
 
-    404 for a library that is not there, 409 for one without a version to serve.
+    The same request gets the same bytes for as long as the version is live, under an ETag; it may
+    be kept by whom it was sent to. 404 for a library that is not there, 409 for one without a
+    version to serve.
     """
-    project = request.auth.project  # type: ignore[attr-defined]
     try:
         served = serving.serve_context(
-            project=project,
+            project=request.auth.project,  # type: ignore[attr-defined]
             library_slug=payload.library,
-            messages=_asked(payload),
+            asked=_asked(payload),
             encoder=get_encoder(),
-            session=payload.session or "",
-            k=payload.k or serving.DEFAULT_K,
-            token_budget=payload.token_budget or serving.DEFAULT_TOKEN_BUDGET,
-            audience=serving.Audience(
-                role=payload.role or "",
-                environment=payload.environment or "",
-                model=payload.model or "",
-            ),
             now=timezone.now(),
+            known=_known(request),
         )
     except serving.LibraryUnknownError as error:
         raise HttpError(404, str(error)) from error
     except serving.NothingPublishedError as error:
         raise HttpError(409, str(error)) from error
-    sources = serving.sources([pick.entry.id for pick in served.prompt.picks])
-    return ContextReply(
-        library=payload.library,
-        version=served.version.number,
-        entries=[
-            ServedEntry(
-                id=pick.entry.id,
-                kind=pick.entry.kind,
-                query=pick.entry.query,
-                answer=pick.entry.answer,
-                why=pick.entry.why,
-                score=pick.score,
-                tokens=pick.num_tokens,
-                source=EntrySource(**vars(sources[pick.entry.id])),
-            )
-            for pick in served.prompt.picks
-        ],
-        messages=served.prompt.messages,
-        tokens=served.prompt.num_tokens,
-        held_out=served.held_out,
-        exposure=served.exposure,
+    if served.prompt is None:
+        response = HttpResponse(status=304)
+        del response["Content-Type"]
+    else:
+        reply = ContextReply.of(payload.library, served, served.prompt)
+        response = HttpResponse(reply.model_dump_json(), content_type="application/json")
+    response["ETag"] = f'"{served.exposure.hex}"'
+    # Whoever keeps it asks whether it still holds: a version can be rolled back at any time.
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _known(request: HttpRequest) -> frozenset[UUID]:
+    """The exposures that If-None-Match names, weakly or not; others are passed over."""
+    named = re.findall(r'"([0-9a-f]{32})"', request.headers.get("If-None-Match", "")[:4_000])
+    return frozenset(UUID(one) for one in named)
+
+
+def _asked(payload: ContextRequest) -> serving.Asked:
+    return serving.Asked(
+        messages=_messages(payload),
+        session=payload.session or "",
+        k=payload.k or serving.DEFAULT_K,
+        token_budget=payload.token_budget or serving.DEFAULT_TOKEN_BUDGET,
+        audience=Audience(
+            role=payload.role or "",
+            environment=payload.environment or "",
+            model=payload.model or "",
+        ),
     )
 
 
-def _asked(payload: ContextRequest) -> list[Message]:
+def _messages(payload: ContextRequest) -> list[Message]:
     """The messages to answer; a ValidationError names the field when there is no question."""
     if payload.messages is None:
         if payload.query is None:

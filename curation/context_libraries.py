@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from curation import experiments, tokens
+from curation.experiments import Trial
 from curation.formats import canonical
 from curation.models import (
     ContextEntry,
     ContextLibrary,
     EntryKind,
     LibraryVersion,
+    Probe,
     PublishedEntry,
 )
 from curation.promotion import withdrawn
+from curation.prompts import Entry, tokens_of
 from feedback.embedding import Encoder
 from feedback.models import Project, User
 from review.models import Event, Review
@@ -55,6 +60,8 @@ def edit_entry(
     roles: list[str],
     environments: list[str],
     models: list[str],
+    expires_on: date | None = None,
+    owner: User | None = None,
     by: User,
     now: datetime,
 ) -> None:
@@ -74,6 +81,8 @@ def edit_entry(
         roles=roles,
         environments=environments,
         for_models=models,
+        expires_on=expires_on,
+        owner=owner,
         vector=None,
         embedded_with="",
     ):
@@ -90,6 +99,43 @@ def remove_entry(*, entry: ContextEntry, by: User, now: datetime) -> None:
     if ContextEntry.objects.kept().filter(pk=entry.pk).update(removed_at=now):
         _record(entry.library, verb="removed_entry", by=by, now=now, entry=entry.pk)
         withdrawn(review=entry.review, route=Review.Route.LIBRARY, by=by, now=now)
+
+
+@transaction.atomic
+def keep_probe(
+    *,
+    library: ContextLibrary,
+    query: str,
+    role: str,
+    expected: Sequence[ContextEntry],
+    by: User,
+    now: datetime,
+) -> Probe:
+    """Keep a question with the entries that have to be served to it; a former one is replaced.
+
+    Raises LibraryError when there is no question or no entry, or one is not in the draft.
+    """
+    if not query.strip():
+        raise LibraryError("A test question needs words.")
+    kept = library.entries.kept().filter(pk__in=[one.pk for one in expected])
+    if not expected or kept.count() != len({one.pk for one in expected}):
+        raise LibraryError("A test question expects entries of this draft.")
+    probe, _ = Probe.objects.update_or_create(
+        library=library,
+        query=query,
+        role=role,
+        defaults={"created_by": by, "created_at": now},
+    )
+    probe.expected.set(expected)
+    _record(library, verb="kept_probe", by=by, now=now, probe=probe.pk)
+    return probe
+
+
+@transaction.atomic
+def drop_probe(*, probe: Probe, by: User, now: datetime) -> None:
+    """Forget a test question."""
+    _record(probe.library, verb="dropped_probe", by=by, now=now, probe=probe.pk)
+    probe.delete()
 
 
 def embed_entries(*, library: ContextLibrary, encoder: Encoder) -> None:
@@ -111,30 +157,41 @@ def embed_entries(*, library: ContextLibrary, encoder: Encoder) -> None:
 
 
 def publish(
-    *, library: ContextLibrary, encoder: Encoder, by: User, now: datetime, note: str = ""
+    *,
+    library: ContextLibrary,
+    encoder: Encoder,
+    by: User,
+    now: datetime,
+    note: str = "",
+    approved_by: User | None = None,
+    trial: Trial | None = None,
+    expected: str = "",
 ) -> LibraryVersion:
     """Freeze the kept entries as the next version, which is served from then on.
 
-    Its hash covers every entry's content and the embedding model. Raises LibraryError when there
-    is nothing to publish, nothing new, or an entry is being edited.
+    Its hash covers every entry's content and the embedding model. With a `trial` it is served as
+    an experiment. Raises LibraryError when there is nothing to publish, nothing new, an entry is
+    being edited, or the hash is not the one `expected`.
     """
     embed_entries(library=library, encoder=encoder)
     with transaction.atomic():
-        ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
+        held = ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
         entries = list(library.entries.kept().order_by("pk"))
         if not entries:
             raise LibraryError("The library has no entries. Promote a review into it first.")
         if any(entry.embedded_with != encoder.model_id for entry in entries):
             raise LibraryError("An entry has just been edited. Publish again.")
         digest = content_hash(entries, model=encoder.model_id)
-        last = library.versions.order_by("-number").first()
-        if last is not None and last.content_hash == digest:
-            raise LibraryError(f"Nothing has changed since version {last.number}.")
+        if expected and digest != expected:
+            raise LibraryError("The draft has changed since it was proposed. Propose it again.")
+        if held.live is not None and held.live.content_hash == digest:
+            raise LibraryError(f"Nothing has changed since version {held.live.number}.")
         version = LibraryVersion.objects.create(
             library=library,
-            number=last.number + 1 if last else 1,
+            number=next_number(library),
             content_hash=digest,
             published_by=by,
+            approved_by=approved_by,
             published_at=now,
             note=note,
         )
@@ -150,13 +207,51 @@ def publish(
                 roles=entry.roles,
                 environments=entry.environments,
                 for_models=entry.for_models,
+                expires_on=entry.expires_on,
+                num_tokens=_num_tokens(entry),
                 model=entry.embedded_with,
                 vector=entry.vector,
             )
             for position, entry in enumerate(entries, start=1)
         )
-        _record(library, verb="published", by=by, now=now, version=version.number)
+        experiments.succeed(former=held.live, version=version, trial=trial, by=by, now=now)
+        library.live = version
+        library.save(update_fields=["live"])
+        alone = {} if approved_by else {"alone": 1}
+        _record(library, verb="published", by=by, now=now, version=version.number, **alone)
     return version
+
+
+@transaction.atomic
+def roll_back(
+    *, library: ContextLibrary, version: LibraryVersion, reason: str, by: User, now: datetime
+) -> None:
+    """Serve a version to all sessions from now on; the draft and all versions stay as they are.
+
+    Raises LibraryError when it is another library's, or live already.
+    """
+    held = ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
+    if version.library_id != held.pk:
+        raise LibraryError("The version belongs to another library.")
+    is_released = experiments.release(version=version, by=by, now=now)
+    if held.live_id == version.pk and not is_released:
+        raise LibraryError(f"Version {version.number} is live already.")
+    experiments.succeed(former=held.live, version=version, trial=None, by=by, now=now)
+    library.live = version
+    library.save(update_fields=["live"])
+    _record(library, verb="rolled_back", by=by, now=now, version=version.number, reason=reason)
+
+
+def next_number(library: ContextLibrary) -> int:
+    """Return the number that the next version of a library gets."""
+    last = library.versions.order_by("-number").first()
+    return last.number + 1 if last else 1
+
+
+def draft_hash(*, library: ContextLibrary, model: str) -> str:
+    """Return the hash that a version of the present draft would have."""
+    entries = library.entries.kept().order_by("pk").defer("vector")
+    return content_hash(list(entries), model=model)
 
 
 def content_hash(entries: list[ContextEntry], *, model: str) -> str:
@@ -171,13 +266,21 @@ def content_hash(entries: list[ContextEntry], *, model: str) -> str:
             "roles": entry.roles,
             "environments": entry.environments,
             "models": entry.for_models,
+            **({"expires_on": entry.expires_on.isoformat()} if entry.expires_on else {}),
         }
         for entry in entries
     ]
     return hashlib.sha256(canonical({"model": model, "entries": content})).hexdigest()
 
 
-def _record(library: ContextLibrary, *, verb: str, by: User, now: datetime, **data: int) -> None:
+def _num_tokens(entry: ContextEntry) -> int:
+    said = Entry(entry.pk, entry.kind, entry.query, entry.answer, entry.why)
+    return tokens_of(said, count=tokens.count)
+
+
+def _record(
+    library: ContextLibrary, *, verb: str, by: User, now: datetime, **data: int | str
+) -> None:
     Event.objects.create(
         project_id=library.project_id,
         actor=by,

@@ -18,6 +18,7 @@ _NAMES = (
     ("roles", "Only for roles"),
     ("environments", "Only in environments"),
     ("for_models", "Only for models"),
+    ("expires_on", "Served until"),
 )
 
 
@@ -107,4 +108,4 @@ def _comparison(entry: ContextEntry, live: PublishedEntry | None) -> Comparison:
 
 def _told(row: ContextEntry | PublishedEntry, name: str) -> str:
     value = getattr(row, name)
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return ", ".join(value) if isinstance(value, list) else str(value or "")

@@ -9,8 +9,10 @@ from django import forms
 from django.core.validators import ProhibitNullCharactersValidator
 from django.http import QueryDict
 
+from curation.experiments import Trial
 from curation.models import ContextEntry, ContextLibrary, EntryKind, TrainingSet
 from curation.serving import DEFAULT_K, DEFAULT_TOKEN_BUDGET
+from feedback.models import Project, User
 
 LONGEST_TEXT = 200_000
 LONGEST_NAME = 200
@@ -49,6 +51,20 @@ class NameForm(forms.Form):
     description = Prose(label="What it is for", rows=2, max_length=2_000, required=False)
 
 
+class Percents(forms.Field):
+    """Whole percents with commas between them, as a list."""
+
+    def prepare_value(self, value: object) -> object:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: object) -> list[int]:
+        parts = [part.strip(" %") for part in str(value or "").split(",")]
+        try:
+            return [int(part) for part in parts if part]
+        except ValueError as error:
+            raise forms.ValidationError("Write percents with commas: 10, 50, 90.") from error
+
+
 class EntryForm(forms.Form):
     """What a draft entry says, and to whom."""
 
@@ -76,12 +92,31 @@ class EntryForm(forms.Form):
     )
     environments = Names(label="Only in environments", required=False)
     models = Names(label="Only for models", required=False)
+    owner = forms.ModelChoiceField(
+        User.objects.none(), label="Owner", required=False, empty_label="Nobody in particular"
+    )
+    expires_on = forms.DateField(
+        label="Served until",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="The last day, in UTC.",
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        members = User.objects.filter(memberships__project=project, is_active=True)
+        owner = self.fields["owner"]
+        if isinstance(owner, forms.ModelChoiceField):
+            owner.queryset = members.order_by("username")
 
     @classmethod
-    def of(cls, entry: ContextEntry) -> EntryForm:
+    def of(cls, entry: ContextEntry, *, project: Project) -> EntryForm:
         """The form filled with what the entry says."""
         return cls(
+            project=project,
             initial={
+                "owner": entry.owner_id,
+                "expires_on": entry.expires_on,
                 "kind": entry.kind,
                 "query": entry.query,
                 "answer": entry.answer,
@@ -89,7 +124,7 @@ class EntryForm(forms.Form):
                 "roles": entry.roles,
                 "environments": entry.environments,
                 "models": entry.for_models,
-            }
+            },
         )
 
     def clean(self) -> dict[str, Any]:
@@ -101,9 +136,70 @@ class EntryForm(forms.Form):
 
 
 class PublishForm(forms.Form):
-    """What a new version is about."""
+    """What a new version is about, and which sessions get it."""
 
     note = Prose(label="Note", rows=2, max_length=2_000, required=False)
+    stages = Percents(
+        label="Serve to % of sessions",
+        required=False,
+        help_text="Stage by stage, such as 10, 50, 90. Empty: all at once, unmeasured.",
+    )
+    held_out = forms.IntegerField(
+        label="Hold out %",
+        min_value=0,
+        max_value=99,
+        required=False,
+        help_text="Sessions that get nothing, to compare with.",
+    )
+    hours_per_stage = forms.IntegerField(
+        label="Hours a stage", min_value=1, max_value=2_160, required=False
+    )
+    is_acknowledged = forms.BooleanField(
+        label="I have looked at what the checks found", required=False
+    )
+
+    @classmethod
+    def usual(cls) -> PublishForm:
+        """The form as it is offered: with an experiment."""
+        return cls(initial={"stages": [90], "held_out": 10, "hours_per_stage": 24})
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for a trial that can be."""
+        cleaned = super().clean() or {}
+        if (trial := self.trial()) is not None and (fault := trial.fault()):
+            self.add_error("stages", fault)
+        return cleaned
+
+    def trial(self) -> Trial | None:
+        """How the version is to be given to sessions; None for all at once."""
+        given = self.cleaned_data
+        if not given.get("stages"):
+            return None
+        return Trial(
+            stages=given["stages"],
+            held_out=given.get("held_out") or 0,
+            hours_per_stage=given.get("hours_per_stage") or 24,
+        )
+
+
+class ProbeForm(forms.Form):
+    """A question to keep with the entries that it has to find."""
+
+    query = Prose(label="Question", rows=2, max_length=8_000)
+    role = forms.CharField(max_length=LONGEST_NAME, required=False)
+    expected = forms.ModelMultipleChoiceField(ContextEntry.objects.none())
+
+    def __init__(self, data: QueryDict, *, library: ContextLibrary) -> None:
+        super().__init__(data)
+        expected = self.fields["expected"]
+        if isinstance(expected, forms.ModelMultipleChoiceField):
+            expected.queryset = library.entries.kept().defer("vector")
+
+
+class ReasonForm(forms.Form):
+    """Why something was decided."""
+
+    reason = forms.CharField(label="Why", max_length=500, required=False)
 
 
 class TryForm(forms.Form):

@@ -23,7 +23,7 @@ class Candidate:
     """
 
     id: int
-    vector: Sequence[float]
+    vector: Sequence[float] | npt.NDArray[np.float32]
     num_tokens: int
     group: str = ""
 
@@ -62,27 +62,33 @@ def select(
     if not candidates or k < 1:
         return []
     matrix = _unit(np.asarray([candidate.vector for candidate in candidates], dtype=np.float64))
-    relevance = (matrix @ _unit(np.asarray([query], dtype=np.float64))[0]).round(6)
+    asked = _unit(np.asarray([query], dtype=np.float64))[0]
+    # Not by BLAS, whose threads wait for each other longer than so few numbers take.
+    relevance = np.einsum("ij,j->i", matrix, asked).round(6)
     good = [
         place
         for place, candidate in enumerate(candidates)
         if relevance[place] >= floors.get(candidate.group, -1)
     ]
     pool = sorted(good, key=lambda place: (-relevance[place], candidates[place].id))[:POOL]
-    likeness = (matrix[pool] @ matrix[pool].T).round(6)
+    # Plain numbers from here on: so few are compared that NumPy's way to each takes the longest.
+    likeness = np.einsum("ij,kj->ik", matrix[pool], matrix[pool]).round(6).tolist()
+    near = relevance[pool].tolist()
 
     picked: list[int] = []
     left = token_budget
     paid: set[str] = set()
     waiting = list(range(len(pool)))
+    closest = [0.0] * len(pool)
     while waiting and len(picked) < k:
-
-        def score(place: int) -> tuple[float, float, int]:
-            closest = max((likeness[place][other] for other in picked), default=0.0)
-            near = relevance[pool[place]]
-            return (-round(TRADE_OFF * near - (1 - TRADE_OFF) * closest, 6), -near, place)
-
-        best = min(waiting, key=score)
+        best = min(
+            waiting,
+            key=lambda place: (
+                -round(TRADE_OFF * near[place] - (1 - TRADE_OFF) * closest[place], 6),
+                -near[place],
+                place,
+            ),
+        )
         waiting.remove(best)
         candidate = candidates[pool[best]]
         cost = candidate.num_tokens
@@ -91,11 +97,10 @@ def select(
         if cost <= left:
             left -= cost
             paid.add(candidate.group)
+            like_it = likeness[best]
+            closest = list(map(max, closest, like_it)) if picked else like_it
             picked.append(best)
-    return [
-        Chosen(id=candidates[pool[place]].id, relevance=float(relevance[pool[place]]))
-        for place in picked
-    ]
+    return [Chosen(id=candidates[pool[place]].id, relevance=near[place]) for place in picked]
 
 
 def _unit(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import Q
-from pgvector.django import CosineDistance
+from django.db.models import F
 
-from curation import prompts, selection, tokens
-from curation.models import ContextEntry, ContextLibrary, EntryKind, Exposure, LibraryVersion
+from curation import arms, prompts, selection, tokens
+from curation.arms import Arm
+from curation.formats import canonical
+from curation.models import (
+    ContextEntry,
+    ContextLibrary,
+    EntryKind,
+    Experiment,
+    Exposure,
+    LibraryVersion,
+    PublishedEntry,
+)
 from curation.prompts import Entry, Message
+from curation.shelves import Audience, shelf_of
+from feedback import statements
 from feedback.embedding import Encoder
 from feedback.models import Project
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 DEFAULT_K = 4
 DEFAULT_TOKEN_BUDGET = 1500
@@ -23,6 +40,8 @@ DEFAULT_TOKEN_BUDGET = 1500
 FLOORS = {EntryKind.EXAMPLE.value: 0.3, EntryKind.CLARIFICATION.value: 0.3}
 # An embedding model reads a few hundred words, but would split all that it is given.
 LONGEST_QUESTION = 8_000
+# Part of every exposure's token: another number whenever the same version is laid out otherwise.
+LAYOUT = 1
 
 
 class LibraryUnknownError(Exception):
@@ -31,23 +50,6 @@ class LibraryUnknownError(Exception):
 
 class NothingPublishedError(Exception):
     """The library has no version that can be served; the message says why."""
-
-
-@dataclass(frozen=True)
-class Audience:
-    """Who asks: an entry meant for certain roles, environments or models serves only them."""
-
-    role: str = ""
-    environment: str = ""
-    model: str = ""
-
-    def condition(self) -> Q:
-        """The condition on entries, draft or published, that serve this audience."""
-        return (
-            (Q(roles=[]) | Q(roles__contains=[self.role]))
-            & (Q(environments=[]) | Q(environments__contains=[self.environment]))
-            & (Q(for_models=[]) | Q(for_models__contains=[self.model]))
-        )
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,29 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A request for context: the same one always gets the same.
+
+    `messages` hold at least one user message with text; the last one is the question.
+    """
+
+    messages: Sequence[Message]
+    session: str = ""
+    k: int = DEFAULT_K
+    token_budget: int = DEFAULT_TOKEN_BUDGET
+    audience: Audience = field(default_factory=Audience)
+
+
+@dataclass(frozen=True)
 class Served:
-    """One answer to a product. `exposure` is what the output's context carries back."""
+    """One answer to a product. `exposure` is what the output's context carries back.
+
+    It names what was answered too: with the same exposure come the same messages. `prompt` is
+    missing when the caller has that answer already.
+    """
 
     version: LibraryVersion
-    prompt: Prompt
+    prompt: Prompt | None
     held_out: bool
     exposure: UUID
 
@@ -89,8 +109,8 @@ class Source:
 
 
 def live_version(library: ContextLibrary) -> LibraryVersion | None:
-    """Return the version that is served: the last one published."""
-    return library.versions.order_by("-number").first()
+    """Return the version that is served: the last one published, unless it was rolled back."""
+    return library.live
 
 
 def preview_version(
@@ -99,6 +119,7 @@ def preview_version(
     messages: Sequence[Message],
     encoder: Encoder,
     audience: Audience,
+    today: date,
     k: int = DEFAULT_K,
     token_budget: int = DEFAULT_TOKEN_BUDGET,
 ) -> Prompt:
@@ -106,19 +127,19 @@ def preview_version(
 
     Raises NothingPublishedError for a version whose vectors are another embedding model's.
     """
-    query = encoder.encode([question(messages)])[0]
-    rows = list(
-        version.entries.filter(audience.condition(), model=encoder.model_id)
-        .annotate(distance=CosineDistance("vector", query))
-        .order_by("distance", "entry_id")[: selection.POOL]
-    )
-    if not rows and version.entries.exclude(model=encoder.model_id).exists():
+    shelf = shelf_of(version)
+    if shelf.models - {encoder.model_id}:
         raise NothingPublishedError(
             f"Version {version.number} was published with another embedding model. Publish again."
         )
+    query = encoder.encode([question(messages)])[0]
+    near = shelf.nearest(query, audience=audience, today=today, limit=selection.POOL)
+    rows = {row.entry_id: row for row in version.entries.filter(entry_id__in=near).defer("vector")}
+    ids = [one for one in near if one in rows]
     return _assemble(
-        entries=[Entry(row.entry_id, row.kind, row.query, row.answer, row.why) for row in rows],
-        vectors=[row.vector for row in rows],
+        entries=[_entry(one, rows[one]) for one in ids],
+        vectors=shelf.vectors_of(ids),
+        num_tokens={one: tokens for one in ids if (tokens := rows[one].num_tokens) is not None},
         query=query,
         messages=messages,
         k=k,
@@ -132,20 +153,28 @@ def preview_draft(
     messages: Sequence[Message],
     encoder: Encoder,
     audience: Audience,
+    today: date,
     k: int = DEFAULT_K,
     token_budget: int = DEFAULT_TOKEN_BUDGET,
+    entries: Sequence[ContextEntry] | None = None,
 ) -> Prompt:
-    """Return the prompt that the draft would give if it were published now. Writes nothing."""
-    rows = list(library.entries.kept().filter(audience.condition()).order_by("pk"))
-    stale = [row for row in rows if row.embedded_with != encoder.model_id]
-    asked, *fresh = encoder.encode(
-        [question(messages), *(row.query or row.answer for row in stale)]
-    )
-    for row, vector in zip(stale, fresh, strict=True):
-        row.vector = vector
+    """Return the prompt that the draft would give if it were published now. Writes nothing.
+
+    `entries` are those of embedded_draft, where they are read already.
+    """
+    if entries is None:
+        entries = embedded_draft(library=library, encoder=encoder)
+    asked = encoder.encode([question(messages)])[0]
+    rows = [
+        row
+        for row in entries
+        if (row.expires_on is None or row.expires_on >= today)
+        and audience.may_have((tuple(row.roles), tuple(row.environments), tuple(row.for_models)))
+    ]
     return _assemble(
-        entries=[Entry(row.pk, row.kind, row.query, row.answer, row.why) for row in rows],
+        entries=[_entry(row.pk, row) for row in rows],
         vectors=[row.vector for row in rows],
+        num_tokens={},
         query=asked,
         messages=messages,
         k=k,
@@ -153,54 +182,71 @@ def preview_draft(
     )
 
 
+def embedded_draft(*, library: ContextLibrary, encoder: Encoder) -> list[ContextEntry]:
+    """Return the kept entries, each with a vector of the encoder. Writes nothing."""
+    rows = list(library.entries.kept().order_by("pk"))
+    stale = [row for row in rows if row.embedded_with != encoder.model_id]
+    fresh = encoder.encode([row.query or row.answer for row in stale]) if stale else []
+    for row, vector in zip(stale, fresh, strict=True):
+        row.vector = vector
+    return rows
+
+
 def serve_context(
     *,
     project: Project,
     library_slug: str,
-    messages: Sequence[Message],
+    asked: Asked,
     encoder: Encoder,
-    session: str = "",
-    k: int = DEFAULT_K,
-    token_budget: int = DEFAULT_TOKEN_BUDGET,
-    audience: Audience = Audience(),
     now: datetime,
+    known: frozenset[UUID] = frozenset(),
 ) -> Served:
     """Return the prompt of the live version for these messages, and remember what was served.
 
-    `messages` hold at least one user message with text; the last one is the question. Raises
-    LibraryUnknownError and NothingPublishedError.
+    While an experiment goes on, the session's lot decides which version it is, or that its entries
+    are held out. `known` are the exposures whose answers the caller has: such a one is counted and
+    comes without its prompt. Raises LibraryUnknownError and NothingPublishedError.
     """
-    version = (
-        LibraryVersion.objects.filter(library__project=project, library__slug=library_slug)
-        .order_by("-number")
+    library = (
+        ContextLibrary.objects.filter(project=project, slug=library_slug)
+        .select_related("live__experiment__baseline")
         .first()
     )
-    if version is None:
-        if not project.context_libraries.filter(slug=library_slug).exists():
-            raise LibraryUnknownError(f"There is no library “{library_slug}”.")
+    if library is None:
+        raise LibraryUnknownError(f"There is no library “{library_slug}”.")
+    if library.live is None:
         raise NothingPublishedError(f"Nothing is published in the library “{library_slug}” yet.")
-    prompt = preview_version(
-        version=version,
-        messages=messages,
-        encoder=encoder,
-        audience=audience,
-        k=k,
-        token_budget=token_budget,
+    version, held_out = _drawn(library.live, asked)
+    token = _token(project, version, asked, held_out=held_out, today=now.date())
+    if token in known and _count_again(token, now):
+        return Served(version=version, prompt=None, held_out=held_out, exposure=token)
+    prompt = (
+        Prompt(picks=[], messages=list(asked.messages), num_tokens=0)
+        if held_out
+        else preview_version(
+            version=version,
+            messages=asked.messages,
+            encoder=encoder,
+            audience=asked.audience,
+            today=now.date(),
+            k=asked.k,
+            token_budget=asked.token_budget,
+        )
     )
-    exposure = Exposure.objects.create(
-        project=project,
-        version=version,
-        session_external_id=session,
-        entry_ids=[pick.entry.id for pick in prompt.picks],
-        num_tokens=prompt.num_tokens,
-        served_at=now,
+    _remember(
+        Exposure(
+            token=token,
+            project=project,
+            version=version,
+            session_external_id=asked.session,
+            entry_ids=[pick.entry.id for pick in prompt.picks],
+            is_held_out=held_out,
+            num_tokens=prompt.num_tokens,
+            served_at=now,
+            last_served_at=now,
+        )
     )
-    return Served(
-        version=version,
-        prompt=prompt,
-        held_out=exposure.is_held_out,
-        exposure=exposure.token,
-    )
+    return Served(version=version, prompt=prompt, held_out=held_out, exposure=token)
 
 
 def sources(entry_ids: Sequence[int]) -> dict[int, Source]:
@@ -228,16 +274,98 @@ def question(messages: Sequence[Message]) -> str:
     return next((text for text in said if text.strip()), "")[:LONGEST_QUESTION]
 
 
+def _drawn(live: LibraryVersion, asked: Asked) -> tuple[LibraryVersion, bool]:
+    """The version that the session gets, and whether its entries are held out.
+
+    A request without a session cannot be compared with anything later: nothing is held out from
+    it, and its question is drawn by instead, so that a new version still reaches few at first.
+    """
+    experiment: Experiment | None = getattr(live, "experiment", None)
+    if experiment is None or experiment.status == Experiment.Status.ENDED:
+        return live, False
+    if experiment.status == Experiment.Status.STOPPED:
+        # With a version before, that one is live again; without, nothing is served.
+        return live, True
+    if not asked.session and (experiment.is_at_last_stage or experiment.baseline is None):
+        return live, False
+    arm = arms.draw(
+        salt=experiment.salt,
+        session=asked.session or question(asked.messages),
+        served=experiment.served / 100,
+        held_out=experiment.held_out / 100 if asked.session else 0.0,
+    )
+    if arm == Arm.BEFORE:
+        if experiment.baseline is not None:
+            return experiment.baseline, False
+        return live, True
+    return live, arm == Arm.HELD_OUT
+
+
+def _token(
+    project: Project, version: LibraryVersion, asked: Asked, *, held_out: bool, today: date
+) -> UUID:
+    """What all of the answer follows from, as one number."""
+    audience = asked.audience
+    told = {
+        "layout": LAYOUT,
+        "project": project.pk,
+        "version": version.pk,
+        "content": version.content_hash,
+        "held_out": held_out,
+        "expired": 0 if held_out else shelf_of(version).num_expired(today),
+        "messages": list(asked.messages),
+        "session": asked.session,
+        "k": asked.k,
+        "token_budget": asked.token_budget,
+        "audience": [audience.role, audience.environment, audience.model],
+    }
+    return UUID(bytes=hashlib.sha256(canonical(told)).digest()[:16], version=5)
+
+
+def _count_again(token: UUID, now: datetime) -> bool:
+    """Count one more call for an exposure; False when there is none."""
+    same = Exposure.objects.filter(token=token)
+    return bool(same.update(num_calls=F("num_calls") + 1, last_served_at=now))
+
+
+_NAMES = (
+    *("token", "project_id", "version_id", "session_external_id", "entry_ids", "is_held_out"),
+    *("num_tokens", "num_calls", "served_at", "last_served_at"),
+)
+_REMEMBER = (
+    f"INSERT INTO {Exposure._meta.db_table} ({', '.join(_NAMES)}) "  # noqa: S608
+    f"VALUES ({', '.join('%s' for _ in _NAMES)}) ON CONFLICT (token) DO UPDATE SET "
+    f"num_calls = {Exposure._meta.db_table}.num_calls + 1, "
+    "last_served_at = EXCLUDED.last_served_at RETURNING id"
+)
+
+
+def _remember(exposure: Exposure) -> None:
+    """Store an exposure, or count one more call where the same request came before."""
+    statements.run(_REMEMBER, [getattr(exposure, name) for name in _NAMES])
+
+
+def _entry(pk: int, row: ContextEntry | PublishedEntry) -> Entry:
+    return Entry(pk, row.kind, row.query, row.answer, row.why)
+
+
 def _assemble(
     *,
     entries: Sequence[Entry],
-    vectors: Sequence[Sequence[float]],
+    vectors: Sequence[Sequence[float] | npt.NDArray[np.float32]],
+    num_tokens: Mapping[int, int],
     query: Sequence[float],
     messages: Sequence[Message],
     k: int,
     token_budget: int,
 ) -> Prompt:
-    num_tokens = {entry.id: prompts.tokens_of(entry, count=tokens.count) for entry in entries}
+    """Choose among entries and lay them out; `num_tokens` are those known, by the entry's id."""
+    num_tokens = {
+        entry.id: num_tokens[entry.id]
+        if entry.id in num_tokens
+        else prompts.tokens_of(entry, count=tokens.count)
+        for entry in entries
+    }
     group_tokens = prompts.group_tokens(count=tokens.count)
     chosen = selection.select(
         query=query,

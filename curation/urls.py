@@ -2,13 +2,14 @@
 
 from django.urls import URLPattern, path
 
-from curation.views import drafts, exposures, libraries, reviews, training_sets
+from curation.views import drafts, exposures, libraries, mcp, reviews, training_sets, versions
 
 P = "p/<slug:project>"
 LIBRARY = f"{P}/libraries/<slug:library>"
 TRAINING_SET = f"{P}/training-sets/<slug:training_set>"
 
 urlpatterns: list[URLPattern] = [
+    path("api/v1/mcp", mcp.mcp, name="mcp"),
     path(f"{P}/reviews/", reviews.review_list, name="review_list"),
     path(f"{P}/reviews/<int:review>/promote/", reviews.promote, name="promote"),
     path(f"{P}/exposures/<uuid:token>/", exposures.exposure, name="exposure"),
@@ -16,7 +17,17 @@ urlpatterns: list[URLPattern] = [
     path(f"{P}/new-library/", libraries.library_create, name="library_create"),
     path(f"{LIBRARY}/", libraries.library, name="library"),
     path(f"{LIBRARY}/try/", libraries.library_try, name="library_try"),
+    path(f"{LIBRARY}/use/", libraries.library_connect, name="library_connect"),
     path(f"{LIBRARY}/versions/<int:number>/", libraries.library_version, name="library_version"),
+    path(f"{LIBRARY}/versions/<int:number>/live/", versions.version_live, name="version_live"),
+    path(
+        f"{LIBRARY}/versions/<int:number>/experiment/",
+        versions.experiment_end,
+        name="experiment_end",
+    ),
+    path(f"{LIBRARY}/proposals/<int:proposal>/", drafts.proposal_decide, name="proposal_decide"),
+    path(f"{LIBRARY}/probes/", drafts.probe_keep, name="probe_keep"),
+    path(f"{LIBRARY}/probes/<int:probe>/drop/", drafts.probe_drop, name="probe_drop"),
     path(f"{LIBRARY}/draft/", drafts.library_draft, name="library_draft"),
     path(f"{LIBRARY}/publish/", drafts.library_publish, name="library_publish"),
     path(f"{LIBRARY}/entries/<int:entry>/", drafts.entry_edit, name="entry_edit"),

@@ -18,6 +18,8 @@ from curation.models import (
     Example,
     Exposure,
     LibraryVersion,
+    Probe,
+    Proposal,
     TrainingSet,
 )
 from feedback.models import Membership, Project, Tag
@@ -151,6 +153,10 @@ def filled(project: Project) -> Filled:
     version = LibraryVersion.objects.create(
         library=library, number=1, content_hash="0" * 64, published_by=author, published_at=NOW
     )
+    probe = Probe.objects.create(library=library, query="q", created_by=author, created_at=NOW)
+    proposal = Proposal.objects.create(
+        library=library, content_hash="", proposed_by=author, proposed_at=NOW
+    )
     exposure = Exposure.objects.create(
         project=project, version=version, num_tokens=0, served_at=NOW
     )
@@ -167,6 +173,8 @@ def filled(project: Project) -> Filled:
             "review": review.pk,
             "library": library.slug,
             "entry": entry.pk,
+            "probe": probe.pk,
+            "proposal": proposal.pk,
             "training_set": training_set.slug,
             "example": example.pk,
             "annotation": annotation.pk,

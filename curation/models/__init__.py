@@ -1,3 +1,4 @@
+from curation.models.checking import Probe, Proposal
 from curation.models.context import (
     ContextEntry,
     ContextLibrary,
@@ -6,6 +7,7 @@ from curation.models.context import (
     LibraryVersion,
     PublishedEntry,
 )
+from curation.models.experiment import Experiment
 from curation.models.training import Example, Release, ReleasedExample, TrainingSet
 
 __all__ = [
@@ -13,8 +15,11 @@ __all__ = [
     "ContextLibrary",
     "EntryKind",
     "Example",
+    "Experiment",
     "Exposure",
     "LibraryVersion",
+    "Probe",
+    "Proposal",
     "PublishedEntry",
     "Release",
     "ReleasedExample",

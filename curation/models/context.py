@@ -6,7 +6,7 @@ import uuid
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Case, Exists, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from pgvector.django import HalfVectorField
 
 from feedback.models import Feedback, Output, Project, User
@@ -27,6 +27,10 @@ class ContextLibrary(models.Model):
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # What is served: the version published last, unless it was rolled back.
+    live = models.ForeignKey(
+        "LibraryVersion", models.SET_NULL, null=True, blank=True, related_name="+"
+    )
 
     objects = ContextLibraryQuerySet.as_manager()
 
@@ -42,7 +46,10 @@ class ContextLibrary(models.Model):
 
 
 # What an entry says, and to whom: the columns that a draft and a published entry share.
-ENTRY_CONTENT = ("kind", "query", "answer", "why", "roles", "environments", "for_models")
+ENTRY_CONTENT = (
+    *("kind", "query", "answer", "why"),
+    *("roles", "environments", "for_models", "expires_on"),
+)
 
 
 class EntryKind(models.TextChoices):
@@ -66,7 +73,12 @@ class ContextEntryQuerySet(models.QuerySet["ContextEntry"]):
         Without a version every entry of the draft is new.
         """
         published = PublishedEntry.objects.filter(version=version, entry=OuterRef("pk"))
-        unchanged = published.filter(**{name: OuterRef(name) for name in ENTRY_CONTENT})
+        same = Q(expires_on=OuterRef("expires_on")) | Q(
+            expires_on=None, entry__expires_on=None
+        )  # two that never expire are equal, and two nulls are not
+        unchanged = published.filter(
+            same, **{name: OuterRef(name) for name in ENTRY_CONTENT if name != "expires_on"}
+        )
         states = ContextEntry.State
         return (
             self.annotate(is_published=Exists(published))
@@ -112,6 +124,12 @@ class ContextEntry(models.Model):
     feedback = models.ManyToManyField(Feedback, blank=True, related_name="context_entries")
     created_by = models.ForeignKey(User, models.PROTECT, related_name="context_entries")
     created_at = models.DateTimeField()
+    # Who answers for what it says; without one, who made it.
+    owner = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="owned_entries"
+    )
+    # The last day, in UTC, on which it is served.
+    expires_on = models.DateField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
     vector = HalfVectorField(null=True, blank=True)
     embedded_with = models.CharField(max_length=200, blank=True, default="")
@@ -147,6 +165,10 @@ class LibraryVersion(models.Model):
     number = models.PositiveIntegerField()
     content_hash = models.CharField(max_length=64)
     published_by = models.ForeignKey(User, models.PROTECT, related_name="published_versions")
+    # The second person; without one, it was published by one alone.
+    approved_by = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="approved_versions"
+    )
     published_at = models.DateTimeField()
     note = models.TextField(blank=True)
 
@@ -157,6 +179,10 @@ class LibraryVersion(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(number__gte=1), name="%(app_label)s_%(class)s_number_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by=None) | ~Q(approved_by=F("published_by")),
+                name="%(app_label)s_%(class)s_second_person",
             ),
         ]
 
@@ -179,6 +205,9 @@ class PublishedEntry(models.Model):
     for_models = ArrayField(
         models.CharField(max_length=200), default=list, blank=True, db_column="models"
     )
+    expires_on = models.DateField(null=True, blank=True)
+    # What it adds to a prompt without its kind's heading; where it is missing it is counted.
+    num_tokens = models.PositiveIntegerField(null=True, blank=True)
     model = models.CharField(max_length=200)
     vector = HalfVectorField()
 
@@ -197,7 +226,11 @@ class PublishedEntry(models.Model):
 
 
 class Exposure(models.Model):
-    """Which entries were served to one request. Its `token` comes back with the output."""
+    """Which entries were served to one request, or that they were held out.
+
+    The `token` comes back with the output. It follows from the request and from what answered it,
+    so that the same request has the same; how often it came is counted.
+    """
 
     token = models.UUIDField(default=uuid.uuid4, unique=True)
     project = models.ForeignKey(Project, models.CASCADE, related_name="exposures")
@@ -206,7 +239,9 @@ class Exposure(models.Model):
     entry_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     is_held_out = models.BooleanField(default=False)
     num_tokens = models.PositiveIntegerField()
+    num_calls = models.PositiveIntegerField(default=1)
     served_at = models.DateTimeField()
+    last_served_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.contrib import messages
-from django.db.models import Q
+from django.core.exceptions import BadRequest
+from django.db.models import Count, Q
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from curation import context_libraries, drafts, serving
-from curation.forms import EntryForm, PublishForm
-from curation.models import ContextEntry, ContextLibrary
+from curation import checks, context_libraries, drafts, publishing, serving
+from curation.forms import EntryForm, ProbeForm, PublishForm, ReasonForm
+from curation.models import ContextEntry, ContextLibrary, Proposal
 from curation.views.libraries import find_library, may, with_sources
 from feedback.embedding import get_encoder
 from feedback.models import Membership
@@ -20,36 +23,95 @@ from feedback.paging import page
 from review.http import ProjectRequest, project_view
 
 PAGE_SIZE = 25
+MOST_CHECKED = 50
 
 
 @require_safe
 @project_view(Membership.Role.VIEWER)
 def library_draft(request: ProjectRequest, library: str) -> HttpResponse:
     """Every member: what the next version would change; curators publish it from here."""
-    return _draft(request, find_library(request, library), PublishForm())
+    return _draft(request, find_library(request, library), PublishForm.usual())
 
 
 @require_POST
 @project_view(Membership.Role.CURATOR)
 def library_publish(request: ProjectRequest, library: str) -> HttpResponseBase:
-    """Curators: freeze the draft as the next version, which is served from then on."""
+    """Curators: have the draft checked and published; a second person's word may be needed."""
     shown = find_library(request, library)
     form = PublishForm(request.POST)
     if form.is_valid():
         try:
-            version = context_libraries.publish(
+            proposal = publishing.propose(
                 library=shown,
                 encoder=get_encoder(),
                 by=request.user,
                 now=timezone.now(),
                 note=form.cleaned_data["note"],
+                trial=form.trial(),
+                is_acknowledged=form.cleaned_data["is_acknowledged"],
             )
         except context_libraries.LibraryError as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, f"Version {version.number} is live.")
+            if proposal.version is None:
+                messages.success(request, "Proposed. It is live once another curator approves.")
+                return redirect("library_draft", request.project.slug, shown.slug)
+            messages.success(request, f"Version {proposal.version.number} is live.")
             return redirect("library", request.project.slug, shown.slug)
     return _draft(request, shown, form)
+
+
+@require_POST
+@project_view(Membership.Role.CURATOR)
+def proposal_decide(request: ProjectRequest, library: str, proposal: int) -> HttpResponseBase:
+    """Curators: publish what another one proposed, or decline it; their own they withdraw."""
+    shown = find_library(request, library)
+    decided = get_object_or_404(shown.proposals, pk=proposal)
+    form = ReasonForm(request.POST)
+    act = request.POST.get("act")
+    if act not in {"approve", "decline"} or not form.is_valid():
+        raise BadRequest("There is no such decision.")
+    remark = form.cleaned_data["reason"]
+    by, now = request.user, timezone.now()
+    try:
+        if act == "approve":
+            version = publishing.approve(
+                proposal=decided, encoder=get_encoder(), by=by, now=now, remark=remark
+            )
+            messages.success(request, f"Version {version.number} is live.")
+            return redirect("library", request.project.slug, shown.slug)
+        publishing.decline(proposal=decided, by=by, now=now, remark=remark)
+    except context_libraries.LibraryError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The proposal will not be published.")
+    return redirect("library_draft", request.project.slug, shown.slug)
+
+
+@require_POST
+@project_view(Membership.Role.CURATOR)
+def probe_keep(request: ProjectRequest, library: str) -> HttpResponseBase:
+    """Curators: keep a question with the entries that every version has to serve to it."""
+    shown = find_library(request, library)
+    form = ProbeForm(request.POST, library=shown)
+    if not form.is_valid():
+        raise BadRequest("A test question needs words and entries of this draft.")
+    context_libraries.keep_probe(
+        library=shown, **form.cleaned_data, by=request.user, now=timezone.now()
+    )
+    messages.success(request, "Kept. Every version is tried with it before it is published.")
+    return redirect("library_draft", request.project.slug, shown.slug)
+
+
+@require_POST
+@project_view(Membership.Role.CURATOR)
+def probe_drop(request: ProjectRequest, library: str, probe: int) -> HttpResponseBase:
+    """Curators: forget a test question."""
+    shown = find_library(request, library)
+    dropped = get_object_or_404(shown.probes.select_related("library"), pk=probe)
+    context_libraries.drop_probe(probe=dropped, by=request.user, now=timezone.now())
+    messages.success(request, "Test question dropped.")
+    return redirect("library_draft", request.project.slug, shown.slug)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -58,7 +120,11 @@ def entry_edit(request: ProjectRequest, library: str, entry: int) -> HttpRespons
     """Curators: the form of a draft entry, and its change."""
     shown = find_library(request, library)
     edited = get_object_or_404(with_sources(shown.entries.kept()).defer("vector"), pk=entry)
-    form = EntryForm(request.POST) if request.method == "POST" else EntryForm.of(edited)
+    form = (
+        EntryForm(request.POST, project=request.project)
+        if request.method == "POST"
+        else EntryForm.of(edited, project=request.project)
+    )
     if request.method == "POST" and form.is_valid():
         try:
             context_libraries.edit_entry(
@@ -88,6 +154,10 @@ def entry_remove(request: ProjectRequest, library: str, entry: int) -> HttpRespo
     return redirect("library", request.project.slug, shown.slug)
 
 
+def _today() -> date:
+    return timezone.now().date()
+
+
 def _to(request: ProjectRequest, library: ContextLibrary, entry: ContextEntry) -> str:
     address = reverse("library", args=[request.project.slug, library.slug])
     return f"{address}?entry={entry.pk}"
@@ -102,11 +172,26 @@ def _draft(request: ProjectRequest, library: ContextLibrary, form: PublishForm) 
         size=PAGE_SIZE,
         cursor=request.GET.get("cursor", ""),
     )
+    counts = drafts.count(library=library, version=live)
+    # Of more, the checks are run when it is proposed.
+    is_checked = bool(form.errors) or 0 < counts.num_changes <= MOST_CHECKED
+    findings = (
+        checks.run(library=library, version=live, encoder=get_encoder(), today=_today())
+        if is_checked
+        else []
+    )
+    waiting = library.proposals.filter(status=Proposal.Status.WAITING)
     context = {
         "library": library,
         "live": live,
-        "next_number": live.number + 1 if live else 1,
-        "counts": drafts.count(library=library, version=live),
+        "is_checked": is_checked,
+        "findings": findings,
+        "is_stopped": any(finding.is_stopped for finding in findings),
+        "probes": library.probes.annotate(num_expected=Count("expected")).order_by("pk"),
+        "needs_second": publishing.needs_second_person(request.project),
+        "waiting": waiting.select_related("proposed_by").first(),
+        "next_number": context_libraries.next_number(library),
+        "counts": counts,
         "changes": drafts.compare(entries=found.rows, version=live),
         "next_cursor": found.next_cursor,
         "form": form,

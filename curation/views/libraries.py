@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -14,8 +14,10 @@ from django.views.decorators.vary import vary_on_headers
 
 from curation import context_libraries, drafts, serving, tokens
 from curation.forms import NameForm, TryForm
-from curation.models import ContextEntry, ContextLibrary, EntryKind, LibraryVersion
+from curation.models import ContextEntry, ContextLibrary, EntryKind, Experiment, LibraryVersion
 from curation.models.context import ContextEntryQuerySet
+from curation.shelves import Audience
+from curation.snippets import snippets
 from feedback.embedding import get_encoder
 from feedback.models import Membership
 from feedback.paging import page
@@ -29,11 +31,10 @@ VERSIONS_SHOWN = 20
 @project_view(Membership.Role.VIEWER)
 def library_list(request: ProjectRequest) -> HttpResponse:
     """Every member: the project's libraries with what is drafted and what is live."""
-    live = LibraryVersion.objects.filter(library=OuterRef("pk")).order_by("-number")
     libraries = request.project.context_libraries.annotate(
         num_entries=Count("entries", filter=Q(entries__removed_at=None)),
-        live_number=Subquery(live.values("number")[:1]),
-        live_since=Subquery(live.values("published_at")[:1]),
+        live_number=F("live__number"),
+        live_since=F("live__published_at"),
     ).order_by("name", "pk")
     return render(request, "curation/libraries/list.html", {"libraries": libraries, **may(request)})
 
@@ -82,7 +83,8 @@ def library_try(request: ProjectRequest, library: str) -> HttpResponse:
         options: dict[str, Any] = {
             "messages": [{"role": "user", "content": given["question"]}],
             "encoder": get_encoder(),
-            "audience": serving.Audience(role=given["role"]),
+            "audience": Audience(role=given["role"]),
+            "today": timezone.now().date(),
             "k": given["k"],
             "token_budget": given["token_budget"],
         }
@@ -97,7 +99,12 @@ def library_try(request: ProjectRequest, library: str) -> HttpResponse:
             except serving.NothingPublishedError as error:
                 form.add_error("of", str(error))
     status = 200 if tried else 422
-    context: dict[str, object] = {"library": shown, "tried": tried, "form": form}
+    context: dict[str, object] = {
+        "library": shown,
+        "tried": tried,
+        "form": form,
+        **may(request),
+    }
     if request.htmx:
         return render(request, "curation/libraries/_try.html", context, status=status)
     context |= _page(request, shown, form)
@@ -106,10 +113,22 @@ def library_try(request: ProjectRequest, library: str) -> HttpResponse:
 
 @require_safe
 @project_view(Membership.Role.VIEWER)
+def library_connect(request: ProjectRequest, library: str) -> HttpResponse:
+    """Every member: code that puts the library's context into prompts."""
+    shown = find_library(request, library)
+    site = f"{request.scheme}://{request.get_host()}"
+    context = {"library": shown, "snippets": snippets(site=site, library=shown.slug)}
+    return render(request, "curation/libraries/connect.html", context)
+
+
+@require_safe
+@project_view(Membership.Role.VIEWER)
 def library_version(request: ProjectRequest, library: str, number: int) -> HttpResponse:
     """Every member: what a version serves, as it was published."""
     shown = find_library(request, library)
-    version = get_object_or_404(shown.versions.select_related("published_by"), number=number)
+    version = get_object_or_404(
+        shown.versions.select_related("published_by", "approved_by"), number=number
+    )
     entries = page(
         version.entries.defer("vector"),
         order=["position"],
@@ -122,7 +141,7 @@ def library_version(request: ProjectRequest, library: str, number: int) -> HttpR
 
 def find_library(request: ProjectRequest, slug: str) -> ContextLibrary:
     """Return the project's library of that slug, or raise Http404."""
-    return get_object_or_404(request.project.context_libraries, slug=slug)
+    return get_object_or_404(request.project.context_libraries.select_related("live"), slug=slug)
 
 
 def may(request: ProjectRequest) -> dict[str, bool]:
@@ -133,7 +152,7 @@ def may(request: ProjectRequest) -> dict[str, bool]:
 def with_sources(entries: ContextEntryQuerySet) -> ContextEntryQuerySet:
     """Entries with the people, session and output that they come from."""
     return entries.select_related(
-        "created_by", "output__session", "review__reviewer"
+        "created_by", "owner", "output__session", "review__reviewer"
     ).prefetch_related("feedback__reasons")
 
 
@@ -154,7 +173,7 @@ def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> di
         "library": library,
         "live": live,
         "counts": drafts.count(library=library, version=live),
-        "next_number": live.number + 1 if live else 1,
+        "next_number": context_libraries.next_number(library),
         "kinds": [(value, label, kinds.get(value, 0)) for value, label in EntryKind.choices],
         "kind": kind,
         "words": words,
@@ -168,6 +187,12 @@ def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> di
         if entry
         else [],
         "versions": _versions(library),
+        "experiment": Experiment.objects.running().filter(version=live).first() if live else None,
+        "stopped": Experiment.objects.filter(version__library=library, status="stopped")
+        .select_related("version")
+        .order_by("-ended_at")
+        .first(),
+        "waiting": library.proposals.filter(status="waiting").exists(),
         "form": form,
         **may(request),
     }
@@ -192,7 +217,7 @@ def _chosen(
 
 def _versions(library: ContextLibrary) -> QuerySet[LibraryVersion]:
     return (
-        library.versions.select_related("published_by")
+        library.versions.select_related("published_by", "approved_by")
         .annotate(num_entries=Count("entries"))
         .order_by("-number")[:VERSIONS_SHOWN]
     )

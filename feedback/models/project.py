@@ -40,6 +40,11 @@ class Project(models.Model):
         help_text="What share of look-alikes has to share a verdict, with 95 % confidence, "
         "before they are decided as one: above 0.5, up to 1.",
     )
+    second_approver = models.BooleanField(
+        default=True,
+        help_text="Whether a second curator has to approve before a context library is published. "
+        "Where there is one curator alone, they publish alone, and that is recorded.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ProjectQuerySet.as_manager()

@@ -9,7 +9,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ["ingest", "pages", "anchoring", "search", "desk", "triage", "claims", "effects"]
+NAMES = [
+    *["ingest", "pages", "anchoring", "search", "desk", "triage", "claims", "effects"],
+    "context",
+]
 # Those take so long that they have to be named.
 LONG = ["search-million"]
 

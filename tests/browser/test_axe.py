@@ -10,6 +10,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from curation import context_libraries
+from curation.experiments import Trial
 from feedback.embedding import Encoder
 from feedback.models import Project
 from review import digests
@@ -77,7 +78,14 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
     review = make_review(make_output(project), scene.expert, correction="Better.")
     library = make_library(project)
     entry = make_entry(library, created_by=scene.expert)
-    context_libraries.publish(library=library, encoder=encoder, by=scene.expert, now=NOW, note="")
+    for trial in (None, Trial(stages=[10, 90], held_out=5)):
+        context_libraries.publish(
+            library=library, encoder=encoder, by=scene.expert, now=NOW, trial=trial
+        )
+        make_entry(library, answer="Ask anna@example.org.", created_by=scene.expert)
+    context_libraries.keep_probe(
+        library=library, query="When?", role="", expected=[entry], by=scene.expert, now=NOW
+    )
     training_set = make_training_set(project)
     assert scene.item.theme
 
@@ -125,6 +133,7 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "draft": address("library_draft", library.slug),
         "entry": address("entry_edit", library.slug, entry.pk),
         "version": address("library_version", library.slug, 1),
+        "use": address("library_connect", library.slug),
         "training sets": address("training_set_list"),
         "training set": address("training_set", training_set.slug),
         "new training set": address("training_set_create"),

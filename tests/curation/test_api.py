@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from curation import context_libraries, promotion, training_sets
+from curation.experiments import Trial
 from curation.models import ContextLibrary, Exposure, TrainingSet
 from feedback.embedding import Encoder
 from feedback.models import ApiKey, Output, Project, User
@@ -111,6 +112,51 @@ class TestContext:
             "exposure": str(exposure.token),
         }
         assert exposure.session_external_id == "s"
+
+    def test_gives_the_same_bytes_under_an_etag_which_saves_sending_them_again(
+        self, client: Client, key: str, library: ContextLibrary
+    ) -> None:
+        body = {"library": "facts", "query": QUERY, "session": "s"}
+        first, second = (self.post(client, key, body) for _ in range(2))
+        assert first.content == second.content
+        assert first["ETag"] == second["ETag"]
+        assert first["Cache-Control"] == "private, no-cache"
+
+        def ask_if_other(etags: str) -> Any:
+            return client.post(
+                "/api/v1/context",
+                json.dumps(body),
+                content_type="application/json",
+                headers=bearer(key) | {"if-none-match": etags},
+            )
+
+        held = ask_if_other(f'"{"0" * 32}", W/{first["ETag"]}')
+        assert (held.status_code, held.content, held["ETag"]) == (304, b"", first["ETag"])
+        assert Exposure.objects.get().num_calls == 3
+        for other in (f'"{"0" * 32}"', "*", '"', "\x00", "x" * 100_000):
+            assert ask_if_other(other).content == first.content
+
+    def test_says_that_entries_were_held_out(
+        self, client: Client, key: str, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        make_entry(library)
+        context_libraries.publish(
+            library=library,
+            encoder=encoder,
+            by=curator,
+            now=NOW,
+            trial=Trial(stages=[1], held_out=99),
+        )
+        replies = [
+            self.post(client, key, {"library": "facts", "query": QUERY, "session": f"s-{n}"}).json()
+            for n in range(20)
+        ]
+        held_out = [one for one in replies if one["held_out"]]
+        assert len(held_out) > 15
+        for one in held_out:
+            assert one["messages"] == [{"role": "user", "content": QUERY}]
+            assert (one["entries"], one["tokens"], one["version"]) == ([], 0, 2)
+            assert Exposure.objects.get(token=one["exposure"]).is_held_out
 
     def test_hands_out_what_an_output_carries_back(
         self, client: Client, key: str, library: ContextLibrary

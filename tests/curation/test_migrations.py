@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from curation.models import Example
+from curation.models import Example, LibraryVersion
 from feedback.models import Project, User
 from review.models import Handover, Review
 from tests.factories import (
@@ -82,3 +82,25 @@ class TestPromotedHandovers:
         make_entry(make_library(project), review=review, created_by=curator, created_at=NOW)
         apply("curation", "0004_promoted_handovers")
         assert done(review) == {}
+
+
+class TestLiveVersions:
+    """0006: until then the version published last was the one served."""
+
+    def test_are_the_newest_of_each_library(self, project: Project, curator: User) -> None:
+        empty, one, other = (make_library(project) for _ in range(3))
+        for library, numbers in ((one, (1, 3, 2)), (other, (1,))):
+            LibraryVersion.objects.bulk_create(
+                LibraryVersion(
+                    library=library,
+                    number=number,
+                    content_hash="",
+                    published_by=curator,
+                    published_at=NOW,
+                )
+                for number in numbers
+            )
+        apply("curation", "0006_live_versions")
+        for library, number in ((empty, None), (one, 3), (other, 1)):
+            library.refresh_from_db()
+            assert (library.live.number if library.live else None) == number

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -9,12 +11,14 @@ from curation.models import ContextLibrary, Exposure, LibraryVersion
 from curation.prompts import Message
 from curation.serving import (
     LONGEST_QUESTION,
-    Audience,
+    Asked,
     LibraryUnknownError,
     NothingPublishedError,
+    Prompt,
     Served,
     question,
 )
+from curation.shelves import Audience
 from feedback.embedding import Encoder
 from feedback.models import Project, User
 from tests.factories import (
@@ -29,6 +33,7 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
+TODAY = NOW.date()
 
 
 @pytest.fixture
@@ -41,6 +46,9 @@ def library(project: Project) -> ContextLibrary:
     return make_library(project)
 
 
+ASKED = ("session", "k", "token_budget", "audience")
+
+
 def ask(text: str) -> list[Message]:
     return [{"role": "user", "content": text}]
 
@@ -50,14 +58,25 @@ def publish(library: ContextLibrary, by: User, encoder: Encoder) -> LibraryVersi
 
 
 def serve(library: ContextLibrary, encoder: Encoder, text: str, **options: Any) -> Served:
+    asked = {name: options.pop(name) for name in ASKED if name in options}
     given: dict[str, Any] = {
         "project": library.project,
         "library_slug": library.slug,
-        "messages": ask(text),
+        "asked": Asked(messages=ask(text), **asked),
         "encoder": encoder,
         "now": NOW,
     }
     return serving.serve_context(**given | options)
+
+
+def prompt(served: Served) -> Prompt:
+    """What was served to whoever had no copy of it."""
+    assert served.prompt is not None
+    return served.prompt
+
+
+def serve_prompt(library: ContextLibrary, encoder: Encoder, text: str, **options: Any) -> Prompt:
+    return prompt(serve(library, encoder, text, **options))
 
 
 class TestServeContext:
@@ -68,14 +87,14 @@ class TestServeContext:
         make_entry(library, query="How do I reset my badge?", answer="At the gate.")
         version = publish(library, curator, encoder)
         served = serve(library, encoder, "When did the album Bloom come out?", session="s-1")
-        assert [pick.entry.id for pick in served.prompt.picks] == [bloom.pk]
-        assert served.prompt.picks[0].score > 0.7
+        assert [pick.entry.id for pick in prompt(served).picks] == [bloom.pk]
+        assert prompt(served).picks[0].score > 0.7
         assert served.version == version
-        assert served.prompt.messages[-1]["content"] == "When did the album Bloom come out?"
+        assert prompt(served).messages[-1]["content"] == "When did the album Bloom come out?"
         exposure = Exposure.objects.get(token=served.exposure)
         assert (exposure.version, exposure.project) == (version, library.project)
         assert (exposure.entry_ids, exposure.session_external_id) == ([bloom.pk], "s-1")
-        assert (exposure.num_tokens, exposure.served_at) == (served.prompt.num_tokens, NOW)
+        assert (exposure.num_tokens, exposure.served_at) == (prompt(served).num_tokens, NOW)
         assert (served.held_out, exposure.is_held_out) == (False, False)
 
     def test_serves_the_live_version_not_the_draft(
@@ -95,9 +114,13 @@ class TestServeContext:
             by=curator,
             now=NOW,
         )
-        assert serve(library, encoder, entry.query).prompt.picks[0].entry.answer == "Live."
+        assert serve_prompt(library, encoder, entry.query).picks[0].entry.answer == "Live."
         draft = serving.preview_draft(
-            library=library, messages=ask(entry.query), encoder=encoder, audience=Audience()
+            library=library,
+            messages=ask(entry.query),
+            encoder=encoder,
+            audience=Audience(),
+            today=TODAY,
         )
         assert draft.picks[0].entry.answer == "Draft."
 
@@ -108,9 +131,9 @@ class TestServeContext:
             make_entry(library, query=query)
         publish(library, curator, encoder)
         served = serve(library, encoder, "When did Bloom appear?")
-        scores = [pick.score for pick in served.prompt.picks]
+        scores = [pick.score for pick in prompt(served).picks]
         assert scores == sorted(scores)
-        assert served.prompt.messages[-3]["content"] == "When did Bloom appear?"
+        assert prompt(served).messages[-3]["content"] == "When did Bloom appear?"
 
     def test_serves_an_instruction_that_holds_for_any_question(
         self, library: ContextLibrary, curator: User, encoder: Encoder
@@ -118,7 +141,7 @@ class TestServeContext:
         make_entry(library, kind="instruction", query="", answer="Never blame the reader.")
         publish(library, curator, encoder)
         served = serve(library, encoder, "How high is Mount Everest?")
-        assert served.prompt.messages[0]["role"] == "system"
+        assert prompt(served).messages[0]["role"] == "system"
 
     def test_keeps_to_the_number_and_the_tokens_asked_for(
         self, library: ContextLibrary, curator: User, encoder: Encoder
@@ -127,12 +150,12 @@ class TestServeContext:
             make_entry(library, query=f"When did album {number} come out?", answer="word " * 50)
         publish(library, curator, encoder)
         served = serve(library, encoder, "When did the album come out?", k=2)
-        assert len(served.prompt.picks) == 2
+        assert len(prompt(served).picks) == 2
         served = serve(library, encoder, "When did the album come out?", k=6, token_budget=140)
-        assert served.prompt.num_tokens <= 140
-        assert len(served.prompt.picks) == 2
+        assert prompt(served).num_tokens <= 140
+        assert len(prompt(served).picks) == 2
         served = serve(library, encoder, "When did the album come out?", token_budget=10)
-        assert served.prompt.messages == ask("When did the album come out?")
+        assert prompt(served).messages == ask("When did the album come out?")
 
     @pytest.mark.parametrize("field", ["roles", "environments", "for_models"])
     def test_serves_an_audiences_entry_to_nobody_else(
@@ -146,24 +169,93 @@ class TestServeContext:
             wanted = Audience(**audience)
             served = serve(library, encoder, entry.query, audience=wanted)
             draft = serving.preview_draft(
-                library=library, messages=ask(entry.query), encoder=encoder, audience=wanted
+                library=library,
+                messages=ask(entry.query),
+                encoder=encoder,
+                audience=wanted,
+                today=TODAY,
             )
-            assert len(draft.picks) == len(served.prompt.picks)
-            return len(served.prompt.picks)
+            assert len(draft.picks) == len(prompt(served).picks)
+            return len(prompt(served).picks)
 
         assert num_served(**{name: "that"}) == 1
         assert num_served(**{name: "other"}) == 0
         assert num_served() == 0
 
-    def test_gives_the_same_messages_for_the_same_question(
+    def test_gives_the_same_for_the_same_request_and_counts_it(
         self, library: ContextLibrary, curator: User, encoder: Encoder
     ) -> None:
         for kind in ("instruction", "clarification", "example"):
             make_entry(library, kind=kind)
         publish(library, curator, encoder)
-        first, second = (serve(library, encoder, "When did Bloom come out?") for _ in range(2))
-        assert first.prompt == second.prompt
-        assert first.exposure != second.exposure
+        later = NOW + timedelta(minutes=5)
+        first = serve(library, encoder, "When did Bloom come out?", session="s")
+        assert serve(library, encoder, "When did Bloom come out?", session="s", now=later) == first
+        exposure = Exposure.objects.get()
+        assert (exposure.token, exposure.num_calls) == (first.exposure, 2)
+        assert (exposure.served_at, exposure.last_served_at) == (NOW, later)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"session": "t"},
+            {"k": 1},
+            {"token_budget": 9},
+            {"audience": Audience(role="member")},
+            {"audience": Audience(environment="member")},
+        ],
+    )
+    def test_tells_one_request_from_another(
+        self, library: ContextLibrary, curator: User, encoder: Encoder, other: dict[str, Any]
+    ) -> None:
+        make_entry(library)
+        publish(library, curator, encoder)
+        first = serve(library, encoder, "When?", session="s")
+        assert serve(library, encoder, "When?", **{"session": "s"} | other) != first
+        assert Exposure.objects.count() == 2
+
+    def test_answers_what_the_caller_has_without_the_model(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        make_entry(library)
+        publish(library, curator, encoder)
+        first = serve(library, encoder, "When did Bloom come out?")
+
+        class Unasked:
+            model_id = encoder.model_id
+            dimensions = encoder.dimensions
+
+            def encode(self, texts: Any) -> Any:
+                raise AssertionError(texts)
+
+        known = frozenset({first.exposure, uuid4()})
+        again = serve(library, Unasked(), "When did Bloom come out?", known=known)
+        assert (again.prompt, again.exposure) == (None, first.exposure)
+        assert Exposure.objects.get().num_calls == 2
+        # A copy of what was never served here, such as after a restore, is served anew.
+        Exposure.objects.all().delete()
+        anew = serve(library, encoder, "When did Bloom come out?", known=known)
+        assert anew == first
+
+    def test_serves_nothing_that_has_expired(
+        self, library: ContextLibrary, curator: User, encoder: Encoder
+    ) -> None:
+        entry = make_entry(library, expires_on=TODAY)
+        publish(library, curator, encoder)
+        first = serve(library, encoder, entry.query)
+        assert len(prompt(first).picks) == 1
+        tomorrow = NOW + timedelta(days=1)
+        known = frozenset({first.exposure})
+        late = serve(library, encoder, entry.query, now=tomorrow, known=known)
+        assert prompt(late).picks == []
+        draft = serving.preview_draft(
+            library=library,
+            messages=ask(entry.query),
+            encoder=encoder,
+            audience=Audience(),
+            today=tomorrow.date(),
+        )
+        assert draft.picks == []
 
     def test_refuses_what_is_not_there(
         self, library: ContextLibrary, curator: User, encoder: Encoder
@@ -203,10 +295,10 @@ class TestPreview:
         audience = Audience()
         messages = ask(entry.query)
         draft = serving.preview_draft(
-            library=library, messages=messages, encoder=encoder, audience=audience
+            library=library, messages=messages, encoder=encoder, audience=audience, today=TODAY
         )
         live = serving.preview_version(
-            version=version, messages=messages, encoder=encoder, audience=audience
+            version=version, messages=messages, encoder=encoder, audience=audience, today=TODAY
         )
         assert draft.messages == live.messages
         assert not Exposure.objects.exists()
@@ -216,7 +308,11 @@ class TestPreview:
         self, library: ContextLibrary, encoder: Encoder
     ) -> None:
         draft = serving.preview_draft(
-            library=library, messages=ask("When?"), encoder=encoder, audience=Audience()
+            library=library,
+            messages=ask("When?"),
+            encoder=encoder,
+            audience=Audience(),
+            today=TODAY,
         )
         assert (draft.messages, draft.picks, draft.num_tokens) == (ask("When?"), [], 0)
 

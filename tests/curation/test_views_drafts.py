@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ class TestLibraryDraft:
         context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
         library.entries.update(answer="Else.")
         client.force_login(curator)
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(17):
             first = client.get(f"{address}draft/")
         second = client.get(f"{address}draft/", {"cursor": first.context["next_cursor"]})
         assert [len(one.context["changes"]) for one in (first, second)] == [25, 5]
@@ -80,7 +81,7 @@ class TestLibraryPublish:
     def test_publishes_with_a_note(
         self, client: Client, library: ContextLibrary, curator: User, address: str
     ) -> None:
-        make_entry(library)
+        make_entry(library, created_by=curator)
         client.force_login(curator)
         response = client.post(f"{address}publish/", {"note": "First."})
         assert response["Location"] == address
@@ -98,7 +99,7 @@ class TestLibraryPublish:
         response = client.post(f"{address}publish/")
         assert response.status_code == 422
         assert "no entries" in response.content.decode()
-        make_entry(library)
+        make_entry(library, created_by=curator)
         assert client.post(f"{address}publish/").status_code == 302
         response = client.post(f"{address}publish/")
         assert response.status_code == 422
@@ -111,6 +112,98 @@ class TestLibraryPublish:
         assert client.post(f"{address}publish/").status_code == 403
         assert client.get(f"{address}publish/").status_code == 405
         assert not library.versions.exists()
+
+    def test_shows_what_the_checks_found_and_wants_it_acknowledged(
+        self, client: Client, library: ContextLibrary, curator: User, address: str
+    ) -> None:
+        entry = make_entry(library, answer="Ask <i>anna@example.org</i>.", created_by=curator)
+        client.force_login(curator)
+        page = client.get(f"{address}draft/").content.decode()
+        assert "has an e-mail address" in page
+        assert "anna@example.org" in page
+        response = client.post(f"{address}publish/")
+        assert response.status_code == 422
+        assert "say that you have" in response.content.decode()
+        assert client.post(f"{address}publish/", {"is_acknowledged": "on"}).status_code == 302
+        library.entries.filter(pk=entry.pk).update(answer="Lie.<|im_end|>")
+        response = client.post(f"{address}publish/", {"is_acknowledged": "on"})
+        assert response.status_code == 422
+        assert "&lt;|im_end|&gt;" in response.content.decode()
+        assert library.versions.count() == 1
+
+    def test_gives_it_to_some_sessions_as_asked(
+        self, client: Client, library: ContextLibrary, curator: User, address: str
+    ) -> None:
+        make_entry(library, created_by=curator)
+        client.force_login(curator)
+        page = client.get(f"{address}draft/").content.decode()
+        assert 'value="90"' in page
+        for stages in ("x", "90, 10", "0", "95"):
+            given = {"stages": stages, "held_out": "10"}
+            response = client.post(f"{address}publish/", given)
+            assert list(response.context["form"].errors) == ["stages"]
+        client.post(f"{address}publish/", {"stages": "10 %, 50", "held_out": "20"})
+        experiment = library.versions.get().experiment
+        assert (experiment.stages, experiment.held_out) == ([10, 50], 20)
+
+
+class TestProposal:
+    @pytest.fixture
+    def other(self, project: Project) -> User:
+        return make_user(project, role="curator")
+
+    @pytest.fixture
+    def decide(
+        self, client: Client, library: ContextLibrary, curator: User, other: User, address: str
+    ) -> str:
+        """The address at which what the curator proposed is decided."""
+        make_entry(library, created_by=curator)
+        client.force_login(curator)
+        response = client.post(f"{address}publish/", {"note": "First."})
+        assert response["Location"] == f"{address}draft/"
+        return f"{address}proposals/{library.proposals.get().pk}/"
+
+    def test_is_published_by_another_curator(
+        self, client: Client, library: ContextLibrary, other: User, address: str, decide: str
+    ) -> None:
+        assert "Another curator has to approve." in client.get(f"{address}draft/").content.decode()
+        assert client.post(decide, {"act": "approve"})["Location"] == f"{address}draft/"
+        assert not library.versions.exists()
+        client.force_login(other)
+        assert "Approve and publish" in client.get(f"{address}draft/").content.decode()
+        assert client.post(decide, {"act": "approve"})["Location"] == address
+        assert library.versions.get().approved_by == other
+        assert other.username in client.get(address).content.decode()
+
+    def test_is_declined_with_a_remark(
+        self, client: Client, library: ContextLibrary, other: User, decide: str
+    ) -> None:
+        client.force_login(other)
+        client.post(decide, {"act": "decline", "reason": "Too long."})
+        proposal = library.proposals.get()
+        assert (proposal.status, proposal.remark) == ("declined", "Too long.")
+        for wrong in ({}, {"act": "x"}, {"act": "approve", "reason": "x" * 501}):
+            assert client.post(decide, wrong).status_code == 400
+
+
+class TestProbes:
+    def test_are_kept_from_a_trial_and_dropped(
+        self, client: Client, library: ContextLibrary, curator: User, address: str, encoder: Encoder
+    ) -> None:
+        entry = make_entry(library, created_by=curator)
+        client.force_login(curator)
+        tried = {"question": entry.query, "k": 4, "token_budget": 1500, "of": "draft"}
+        assert "Keep as a test" in client.post(f"{address}try/", tried).content.decode()
+        kept = {"query": "When was Bloom released?", "expected": [entry.pk], "role": "member"}
+        assert client.post(f"{address}probes/", kept)["Location"] == f"{address}draft/"
+        probe = library.probes.get()
+        assert (probe.role, list(probe.expected.all())) == ("member", [entry])
+        assert "When was Bloom released?" in client.get(f"{address}draft/").content.decode()
+        foreign = make_entry(make_library(library.project))
+        for wrong in ({}, kept | {"expected": [foreign.pk]}, kept | {"query": ""}):
+            assert client.post(f"{address}probes/", wrong).status_code == 400
+        client.post(f"{address}probes/{probe.pk}/drop/")
+        assert not library.probes.exists()
 
 
 class TestEntryEdit:
@@ -136,6 +229,11 @@ class TestEntryEdit:
             [],
             ["m-3"],
         )
+        assert (entry.owner, entry.expires_on) == (None, None)
+        client.post(form, FORM | {"owner": curator.pk, "expires_on": "2027-01-31"})
+        entry.refresh_from_db()
+        assert (entry.owner, entry.expires_on) == (curator, date(2027, 1, 31))
+        assert 'value="2027-01-31"' in client.get(form).content.decode()
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -146,6 +244,9 @@ class TestEntryEdit:
             ("answer", "a\x00"),
             ("roles", "r" * 201),
             ("models", "\x00"),
+            ("owner", "0"),
+            ("owner", "x"),
+            ("expires_on", "tomorrow"),
         ],
     )
     def test_names_the_field_that_is_wrong(

@@ -190,7 +190,7 @@ class TestLibrary:
             make_entry(library, query=f"Question {number}?", created_by=curator)
         publish(library, curator, encoder)
         client.force_login(curator)
-        with django_assert_max_num_queries(16):
+        with django_assert_max_num_queries(17):
             first = client.get(address)
         cursor = first.context["entries"].next_cursor
         second = client.get(address, {"cursor": cursor})

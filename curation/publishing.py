@@ -1,0 +1,163 @@
+"""From a draft to a version: checks, a second person, and what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from django.db import transaction
+
+from curation import checks, context_libraries, serving
+from curation.checks import Finding
+from curation.context_libraries import LibraryError
+from curation.experiments import Trial
+from curation.models import ContextLibrary, LibraryVersion, Proposal
+from feedback.embedding import Encoder
+from feedback.models import Membership, Project, User
+from review.models import Event
+
+
+class FoundError(LibraryError):
+    """Checks found something that is stopped, or that nobody has acknowledged."""
+
+    def __init__(self, message: str, findings: list[Finding]) -> None:
+        super().__init__(message)
+        self.findings = findings
+
+
+def needs_second_person(project: Project) -> bool:
+    """Whether somebody else has to approve: the project wants it, and has another curator."""
+    roles = [Membership.Role.CURATOR, Membership.Role.ADMIN]
+    curators = project.memberships.filter(role__in=roles, user__is_active=True)
+    return project.second_approver and curators.count() > 1
+
+
+def propose(
+    *,
+    library: ContextLibrary,
+    encoder: Encoder,
+    by: User,
+    now: datetime,
+    note: str = "",
+    trial: Trial | None = None,
+    is_acknowledged: bool = False,
+) -> Proposal:
+    """Check a draft, and publish it, or let it wait for a second person where one is needed.
+
+    Raises FoundError for what checks stop, or find without `is_acknowledged`; LibraryError when
+    there is nothing to publish or a proposal waits already.
+    """
+    if trial is not None and (fault := trial.fault()):
+        raise LibraryError(fault)
+    context_libraries.embed_entries(library=library, encoder=encoder)
+    live = serving.live_version(library)
+    findings = checks.run(library=library, version=live, encoder=encoder, today=now.date())
+    if any(finding.is_stopped for finding in findings):
+        raise FoundError("What is marked as stopped cannot be published.", findings)
+    if findings and not is_acknowledged:
+        raise FoundError("Look at what the checks found, and say that you have.", findings)
+    with transaction.atomic():
+        ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
+        if library.proposals.filter(status=Proposal.Status.WAITING).exists():
+            raise LibraryError("A proposal waits already. Have it decided or withdraw it first.")
+        proposal = Proposal.objects.create(
+            library=library,
+            content_hash=context_libraries.draft_hash(library=library, model=encoder.model_id),
+            note=note,
+            findings=[asdict(finding) for finding in findings],
+            **(_columns(trial) if trial else {}),
+            proposed_by=by,
+            proposed_at=now,
+        )
+        if not needs_second_person(library.project):
+            _publish(proposal, encoder, approved_by=None, now=now)
+        else:
+            _record(proposal, "proposed", by, now)
+    return proposal
+
+
+@transaction.atomic
+def approve(
+    *, proposal: Proposal, encoder: Encoder, by: User, now: datetime, remark: str = ""
+) -> LibraryVersion:
+    """Publish what somebody else proposed, if the draft still says the same.
+
+    Raises LibraryError otherwise.
+    """
+    held = _waiting(proposal)
+    if held.proposed_by_id == by.pk:
+        raise LibraryError("Somebody else has to approve of what you proposed.")
+    held.remark = remark
+    return _publish(held, encoder, approved_by=by, now=now)
+
+
+@transaction.atomic
+def decline(*, proposal: Proposal, by: User, now: datetime, remark: str = "") -> None:
+    """Leave a proposal unpublished; whoever proposed it withdraws it so.
+
+    Raises LibraryError when it is decided already.
+    """
+    held = _waiting(proposal)
+    is_own = held.proposed_by_id == by.pk
+    held.status = Proposal.Status.WITHDRAWN if is_own else Proposal.Status.DECLINED
+    held.decided_by, held.decided_at, held.remark = by, now, remark
+    held.save()
+    _record(held, str(held.status), by, now)
+
+
+def _waiting(proposal: Proposal) -> Proposal:
+    rows = Proposal.objects.select_for_update(of=("self",)).select_related("library__live")
+    held = rows.get(pk=proposal.pk)
+    if held.status != Proposal.Status.WAITING:
+        raise LibraryError("The proposal has been decided already.")
+    return held
+
+
+def _publish(
+    proposal: Proposal, encoder: Encoder, *, approved_by: User | None, now: datetime
+) -> LibraryVersion:
+    version = context_libraries.publish(
+        library=proposal.library,
+        encoder=encoder,
+        by=proposal.proposed_by,
+        approved_by=approved_by,
+        now=now,
+        note=proposal.note,
+        trial=_trial(proposal),
+        expected=proposal.content_hash,
+    )
+    proposal.status = Proposal.Status.PUBLISHED
+    proposal.decided_by, proposal.decided_at = approved_by or proposal.proposed_by, now
+    proposal.version = version
+    proposal.save()
+    return version
+
+
+def _columns(trial: Trial) -> dict[str, object]:
+    return {
+        "stages": trial.stages,
+        "held_out": trial.held_out,
+        "hours_per_stage": trial.hours_per_stage,
+    }
+
+
+def _trial(proposal: Proposal) -> Trial | None:
+    if not proposal.stages:
+        return None
+    return Trial(
+        stages=proposal.stages,
+        held_out=proposal.held_out,
+        hours_per_stage=proposal.hours_per_stage,
+    )
+
+
+def _record(proposal: Proposal, verb: str, by: User, now: datetime) -> None:
+    Event.objects.create(
+        project_id=proposal.library.project_id,
+        actor=by,
+        verb=verb,
+        target_type="context_library",
+        target_id=proposal.library_id,
+        data={"proposal": proposal.pk},
+        at=now,
+    )

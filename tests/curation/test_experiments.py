@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from curation import context_libraries, experiments, serving
+from curation.context_libraries import LibraryError
+from curation.experiments import ExperimentError, Trial
+from curation.models import ContextLibrary, Experiment, Exposure, LibraryVersion
+from curation.serving import Asked, Served
+from feedback.embedding import Encoder
+from feedback.models import Project, User
+from review.models import Event
+from tests.factories import NOW, make_entry, make_library, make_user
+
+pytestmark = pytest.mark.django_db
+
+QUERY = "When did Bloom come out?"
+
+
+@pytest.fixture
+def curator(project: Project) -> User:
+    return make_user(project)
+
+
+@pytest.fixture
+def library(project: Project) -> ContextLibrary:
+    return make_library(project)
+
+
+@pytest.fixture
+def publish(library: ContextLibrary, curator: User, encoder: Encoder) -> Any:
+    """Publishes one more entry, with a trial if one is given."""
+
+    def published(trial: Trial | None = None) -> LibraryVersion:
+        make_entry(library, answer=f"Answer {library.entries.count()}.", created_by=curator)
+        return context_libraries.publish(
+            library=library, encoder=encoder, by=curator, now=NOW, trial=trial
+        )
+
+    return published
+
+
+def serve(library: ContextLibrary, encoder: Encoder, session: str = "") -> Served:
+    return serving.serve_context(
+        project=library.project,
+        library_slug=library.slug,
+        asked=Asked(messages=[{"role": "user", "content": QUERY}], session=session),
+        encoder=encoder,
+        now=NOW,
+    )
+
+
+def shares(library: ContextLibrary, encoder: Encoder, num: int = 40) -> dict[str, set[str]]:
+    """Which of so many sessions get which version, or nothing."""
+    got: dict[str, set[str]] = {}
+    for number in range(num):
+        served = serve(library, encoder, f"s-{number}")
+        what = "nothing" if served.held_out else str(served.version.number)
+        got.setdefault(what, set()).add(f"s-{number}")
+    return got
+
+
+class TestTrial:
+    @pytest.mark.parametrize(
+        "trial",
+        [
+            Trial(stages=[]),
+            Trial(stages=[0]),
+            Trial(stages=[101]),
+            Trial(stages=[50, 50]),
+            Trial(stages=[50, 10]),
+            Trial(stages=[95], held_out=10),
+            Trial(held_out=100),
+            Trial(stages=[50], held_out=-1),
+            Trial(hours_per_stage=0),
+        ],
+    )
+    def test_refuses_what_cannot_be(self, publish: Any, trial: Trial) -> None:
+        with pytest.raises(ExperimentError, match=r"\w"):
+            publish(trial)
+        assert not LibraryVersion.objects.exists()
+
+    def test_is_kept_whole_by_the_database(self, publish: Any) -> None:
+        experiment = publish(Trial(stages=[10, 90])).experiment
+        wrong: dict[str, Any]
+        for wrong in ({"stage": 2}, {"stages": []}, {"held_out": 100}, {"status": "ended"}):
+            with pytest.raises(IntegrityError), transaction.atomic():
+                Experiment.objects.filter(pk=experiment.pk).update(**wrong)
+
+
+class TestServing:
+    def test_gives_each_session_the_same_and_the_rest_the_version_before(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder
+    ) -> None:
+        publish()
+        publish(Trial(stages=[30], held_out=30))
+        got = shares(library, encoder)
+        assert set(got) == {"1", "2", "nothing"}
+        assert shares(library, encoder) == got
+        exposures = Exposure.objects.filter(version__number=2, is_held_out=True)
+        assert {one.session_external_id for one in exposures} == got["nothing"]
+
+    def test_of_a_first_version_gives_the_rest_nothing(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder
+    ) -> None:
+        publish(Trial(stages=[50], held_out=10))
+        assert set(shares(library, encoder)) == {"1", "nothing"}
+
+    def test_holds_nothing_out_where_there_is_no_session_to_compare(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder
+    ) -> None:
+        publish(Trial(stages=[1], held_out=99))
+        publish(Trial(stages=[1], held_out=99))
+        served = serve(library, encoder)
+        assert (served.held_out, served.version.number) in {(False, 1), (False, 2)}
+
+    def test_serves_all_once_it_has_ended(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder, curator: User
+    ) -> None:
+        publish()
+        experiment = publish(Trial(stages=[10], held_out=50)).experiment
+        experiments.end(experiment=experiment, by=curator, now=NOW)
+        assert set(shares(library, encoder)) == {"2"}
+        with pytest.raises(ExperimentError, match="has ended"):
+            experiments.end(experiment=experiment, by=curator, now=NOW)
+        with pytest.raises(ExperimentError, match="has ended"):
+            experiments.stop(experiment=experiment, reason="", by=curator, now=NOW)
+
+    def test_goes_back_when_it_is_stopped(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder, curator: User
+    ) -> None:
+        former = publish()
+        experiment = publish(Trial(stages=[90])).experiment
+        experiments.stop(experiment=experiment, reason="Wrong.", by=curator, now=NOW)
+        assert set(shares(library, encoder)) == {"1"}
+        library.refresh_from_db()
+        assert library.live == former
+        assert Event.objects.filter(verb="stopped_experiment", actor=curator).count() == 1
+
+    def test_answers_without_entries_when_there_is_nothing_to_go_back_to(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder, curator: User
+    ) -> None:
+        experiment = publish(Trial(stages=[90])).experiment
+        experiments.stop(experiment=experiment, reason="Wrong.", by=None, now=NOW)
+        assert set(shares(library, encoder)) == {"nothing"}
+        assert serve(library, encoder).held_out
+        # Whoever knows better makes it live again.
+        context_libraries.roll_back(
+            library=library, version=experiment.version, reason="", by=curator, now=NOW
+        )
+        assert set(shares(library, encoder)) == {"1"}
+
+
+class TestRollBack:
+    def test_serves_a_former_version_and_ends_what_was_tried(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder, curator: User
+    ) -> None:
+        former = publish()
+        latest = publish(Trial(stages=[50]))
+        context_libraries.roll_back(
+            library=library, version=former, reason="Wrong.", by=curator, now=NOW
+        )
+        assert set(shares(library, encoder)) == {"1"}
+        assert Experiment.objects.get(version=latest).status == "ended"
+        [event] = Event.objects.filter(verb="rolled_back")
+        assert event.data == {"version": 1, "reason": "Wrong."}
+        with pytest.raises(LibraryError, match="live already"):
+            context_libraries.roll_back(
+                library=library, version=former, reason="", by=curator, now=NOW
+            )
+        assert publish().number == 3
+
+    def test_takes_no_other_librarys_version(
+        self, project: Project, publish: Any, curator: User
+    ) -> None:
+        version = publish()
+        with pytest.raises(LibraryError, match="another library"):
+            context_libraries.roll_back(
+                library=make_library(project), version=version, reason="", by=curator, now=NOW
+            )
+
+    def test_allows_publishing_again_what_was_rolled_back(
+        self, library: ContextLibrary, publish: Any, curator: User, encoder: Encoder
+    ) -> None:
+        former = publish()
+        publish()
+        context_libraries.roll_back(library=library, version=former, reason="", by=curator, now=NOW)
+        again = context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
+        assert again.number == 3

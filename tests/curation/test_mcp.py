@@ -1,0 +1,191 @@
+"""The SDK's own client, over HTTP and stdio, against the real addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+from curation import context_libraries
+from curation.models import ContextLibrary, Exposure
+from feedback.embedding import Encoder
+from feedback.models import ApiKey, Project
+from tests.factories import NOW, make_entry, make_key, make_library, make_project, make_user
+
+QUERY = "When did the album Bloom come out?"
+T = TypeVar("T")
+
+
+@pytest.fixture
+def library(transactional_db: None, encoder: Encoder) -> ContextLibrary:
+    """A library of one instruction and one example, published."""
+    project = make_project()
+    library = make_library(project, slug="facts")
+    curator = make_user(project)
+    make_entry(library, kind="instruction", query="", answer="Name the source.", created_by=curator)
+    make_entry(library, query="When was Bloom released?", created_by=curator)
+    context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
+    return library
+
+
+def over_http(url: str, key: str, use: Callable[[Client], Awaitable[T]], **options: Any) -> T:
+    async def used() -> T:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+            transport = streamable_http_client(f"{url}/api/v1/mcp", http_client=http)
+            async with Client(transport, **options) as client:
+                return await use(client)
+
+    return asyncio.run(used())
+
+
+class TestOverHttp:
+    @pytest.mark.parametrize("mode", ["auto", "legacy"])
+    def test_serves_a_client_of_either_era(
+        self, live_server: Any, library: ContextLibrary, mode: str
+    ) -> None:
+        async def use(client: Client) -> None:
+            tools = await client.list_tools()
+            assert {one.name for one in tools.tools} == {"list_libraries", "fetch_context"}
+            listed = await client.call_tool("list_libraries", {})
+            assert listed.structured_content == {
+                "result": [{"library": "facts", "name": "Facts", "description": "", "version": 1}]
+            }
+            asked = {"library": "facts", "question": QUERY, "session": "s-1"}
+            served = (await client.call_tool("fetch_context", asked)).structured_content
+            assert served is not None
+            roles = [message["role"] for message in served["messages"]]
+            assert roles == ["system", "user", "assistant", "user"]
+            assert served["messages"][-1]["content"] == QUERY
+            assert "Name the source." in served["messages"][0]["content"]
+            assert len(served["entries"]) == 2
+
+            prompts = await client.list_prompts()
+            assert [one.name for one in prompts.prompts] == ["answer_with_context"]
+            prompt = await client.get_prompt(
+                "answer_with_context", {"library": "facts", "question": QUERY, "session": "s-1"}
+            )
+            assert [one.role for one in prompt.messages] == [
+                *["user", "assistant", "user", "assistant", "user"]
+            ]
+            last = prompt.messages[-1].content.model_dump()
+            assert last["text"] == QUERY
+            assert last["meta"]["postil/exposure"] == served["exposure"]
+
+            templates = await client.list_resource_templates()
+            assert {one.uri_template for one in templates.resource_templates} == {
+                "library://{library}",
+                "library://{library}/versions/{number}",
+            }
+            live = await client.read_resource("library://facts")
+            same = await client.read_resource("library://facts/versions/1")
+            [text], [other] = (
+                [part.model_dump()["text"] for part in one.contents] for one in (live, same)
+            )
+            assert text == other
+            told = json.loads(text)
+            assert (told["version"], told["num_entries"]) == (1, 2)
+
+        over_http(live_server.url, make_key(library.project, ["context"]), use, mode=mode)
+        exposure = Exposure.objects.get()
+        assert (exposure.session_external_id, exposure.num_calls) == ("s-1", 2)
+
+    def test_says_what_is_not_there(self, live_server: Any, library: ContextLibrary) -> None:
+        async def use(client: Client) -> None:
+            for wrong in (
+                {"library": "other", "question": "x"},
+                {"library": "facts", "question": " "},
+                {"library": "facts", "question": ""},
+                {"library": "facts", "question": "x", "k": 0},
+                {"library": "facts\x00", "question": "x"},
+                {"library": "facts"},
+            ):
+                assert (await client.call_tool("fetch_context", wrong)).is_error
+            for uri in ("other", "facts/versions/2", "facts/versions/x", "..%2F..%2Fetc"):
+                with pytest.raises(MCPError):
+                    await client.read_resource(f"library://{uri}")
+            with pytest.raises(MCPError):
+                await client.get_prompt("answer_with_context", {"library": "no", "question": "x"})
+
+        over_http(live_server.url, make_key(library.project, ["context"]), use)
+        assert not Exposure.objects.exists()
+
+    def test_knows_nothing_of_other_projects(
+        self, live_server: Any, library: ContextLibrary
+    ) -> None:
+        async def use(client: Client) -> None:
+            listed = await client.call_tool("list_libraries", {})
+            assert listed.structured_content == {"result": []}
+            asked = {"library": "facts", "question": "x"}
+            assert (await client.call_tool("fetch_context", asked)).is_error
+            with pytest.raises(MCPError):
+                await client.read_resource("library://facts")
+
+        over_http(live_server.url, make_key(make_project(), ["context"]), use)
+
+
+@pytest.mark.django_db
+class TestRefused:
+    def post(self, browser: Browser, key: str, body: bytes = b"{}") -> Any:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        accept = "application/json, text/event-stream"
+        return browser.post(
+            "/api/v1/mcp", body, "application/json", headers=headers | {"accept": accept}
+        )
+
+    def test_who_has_no_key_with_the_scope(self, client: Browser, project: Project) -> None:
+        for key in ("", "pst_x_y", make_key(project)[:-1]):
+            response = self.post(client, key)
+            assert (response.status_code, response["WWW-Authenticate"]) == (401, "Bearer")
+        others = [scope for scope in ApiKey.Scope.values if scope != "context"]
+        assert self.post(client, make_key(project, others)).status_code == 403
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 5_000])
+    def test_what_is_no_message(self, client: Browser, project: Project, body: bytes) -> None:
+        response = self.post(client, make_key(project, ["context"]), body)
+        assert response.status_code == 400
+
+    def test_other_verbs(self, client: Browser, project: Project) -> None:
+        headers = {"authorization": f"Bearer {make_key(project)}"}
+        for verb in ("get", "put", "patch", "delete"):
+            assert getattr(client, verb)("/api/v1/mcp", headers=headers).status_code == 405
+
+
+class TestOverStdio:
+    def test_serves_a_client_that_started_it(self, library: ContextLibrary) -> None:
+        settings = connection.settings_dict
+        host, port = settings["HOST"], settings["PORT"]
+        where = f"?host={host}" if host.startswith("/") else ""
+        server = "" if where else f"{host}:{port}"
+        user = f"{settings['USER']}:{settings['PASSWORD']}".rstrip(":")
+        environment = os.environ | {
+            "DATABASE_URL": f"postgresql://{user}@{server}/{settings['NAME']}{where}",
+            "POSTIL_API_KEY": make_key(library.project, ["context"]),
+        }
+        root = Path(__file__).resolve().parents[2]
+
+        async def used() -> None:
+            started = StdioServerParameters(
+                command=sys.executable,
+                args=[str(root / "manage.py"), "serve_mcp"],
+                env=dict(environment),
+            )
+            async with Client(started) as client:
+                asked = {"library": "facts", "question": QUERY}
+                served = (await client.call_tool("fetch_context", asked)).structured_content
+                assert served is not None
+                assert len(served["entries"]) == 2
+
+        asyncio.run(used())
+        assert Exposure.objects.count() == 1

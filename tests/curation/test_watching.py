@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from curation import watching
+from curation.models import Experiment, Exposure, LibraryVersion
+from feedback.models import Project
+from tests.factories import (
+    NOW,
+    make_feedback,
+    make_library,
+    make_output,
+    make_session,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+class TestWatch:
+    @pytest.fixture
+    def experiment(self, project: Project) -> Experiment:
+        version = LibraryVersion.objects.create(
+            library=make_library(project),
+            number=1,
+            content_hash="",
+            published_by=make_user(project),
+            published_at=NOW,
+        )
+        return Experiment.objects.create(
+            version=version,
+            salt="a",
+            stages=[10, 50, 90],
+            held_out=10,
+            started_at=NOW,
+            stage_since=NOW,
+        )
+
+    def expose(
+        self, experiment: Experiment, session: str, *, held_out: bool, complains: bool
+    ) -> None:
+        """One session with one answer after its exposure."""
+        project = experiment.version.library.project
+        Exposure.objects.create(
+            token=uuid4(),
+            project=project,
+            version=experiment.version,
+            session_external_id=session,
+            is_held_out=held_out,
+            num_tokens=0,
+            served_at=NOW,
+        )
+        output = make_output(
+            project, make_session(project, external_id=session), at=NOW + timedelta(minutes=1)
+        )
+        if complains:
+            make_feedback(output, score=-1)
+
+    def test_widens_stage_by_stage_when_it_is_due(self, experiment: Experiment) -> None:
+        assert watching.watch(now=NOW + DAY / 2) == 0
+        for hours, stage in ((24, 1), (25, 1), (48, 2), (480, 2)):
+            watching.watch(now=NOW + timedelta(hours=hours))
+            experiment.refresh_from_db()
+            assert (experiment.stage, experiment.status) == (stage, "running")
+        assert experiment.served == 90
+
+    def test_stops_what_does_harm_and_says_so(self, experiment: Experiment) -> None:
+        for number in range(40):
+            self.expose(experiment, f"served-{number}", held_out=False, complains=number < 36)
+            self.expose(experiment, f"held-{number}", held_out=True, complains=number < 2)
+        assert watching.watch(now=NOW + DAY) == 1
+        experiment.refresh_from_db()
+        assert experiment.status == "stopped"
+        assert "36 of 40" in experiment.reason
+        assert "2 of 40" in experiment.reason
+        assert watching.watch(now=NOW + 2 * DAY) == 0
+
+    def test_lets_what_helps_go_on(self, experiment: Experiment) -> None:
+        for number in range(40):
+            self.expose(experiment, f"served-{number}", held_out=False, complains=number < 2)
+            self.expose(experiment, f"held-{number}", held_out=True, complains=number < 36)
+        watching.watch(now=NOW)
+        experiment.refresh_from_db()
+        assert experiment.status == "running"
+
+    def test_counts_a_session_from_its_exposure_on_and_what_people_said(
+        self, experiment: Experiment
+    ) -> None:
+        project = experiment.version.library.project
+        self.expose(experiment, "s", held_out=False, complains=True)
+        session = project.sessions.get(external_id="s")
+        make_feedback(make_output(project, session, at=NOW - DAY), score=-1)
+        signalled = make_output(project, session, at=NOW + DAY)
+        make_feedback(signalled, score=-1, is_implicit=True, name="regenerate")
+        self.expose(experiment, "held", held_out=True, complains=False)
+        served, held_out = watching.arms_of(experiment)
+        assert (served.sessions, served.outputs, served.complaints) == (1, 2, 1)
+        assert (held_out.sessions, held_out.outputs, held_out.complaints) == (1, 1, 0)
+
+    def test_leaves_out_sessions_that_saw_both(self, experiment: Experiment) -> None:
+        self.expose(experiment, "s", held_out=False, complains=True)
+        Exposure.objects.create(
+            project=experiment.version.library.project,
+            version=experiment.version,
+            session_external_id="s",
+            is_held_out=True,
+            num_tokens=0,
+            served_at=NOW + DAY,
+        )
+        served, held_out = watching.arms_of(experiment)
+        assert (served.sessions, held_out.sessions) == (0, 0)
