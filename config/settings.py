@@ -139,6 +139,9 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or TESTING
 
+# Where releases of training sets are written: the web server and the workers share it.
+RELEASES_DIR = Path(env.text("RELEASES_DIR", str(BASE_DIR / "releases")))
+
 # A request's body is capped where it is read: 16 MiB unpacked for ingestion, this for forms.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
@@ -198,6 +201,8 @@ CELERY_BEAT_SCHEDULE = {
     "place-annotations": {"task": "review.tasks.place_annotations", "schedule": 60.0},
     "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},
     "mail-digests": {"task": "review.tasks.mail_digests", "schedule": 300.0},
+    "work-releases": {"task": "curation.tasks.work_releases", "schedule": 5.0},
+    "sweep-releases": {"task": "curation.tasks.sweep_releases", "schedule": 3600.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},
     "watch-experiments": {"task": "curation.tasks.watch_experiments", "schedule": 300.0},
 }

@@ -68,6 +68,7 @@ def _run(*, port: int, directory: Path) -> None:
             "REDIS_URL": urls.redis,
             "SECRET_KEY": os.environ.get("SECRET_KEY") or _secret(directory / "secret-key"),
             "STATIC_ROOT": str(directory / "static"),
+            "RELEASES_DIR": os.environ.get("RELEASES_DIR") or str(directory / "releases"),
             "PYTHONUNBUFFERED": "1",
         }
         access = directory / "access.json"

@@ -12,7 +12,7 @@ from itertools import cycle
 
 from django.db import transaction
 
-from curation import context_libraries, demo_records, promotion, training_sets
+from curation import context_libraries, demo_records, promotion, releasing, training_sets
 from curation.demo_reviews import Reviewer, work
 from curation.models import EntryKind
 from feedback.authentication import create_key
@@ -251,7 +251,7 @@ def _fill_training_set(project: Project, by: User, now: datetime) -> None:
         promotion.promote_to_training_set(
             review=review, training_set=training_set, by=by, now=yesterday
         )
-    training_sets.release(training_set=training_set, by=by, now=yesterday)
+    releasing.release(training_set=training_set, by=by, now=yesterday)
     for review in reviews[len(early) : -LEFT]:
         promotion.promote_to_training_set(
             review=review, training_set=training_set, by=by, now=now - NEWEST

@@ -6,16 +6,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import ProhibitNullCharactersValidator
 from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
 
 from curation.experiments import Trial
 from curation.models import ContextEntry, ContextLibrary, EntryKind, TrainingSet
 from curation.serving import DEFAULT_K, DEFAULT_TOKEN_BUDGET
+from curation.trainers import RULES
+from feedback.filters import FilterError
 from feedback.models import Project, User
+from review.filters import ReviewFilter
 
 LONGEST_TEXT = 200_000
 LONGEST_NAME = 200
+LARGEST_FILE = 50 * 1024 * 1024
 
 
 class Prose(forms.CharField):
@@ -63,6 +69,78 @@ class Percents(forms.Field):
             return [int(part) for part in parts if part]
         except ValueError as error:
             raise forms.ValidationError("Write percents with commas: 10, 50, 90.") from error
+
+
+class TrainingSetForm(NameForm):
+    """A new training set, and what its examples are for."""
+
+    purpose = forms.ChoiceField(
+        label="For",
+        choices=TrainingSet.Purpose.choices,
+        initial=TrainingSet.Purpose.TRAINING,
+        required=False,
+        help_text="An evaluation set is never split, nor trained on: its releases are test cases.",
+    )
+
+    def clean_purpose(self) -> str:
+        """Fine-tuning, unless it says otherwise."""
+        return self.cleaned_data["purpose"] or TrainingSet.Purpose.TRAINING.value
+
+
+class FilterForm(forms.Form):
+    """Which decisions each release of a set takes in by itself."""
+
+    filter = forms.CharField(
+        label="Filter",
+        max_length=2_000,
+        required=False,
+        help_text="As on Explore; empty takes every decision.",
+    )
+
+    def clean_filter(self) -> ReviewFilter:
+        """Read it as it is read everywhere."""
+        try:
+            return ReviewFilter.parse(self.cleaned_data["filter"])
+        except FilterError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class TrainingFileForm(forms.Form):
+    """A training file to be checked, and perhaps taken into a set."""
+
+    file = forms.FileField(label="File", max_length=200)
+    format = forms.ChoiceField(label="Format", choices=[(name, name) for name in RULES])
+    max_tokens = forms.IntegerField(
+        label="Longest row",
+        min_value=1,
+        max_value=10_000_000,
+        required=False,
+        help_text="In tokens, estimated; empty does not look.",
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        files: MultiValueDict[str, UploadedFile[bytes]] | None = None,
+        *,
+        training_sets: Iterable[TrainingSet],
+    ) -> None:
+        super().__init__(data, files)
+        self.fields["training_set"] = forms.ChoiceField(
+            label="Take into",
+            choices=[
+                ("", "No set: only check it"),
+                *((one.slug, one.name) for one in training_sets),
+            ],
+            required=False,
+        )
+
+    def clean_file(self) -> UploadedFile[bytes]:
+        """Refuse what is too large to be read while somebody waits."""
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
+        if (file.size or 0) > LARGEST_FILE:
+            raise forms.ValidationError("Give at most 50 MB.")
+        return file
 
 
 class EntryForm(forms.Form):

@@ -74,9 +74,10 @@ def promote_to_library(
 def promote_to_training_set(
     *, review: Review, training_set: TrainingSet, by: User, now: datetime
 ) -> Example:
-    """Add what a review settled to a training set; the original is unlearnt where it was corrected.
+    """Add what a review settled to a training set.
 
-    The prompt is the system text, the earlier messages and the question. Raises PromotionError
+    An original that was corrected or rejected is to be unlearnt. The prompt is the system text, the
+    earlier messages with the calls of tools, and the question. Raises PromotionError
     when the review settles nothing or no trainer could read the example, AlreadyPromotedError
     when the set has it.
     """
@@ -86,6 +87,7 @@ def promote_to_training_set(
         example = Example.objects.create(
             training_set=training_set,
             prompt=row.prompt,
+            tools=row.tools,
             chosen=row.chosen,
             rejected=row.rejected,
             output=output,
@@ -126,10 +128,7 @@ def settled_answer(*, review: Review, into: Project) -> str:
     Raises PromotionError when there is none, when another review counts instead, or when the
     review is another project's.
     """
-    if review.project_id != into.pk:
-        raise PromotionError("The review belongs to another project.")
-    if not review.is_authoritative:
-        raise PromotionError("Another review of this answer counts. Promote that one.")
+    _counts(review, into)
     if review.correction.strip():
         return review.correction
     if review.verdict == Review.Verdict.REJECT:
@@ -143,18 +142,33 @@ def settled_answer(*, review: Review, into: Project) -> str:
 
 
 def training_row(*, review: Review, into: Project) -> Row:
-    """Return what a training set would hold of a review; raises PromotionError."""
-    chosen = settled_answer(review=review, into=into)
+    """Return what a training set would hold of a review; raises PromotionError.
+
+    An answer that was rejected and not corrected is there to be unlearnt alone.
+    """
     output = review.output
     original = reviewed_text(review)
+    if review.verdict == Review.Verdict.REJECT and not review.correction.strip():
+        _counts(review, into)
+        chosen = ""
+    else:
+        chosen = settled_answer(review=review, into=into)
     row = Row(
         prompt=chat_prompt(system=output.system, messages=output.messages, query=output.query),
         chosen=chosen,
         rejected=original if original.strip() != chosen.strip() else "",
+        tools=output.tools,
     )
     if found := faults(row):
         raise PromotionError(" ".join(found))
     return row
+
+
+def _counts(review: Review, into: Project) -> None:
+    if review.project_id != into.pk:
+        raise PromotionError("The review belongs to another project.")
+    if not review.is_authoritative:
+        raise PromotionError("Another review of this answer counts. Promote that one.")
 
 
 def reviewed_text(review: Review) -> str:

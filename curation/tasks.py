@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 from structlog import get_logger
 
-from curation import watching
+from curation import releasing, watching
 
 log = get_logger()
 
@@ -16,3 +17,31 @@ def watch_experiments() -> None:
     """Stop versions that do harm, and give those that are due to more sessions."""
     if num_changed := watching.watch(now=timezone.now()):
         log.info("experiments_changed", num_experiments=num_changed)
+
+
+@shared_task
+def work_releases() -> None:
+    """Do a few steps of the releases that are being made, and come back for the rest."""
+    try:
+        is_more_left = releasing.work_off(now=timezone.now(), most=20)
+    except Exception:
+        # Others wait behind the one that raised.
+        work_releases.delay()
+        raise
+    if is_more_left:
+        work_releases.delay()
+
+
+@shared_task
+def sweep_releases() -> None:
+    """Delete files of releases that are no more."""
+    if num_folders := releasing.sweep(now=timezone.now()):
+        log.info("releases_swept", num_folders=num_folders)
+
+
+def ring_releases() -> None:
+    """Ask a worker to look at releases now. Without a broker, the schedule finds them."""
+    try:
+        work_releases.apply_async(retry=False, expires=60)
+    except OperationalError:
+        log.warning("broker_unreachable")

@@ -2,11 +2,22 @@
 
 from django.urls import URLPattern, path
 
-from curation.views import drafts, exposures, libraries, mcp, reviews, training_sets, versions
+from curation.views import (
+    drafts,
+    exposures,
+    libraries,
+    mcp,
+    releases,
+    reviews,
+    training_files,
+    training_sets,
+    versions,
+)
 
 P = "p/<slug:project>"
 LIBRARY = f"{P}/libraries/<slug:library>"
 TRAINING_SET = f"{P}/training-sets/<slug:training_set>"
+RELEASE = f"{TRAINING_SET}/releases/<int:number>"
 
 urlpatterns: list[URLPattern] = [
     path("api/v1/mcp", mcp.mcp, name="mcp"),
@@ -44,8 +55,14 @@ urlpatterns: list[URLPattern] = [
         name="example_remove",
     ),
     path(
-        f"{TRAINING_SET}/releases/<int:number>/<slug:split>.jsonl",
-        training_sets.release_file,
-        name="release_file",
+        f"{TRAINING_SET}/examples/<int:example>/revoke/",
+        training_sets.example_revoke,
+        name="example_revoke",
     ),
+    path(f"{TRAINING_SET}/filter/", training_sets.training_set_filter, name="training_set_filter"),
+    path(f"{RELEASE}/", releases.release, name="release"),
+    path(f"{RELEASE}/stop/", releases.release_stop, name="release_stop"),
+    path(f"{RELEASE}/<slug:split>.jsonl", releases.release_file, name="release_file"),
+    path(f"{RELEASE}/files/<path:path>", releases.release_written, name="release_written"),
+    path(f"{P}/check-training-file/", training_files.training_file, name="training_file"),
 ]

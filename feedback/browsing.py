@@ -71,7 +71,7 @@ def _count(rows: QuerySet[Any]) -> int:
 
 def _read(rows: QuerySet[Any]) -> QuerySet[Any]:
     if rows.model.__name__ == "Output":
-        return rows.select_related("session").defer("documents", "messages", "metadata")
+        return rows.select_related("session").defer("documents", "messages", "tools", "metadata")
     return rows.select_related("session", "output").prefetch_related("reasons")
 
 

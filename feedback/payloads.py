@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from feedback.wire import Fault
@@ -61,15 +61,48 @@ class Document(_Shape):
     score: Number | None = None
 
 
+class Function(_Shape):
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)]
+    arguments: dict[str, Any] | Text
+
+
+class ToolCall(_Shape):
+    id: Id
+    type: Literal["function"] = "function"
+    function: Function
+
+
 class Message(_Shape):
     role: Name
-    content: Text
+    content: Text | None = None
+    tool_calls: Annotated[list[ToolCall], Field(max_length=200)] | None = None
+    tool_call_id: Id | None = None
+    name: Name | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Message:
+        if self.content is None and not self.tool_calls:
+            raise PydanticCustomError("content", "Give content, or the tool_calls made instead.")
+        return self
+
+
+class ToolFunction(_Shape):
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)]
+    description: Text | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(_Shape):
+    type: Literal["function"] = "function"
+    function: ToolFunction
 
 
 class Context(_Shape):
     system: Text | None = None
     documents: Annotated[list[Document], Field(max_length=200)] | None = None
     messages: Annotated[list[Message], Field(max_length=1_000)] | None = None
+    tools: Annotated[list[Tool], Field(max_length=200)] | None = None
     exposure: Any = None
 
 

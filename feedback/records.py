@@ -33,6 +33,7 @@ def output_record(output: Output) -> dict[str, Any]:
             "system": output.system or None,
             "documents": output.documents,
             "messages": output.messages,
+            "tools": output.tools,
             "exposure": output.exposure,
         },
         "text": output.text,

@@ -250,7 +250,9 @@ def _place(one: tuple[float, Key]) -> tuple[float, str, int]:
 
 
 def _hits(found: _Ranks, keys: Sequence[Key]) -> list[Hit]:
-    outputs = Output.objects.select_related("session").defer("documents", "messages", "metadata")
+    outputs = Output.objects.select_related("session").defer(
+        "documents", "messages", "tools", "metadata"
+    )
     feedback = Feedback.objects.select_related("session", "output").prefetch_related("reasons")
     rows: dict[Key, Output | Feedback] = {}
     for row in outputs.filter(pk__in=[key.pk for key in keys if key.kind == "output"]):

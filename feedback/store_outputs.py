@@ -35,6 +35,7 @@ def store_outputs(project: Project, items: list[Incoming[OutputRecord]], now: da
         "system": "",
         "documents": [],
         "messages": [],
+        "tools": [],
         "exposure": None,
         "version": 1,
         "model": "",

@@ -21,6 +21,10 @@ _stack = ExitStack()
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     os.environ["POSTIL_TESTING"] = "1"
+    # Each process has databases of its own, so the same ids mean other releases there.
+    os.environ["RELEASES_DIR"] = _stack.enter_context(
+        tempfile.TemporaryDirectory(prefix="postil-releases-")
+    )
     os.environ.setdefault("SECRET_KEY", "only-for-tests-only-for-tests-only-for-tests")
     if "DATABASE_URL" in os.environ and "REDIS_URL" in os.environ:
         # pytest-django names the PostgreSQL database after the process, "gw0" and so on.

@@ -193,6 +193,7 @@ def filled(project: Project) -> Filled:
             "conversation": session.pk,
             "release": 1,
             "split": "train",
+            "path": "manifest.json",
         },
     )
 

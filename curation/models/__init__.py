@@ -8,7 +8,15 @@ from curation.models.context import (
     PublishedEntry,
 )
 from curation.models.experiment import Experiment
-from curation.models.training import Example, Release, ReleasedExample, TrainingSet
+from curation.models.training import (
+    Example,
+    GroupSplit,
+    Release,
+    ReleasedExample,
+    ReleaseFile,
+    Revocation,
+    TrainingSet,
+)
 
 __all__ = [
     "ContextEntry",
@@ -17,11 +25,14 @@ __all__ = [
     "Example",
     "Experiment",
     "Exposure",
+    "GroupSplit",
     "LibraryVersion",
     "Probe",
     "Proposal",
     "PublishedEntry",
     "Release",
+    "ReleaseFile",
     "ReleasedExample",
+    "Revocation",
     "TrainingSet",
 ]

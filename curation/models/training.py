@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -16,12 +19,21 @@ class TrainingSetQuerySet(models.QuerySet["TrainingSet"]):
 
 
 class TrainingSet(models.Model):
-    """A named collection of examples for fine-tuning."""
+    """A named collection of examples, for fine-tuning or to test by.
+
+    `filter` says which reviewed outputs a release takes in first, null for none: see ReviewFilter.
+    """
+
+    class Purpose(models.TextChoices):
+        TRAINING = "training", "Fine-tuning"
+        EVALUATION = "evaluation", "Evaluation"
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="training_sets")
     slug = models.SlugField(max_length=60)
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
+    purpose = models.CharField(max_length=10, choices=Purpose.choices, default=Purpose.TRAINING)
+    filter = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TrainingSetQuerySet.as_manager()
@@ -30,6 +42,10 @@ class TrainingSet(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "slug"], name="%(app_label)s_%(class)s_slug"
+            ),
+            models.CheckConstraint(
+                condition=Q(purpose__in=["training", "evaluation"]),
+                name="%(app_label)s_%(class)s_purpose_known",
             ),
         ]
 
@@ -42,17 +58,23 @@ class ExampleQuerySet(models.QuerySet["Example"]):
         """Examples that belong in the next release."""
         return self.filter(removed_at=None)
 
+    def kept_at(self, at: datetime) -> ExampleQuerySet:
+        """Examples that belonged in a release begun at that time."""
+        return self.filter(Q(removed_at=None) | Q(removed_at__gt=at))
+
 
 class Example(models.Model):
     """One reviewed output as training material.
 
-    `prompt` is the list of chat messages before the answer; `chosen` the answer to learn,
-    `rejected` the one to unlearn, empty when there is none.
+    `prompt` is the list of chat messages before the answer, and `tools` what the model could call;
+    `chosen` the answer to learn, `rejected` the one to unlearn, either empty when there is none.
+    One that was read from a file has no review, and perhaps a `group` that no split tears apart.
     """
 
     training_set = models.ForeignKey(TrainingSet, models.CASCADE, related_name="examples")
     prompt = models.JSONField()
-    chosen = models.TextField()
+    tools = models.JSONField(default=list, blank=True)
+    chosen = models.TextField(blank=True)
     rejected = models.TextField(blank=True)
     output = models.ForeignKey(
         Output, models.SET_NULL, null=True, blank=True, related_name="training_examples"
@@ -61,6 +83,7 @@ class Example(models.Model):
         Review, models.SET_NULL, null=True, blank=True, related_name="training_examples"
     )
     feedback = models.ManyToManyField(Feedback, blank=True, related_name="training_examples")
+    group = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(User, models.PROTECT, related_name="training_examples")
     created_at = models.DateTimeField()
     removed_at = models.DateTimeField(null=True, blank=True)
@@ -69,7 +92,9 @@ class Example(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=~Q(chosen=""), name="%(app_label)s_%(class)s_says"),
+            models.CheckConstraint(
+                condition=~Q(chosen="", rejected=""), name="%(app_label)s_%(class)s_says"
+            ),
             models.CheckConstraint(
                 condition=~Q(rejected=F("chosen")), name="%(app_label)s_%(class)s_differs"
             ),
@@ -84,19 +109,66 @@ class Example(models.Model):
         return f"example {self.pk}"
 
 
+class ReleaseQuerySet(models.QuerySet["Release"]):
+    def done(self) -> ReleaseQuerySet:
+        """Releases that are whole."""
+        return self.filter(status=Release.Status.DONE)
+
+    def active(self) -> ReleaseQuerySet:
+        """Releases that a worker has something to do about."""
+        return self.filter(status__in=Release.ACTIVE)
+
+
 class Release(models.Model):
-    """A frozen version of a training set."""
+    """A frozen version of a training set, or one that is being made.
+
+    It takes the examples up to `until` that were kept at `released_at`. A worker takes in what the
+    set's filter matches, freezes the examples, writes the files and hashes them; `checkpoint` says
+    how far it came. Once it is done nothing of it changes.
+    """
+
+    class Status(models.TextChoices):
+        COLLECTING = "collecting", "Collecting"
+        FREEZING = "freezing", "Freezing"
+        WRITING = "writing", "Writing"
+        HASHING = "hashing", "Hashing"
+        DONE = "done", "Done"
+        CANCELLED = "cancelled", "Stopped"
+        FAILED = "failed", "Failed"
+
+    ACTIVE = ("collecting", "freezing", "writing", "hashing")
 
     training_set = models.ForeignKey(TrainingSet, models.CASCADE, related_name="releases")
     number = models.PositiveIntegerField()
-    content_hash = models.CharField(max_length=64)
-    num_train = models.PositiveIntegerField()
-    num_validation = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.COLLECTING)
+    formats = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    until = models.BigIntegerField(default=0)
+    num_examples = models.PositiveIntegerField(default=0)
+    num_done = models.PositiveIntegerField(default=0)
+    checkpoint = models.JSONField(default=dict, blank=True)
+    num_failures = models.PositiveSmallIntegerField(default=0)
+    problem = models.CharField(max_length=300, blank=True, default="")
+    content_hash = models.CharField(max_length=64, blank=True, default="")
+    num_train = models.PositiveIntegerField(default=0)
+    num_validation = models.PositiveIntegerField(default=0)
+    num_test = models.PositiveIntegerField(default=0)
     released_by = models.ForeignKey(User, models.PROTECT, related_name="releases")
     released_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ReleaseQuerySet.as_manager()
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(
+                fields=["training_set"],
+                condition=Q(status__in=["collecting", "freezing", "writing", "hashing"]),
+                name="%(app_label)s_%(class)s_one_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="done") | ~Q(content_hash=""),
+                name="%(app_label)s_%(class)s_done_is_hashed",
+            ),
             models.UniqueConstraint(
                 fields=["training_set", "number"], name="%(app_label)s_%(class)s_number"
             ),
@@ -108,6 +180,91 @@ class Release(models.Model):
     def __str__(self) -> str:
         return f"{self.training_set_id} r{self.number}"
 
+    @property
+    def is_active(self) -> bool:
+        """Whether a worker has something to do about it."""
+        return self.status in self.ACTIVE
+
+    @property
+    def share_done(self) -> float:
+        """How far it is, of 1: freezing is a quarter of the work, writing the rest."""
+        part = self.num_done / self.num_examples if self.num_examples else 0.0
+        begun, weight = {
+            self.Status.COLLECTING: (0.0, 0.0),
+            self.Status.FREEZING: (0.0, 0.25),
+            self.Status.WRITING: (0.25, 0.7),
+        }.get(self.Status(self.status), (0.95, 0.0))
+        return min(begun + weight * part, 1.0)
+
+
+class ReleaseFile(models.Model):
+    """One file of a release, by its path in the folder; never changed.
+
+    `format` and `split` are empty for what stands beside the rows.
+    """
+
+    release = models.ForeignKey(Release, models.CASCADE, related_name="files")
+    path = models.CharField(max_length=200)
+    format = models.CharField(max_length=40, blank=True)
+    split = models.CharField(max_length=10, blank=True)
+    num_rows = models.PositiveIntegerField(default=0)
+    num_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["release", "path"], name="%(app_label)s_%(class)s_path"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class GroupSplit(models.Model):
+    """The split that a group of examples has in a set for good, since the release that chose it."""
+
+    training_set = models.ForeignKey(TrainingSet, models.CASCADE, related_name="+")
+    group = models.CharField(max_length=200)
+    split = models.CharField(max_length=10)
+    release = models.ForeignKey(Release, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["training_set", "group"], name="%(app_label)s_%(class)s_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group} in {self.split}"
+
+
+class Revocation(models.Model):
+    """Says that an example is not to be used any more, in whatever release it is."""
+
+    class Reason(models.TextChoices):
+        CONSENT = "consent", "Consent withdrawn"
+        ERASED = "erased", "Erased on request"
+        WRONG = "wrong", "Found to be wrong"
+
+    example = models.OneToOneField(Example, models.CASCADE, related_name="revocation")
+    reason = models.CharField(max_length=10, choices=Reason.choices)
+    revoked_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    revoked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(reason__in=["consent", "erased", "wrong"]),
+                name="%(app_label)s_%(class)s_reason_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"revocation of {self.example_id}"
+
 
 class ReleasedExample(models.Model):
     """What one example said in one release; never changed."""
@@ -115,13 +272,15 @@ class ReleasedExample(models.Model):
     class Split(models.TextChoices):
         TRAIN = "train", "Train"
         VALIDATION = "validation", "Validation"
+        TEST = "test", "Test"
 
     release = models.ForeignKey(Release, models.CASCADE, related_name="examples")
     example = models.ForeignKey(Example, models.CASCADE, related_name="released")
     split = models.CharField(max_length=10, choices=Split.choices)
     position = models.PositiveIntegerField()
     prompt = models.JSONField()
-    chosen = models.TextField()
+    tools = models.JSONField(default=list, blank=True)
+    chosen = models.TextField(blank=True)
     rejected = models.TextField(blank=True)
     lineage = models.JSONField()
 
@@ -134,7 +293,7 @@ class ReleasedExample(models.Model):
                 fields=["release", "split", "position"], name="%(app_label)s_%(class)s_position"
             ),
             models.CheckConstraint(
-                condition=Q(split__in=["train", "validation"]),
+                condition=Q(split__in=["train", "validation", "test"]),
                 name="%(app_label)s_%(class)s_split_known",
             ),
         ]

@@ -161,16 +161,20 @@ def _promote(request: ProjectRequest, review: Review, choice: Choice) -> HttpRes
 
 def _settled(review: Review) -> dict[str, object]:
     """What would be stored, or why nothing can be."""
-    try:
-        answer = promotion.settled_answer(review=review, into=review.project)
-    except promotion.PromotionError as error:
-        return {"unsettled": str(error), "original": promotion.reviewed_text(review)}
     row: Row | None = None
     untrainable = ""
     try:
         row = promotion.training_row(review=review, into=review.project)
     except promotion.PromotionError as error:
         untrainable = str(error)
+    try:
+        answer = promotion.settled_answer(review=review, into=review.project)
+    except promotion.PromotionError as error:
+        return {
+            "unsettled": str(error),
+            "original": promotion.reviewed_text(review),
+            "is_unlearnt": row is not None,
+        }
     before, after = diffs.compare(row.rejected, answer) if row and row.rejected else ([], [])
     return {
         "answer": answer,

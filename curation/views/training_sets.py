@@ -6,35 +6,38 @@ import json
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Left
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from curation import training_sets
-from curation.formats import WRITERS, Row
-from curation.forms import NameForm
-from curation.http import release_download
-from curation.models import Example, Release, ReleasedExample, TrainingSet
+from curation import releasing, tasks, training_sets
+from curation.formats import Row
+from curation.forms import FilterForm, TrainingSetForm
+from curation.models import Example, Release, Revocation, TrainingSet
 from curation.models.training import ExampleQuerySet
+from curation.writers import FORMATS, LeftOutError
 from feedback.models import Membership, Reason
 from feedback.paging import page
+from review.filters import ReviewFilter
 from review.http import ProjectRequest, project_view
 
 PAGE_SIZE = 25
 RELEASES_SHOWN = 20
+# Files of a release that the set's page offers; its own page has all.
+USUAL = "^(openai|trl|evaluation)/"
+HUGGINGFACE = {releasing.HUGGINGFACE: "Hugging Face data set, Parquet"}
 # Code points of a question that the list shows.
 TITLE = 240
-FORMATS = {"openai-sft": "OpenAI SFT", "openai-dpo": "OpenAI DPO"}
 
 
 @require_safe
 @project_view(Membership.Role.VIEWER)
 def training_set_list(request: ProjectRequest) -> HttpResponse:
     """Every member: the project's training sets with their examples and last release."""
-    last = Release.objects.filter(training_set=OuterRef("pk")).order_by("-number")
+    last = Release.objects.done().filter(training_set=OuterRef("pk")).order_by("-number")
     sets = request.project.training_sets.annotate(
         num_examples=Count("examples", filter=Q(examples__removed_at=None)),
         last_number=Subquery(last.values("number")[:1]),
@@ -49,7 +52,7 @@ def training_set_list(request: ProjectRequest) -> HttpResponse:
 @project_view(Membership.Role.CURATOR)
 def training_set_create(request: ProjectRequest) -> HttpResponseBase:
     """Curators: the form of a new training set, and its making."""
-    form = NameForm(request.POST or None)
+    form = TrainingSetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             made = training_sets.create_training_set(
@@ -78,13 +81,56 @@ def training_set(request: ProjectRequest, training_set: str) -> HttpResponse:
 @require_POST
 @project_view(Membership.Role.CURATOR)
 def training_set_release(request: ProjectRequest, training_set: str) -> HttpResponseBase:
-    """Curators: freeze the examples as the next release."""
+    """Curators: have the examples frozen as the next release, in the formats that are ticked."""
     shown = _find(request, training_set)
     try:
-        made = training_sets.release(training_set=shown, by=request.user, now=timezone.now())
+        made = releasing.start(
+            training_set=shown,
+            by=request.user,
+            now=timezone.now(),
+            formats=request.POST.getlist("format"),
+        )
     except training_sets.TrainingSetError as error:
         return _page(request, shown, refusal=str(error))
-    messages.success(request, f"Release {made.number} is ready to download.")
+    tasks.ring_releases()
+    return redirect("release", request.project.slug, shown.slug, made.number)
+
+
+@require_POST
+@project_view(Membership.Role.CURATOR)
+def training_set_filter(request: ProjectRequest, training_set: str) -> HttpResponseBase:
+    """Curators: say which decisions each release takes in by itself, or that none are."""
+    shown = _find(request, training_set)
+    form = FilterForm(request.POST)
+    if not form.is_valid():
+        return _page(request, shown, form=form)
+    wanted = None if "none" in request.POST else form.cleaned_data["filter"]
+    releasing.set_filter(training_set=shown, wanted=wanted, by=request.user, now=timezone.now())
+    messages.success(
+        request,
+        "Releases hold what is promoted by hand."
+        if wanted is None
+        else "The next release takes in what the filter matches.",
+    )
+    return redirect("training_set", request.project.slug, shown.slug)
+
+
+@require_POST
+@project_view(Membership.Role.CURATOR)
+def example_revoke(request: ProjectRequest, training_set: str, example: int) -> HttpResponseBase:
+    """Curators: say that an example is not to be used any more, also where it was released."""
+    shown = _find(request, training_set)
+    revoked = get_object_or_404(shown.examples, pk=example)
+    try:
+        releasing.revoke(
+            example=revoked,
+            reason=request.POST.get("reason", ""),
+            by=request.user,
+            now=timezone.now(),
+        )
+    except training_sets.TrainingSetError as error:
+        raise BadRequest(str(error)) from error
+    messages.success(request, "Example revoked. It is on the list of each release that holds it.")
     return redirect("training_set", request.project.slug, shown.slug)
 
 
@@ -99,21 +145,6 @@ def example_remove(request: ProjectRequest, training_set: str, example: int) -> 
     return redirect("training_set", request.project.slug, shown.slug)
 
 
-@require_safe
-@project_view(Membership.Role.CURATOR)
-def release_file(
-    request: ProjectRequest, training_set: str, number: int, split: str
-) -> HttpResponseBase:
-    """Curators: one split of a release as a file, in the format that ?format= names."""
-    format_ = request.GET.get("format", "openai-sft")
-    release = training_sets.find_release(project=request.project, slug=training_set, number=number)
-    if release is None or split not in ReleasedExample.Split.values:
-        raise Http404
-    if format_ not in WRITERS:
-        raise BadRequest(f"The format is one of {', '.join(WRITERS)}.")
-    return release_download(release, split=split, format_=format_)
-
-
 def _find(request: ProjectRequest, slug: str) -> TrainingSet:
     return get_object_or_404(request.project.training_sets, slug=slug)
 
@@ -122,35 +153,52 @@ def _may(request: ProjectRequest) -> dict[str, bool]:
     return {"may_curate": request.membership.may(Membership.Role.CURATOR)}
 
 
-def _page(request: ProjectRequest, shown: TrainingSet, *, refusal: str = "") -> HttpResponse:
+def _page(
+    request: ProjectRequest,
+    shown: TrainingSet,
+    *,
+    refusal: str = "",
+    form: FilterForm | None = None,
+) -> HttpResponse:
     examples = shown.examples.kept()
     found = page(
         _listed(examples), order=["-id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")
     )
     example = _chosen(request, examples, found.rows)
     format_ = request.GET.get("format", "")
-    format_ = format_ if format_ in WRITERS else "openai-sft"
+    format_ = format_ if format_ in FORMATS else "openai-sft"
     releases = list(_releases(shown))
+    latest = next((one for one in releases if one.status == Release.Status.DONE), None)
+    wanted = None if shown.filter is None else ReviewFilter.from_json(shown.filter)
     counts = shown.examples.kept().aggregate(
         num=Count("pk"),
-        num_corrected=Count("pk", filter=~Q(rejected="")),
+        num_corrected=Count("pk", filter=~Q(rejected="") & ~Q(chosen="")),
         num_sessions=Count("output__session", distinct=True),
     )
     context = {
         "training_set": shown,
         "examples": found,
         "example": example,
+        "turns": _turns(example) if example else [],
         "reasons": _reasons(example),
         "line": _line(example, format_) if example else "",
-        "formats": FORMATS,
+        "formats": {name: one.label for name, one in FORMATS.items()},
         "format": format_,
+        "release_formats": {**{name: one.label for name, one in FORMATS.items()}, **HUGGINGFACE},
+        "ticked": releasing.usual_formats(training_set=shown),
         "counts": counts,
         "releases": releases,
-        "latest": releases[0] if releases else None,
+        "latest": latest,
+        "files": latest.files.filter(path__regex=USUAL).order_by("path") if latest else [],
+        "building": next((one for one in releases if one.is_active), None),
+        "wanted": wanted,
+        "num_matching": releasing.matching(training_set=shown, wanted=wanted),
+        "filter_form": form or FilterForm(initial={"filter": str(wanted or "")}),
+        "revocation_reasons": Revocation.Reason.choices,
         "refusal": refusal,
         **_may(request),
     }
-    status = 409 if refusal else 200
+    status = 409 if refusal else 422 if form else 200
     return render(request, "curation/training_sets/page.html", context, status=status)
 
 
@@ -178,25 +226,37 @@ def _reasons(example: Example | None) -> list[Reason]:
 def _listed(examples: ExampleQuerySet) -> ExampleQuerySet:
     """What a line of the list shows, without long texts."""
     return examples.annotate(
-        question=Left("output__query", TITLE), answer=Left("chosen", TITLE)
-    ).defer("prompt", "chosen")
+        question=Left("output__query", TITLE),
+        answer=Left(Case(When(chosen="", then="rejected"), default="chosen"), TITLE),
+    ).defer("prompt", "tools")
+
+
+def _turns(example: Example) -> list[dict[str, object]]:
+    """The messages before the answer, with calls of tools as they are read."""
+    return [
+        {
+            "role": turn["role"],
+            "content": turn["content"],
+            "calls": [
+                f"{call['function']['name']} "
+                f"{json.dumps(call['function']['arguments'], ensure_ascii=False)}"
+                for call in turn.get("tool_calls", ())
+            ],
+        }
+        for turn in example.prompt
+    ]
 
 
 def _line(example: Example, format_: str) -> str:
     """The example as the next release writes it, spread over lines; "" when it leaves it out."""
-    row = Row(prompt=example.prompt, chosen=example.chosen, rejected=example.rejected)
-    written = WRITERS[format_](row)
-    return "" if written is None else json.dumps(written, ensure_ascii=False, indent=2)
+    row = Row(example.prompt, example.chosen, example.rejected, example.tools)
+    try:
+        written = FORMATS[format_].write(row)
+    except LeftOutError:
+        written = []
+    return "\n".join(json.dumps(one, ensure_ascii=False, indent=2) for one in written)
 
 
 def _releases(training_set: TrainingSet) -> QuerySet[Release]:
-    corrected = ~Q(examples__rejected="")
-    split = Q(examples__split=ReleasedExample.Split.TRAIN)
-    return (
-        training_set.releases.select_related("released_by")
-        .annotate(
-            num_train_pairs=Count("examples", filter=corrected & split),
-            num_validation_pairs=Count("examples", filter=corrected & ~split),
-        )
-        .order_by("-number")[:RELEASES_SHOWN]
-    )
+    releases = training_set.releases.select_related("released_by")
+    return releases.order_by("-number")[:RELEASES_SHOWN]

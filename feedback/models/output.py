@@ -33,6 +33,7 @@ class Output(models.Model):
     system = models.TextField(blank=True)
     documents = models.JSONField(default=list, blank=True)
     messages = models.JSONField(default=list, blank=True)
+    tools = models.JSONField(default=list, blank=True)
     exposure = models.JSONField(null=True, blank=True)
     text = models.TextField()
     version = models.PositiveIntegerField(default=1)

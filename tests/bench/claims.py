@@ -137,11 +137,11 @@ def _queue(num_items: int, *, lease_seconds: int = LEASE_SECONDS) -> Queue:
             """
             WITH output AS (
                 INSERT INTO feedback_output (project_id, session_id, external_id, at, query, text,
-                    system, documents, messages, version, usage, metadata, trace_id, span_id,
+                    system, documents, messages, tools, version, usage, metadata, trace_id, span_id,
                     received_at, embedded_with, model, model_version, prompt_version)
                 SELECT %(project)s, %(session)s, 'answer-' || n, now(), 'When did Bloom come out?',
-                    'On 31 August 2018.', '', '[]', '[]', 1, '{}', '{}', '', '', now(), '', '', '',
-                    ''
+                    'On 31 August 2018.', '', '[]', '[]', '[]', 1, '{}', '{}', '', '', now(), '',
+                    '', '', ''
                 FROM generate_series(1, %(items)s) n RETURNING id
             ), item AS (
                 INSERT INTO review_queueitem (queue_id, output_id, draw, inclusion, status,

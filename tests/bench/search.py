@@ -271,10 +271,10 @@ def _spread(num_rows: int, num_queries: int) -> tuple[Project, list[tuple[str, l
                 o.query, e.vector FROM feedback_embedding e
                 JOIN feedback_output o ON o.id = e.output_id ORDER BY e.id LIMIT %(texts)s;
             INSERT INTO feedback_output (project_id, session_id, external_id, at, query, text,
-                system, documents, messages, version, usage, metadata, trace_id, span_id,
+                system, documents, messages, tools, version, usage, metadata, trace_id, span_id,
                 received_at, embedded_with, model, model_version, prompt_version)
             SELECT %(project)s, %(session)s, 'spread-' || n, now(), known.query, '', '', '[]', '[]',
-                1, '{}', '{}', '', '', now(), %(model)s,
+                '[]', 1, '{}', '{}', '', '', now(), %(model)s,
                 CASE WHEN random() < 0.5 THEN 'half' ELSE 'other' END,
                 CASE WHEN n %% 2000 = 7 THEN 'rare'
                     WHEN random() < 0.05 THEN 'twentieth' ELSE '' END,

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from curation import context_libraries
+from curation import context_libraries, promotion, releasing
 from curation.experiments import Trial
 from feedback.embedding import Encoder
 from feedback.models import Project
@@ -87,6 +87,10 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         library=library, query="When?", role="", expected=[entry], by=scene.expert, now=NOW
     )
     training_set = make_training_set(project)
+    promotion.promote_to_training_set(
+        review=review, training_set=training_set, by=scene.expert, now=NOW
+    )
+    releasing.release(training_set=training_set, by=scene.expert, now=NOW)
     assert scene.item.theme
 
     def address(name: str, *parts: object) -> str:
@@ -137,6 +141,8 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "training sets": address("training_set_list"),
         "training set": address("training_set", training_set.slug),
         "new training set": address("training_set_create"),
+        "release": address("release", training_set.slug, 1),
+        "training file": address("training_file"),
         "nothing there": "/nothing-here/",
     }
 

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from curation import promotion, releasing
 from curation.models import ContextLibrary, Exposure, TrainingSet
 from feedback.models import Project, User
 from review.models import Review
@@ -108,10 +110,15 @@ class TestTrainingSet:
         page.get_by_role("button", name="Add example").click()
         page.get_by_role("link", name="Answers").click()
         page.get_by_role("button", name="Release").click()
+        expect(page.locator("#building")).to_contain_text("Freezing r1")
+        while releasing.work_off(now=timezone.now()):
+            pass
+        expect(page.locator("#building")).to_contain_text("r1 is whole")
+        page.reload()
         with page.expect_download() as downloading:
-            page.get_by_role("link", name="OpenAI DPO, train").click()
+            page.get_by_role("link", name="openai/dpo-train.jsonl").click()
         download = downloading.value
-        assert download.suggested_filename.endswith("-openai-dpo.jsonl")
+        assert download.suggested_filename.endswith("-openai-dpo-train.jsonl")
         [line] = Path(download.path()).read_text().splitlines()
         assert json.loads(line)["preferred_output"][0]["content"] == review.correction
         assert TrainingSet.objects.get().releases.get().released_by == curator
@@ -126,7 +133,11 @@ class TestPages:
         word = "w" * 400
         library: ContextLibrary = make_library(project, slug="facts", name="x" * 120)
         make_entry(library, query=f"{word}?", answer=word, roles=["r" * 60], why=word)
-        make_training_set(project, slug="answers")
+        answers = make_training_set(project, slug="answers")
+        promotion.promote_to_training_set(
+            review=review, training_set=answers, by=curator, now=timezone.now()
+        )
+        releasing.release(training_set=answers, by=curator, now=timezone.now())
         page = page_for(curator, theme=theme)
         base = f"/p/{project.slug}"
         for path in (
@@ -138,7 +149,9 @@ class TestPages:
             f"libraries/facts/entries/{library.entries.get().pk}/",
             "training-sets/",
             "training-sets/answers/",
+            "training-sets/answers/releases/1/",
             "new-training-set/",
+            "check-training-file/",
         ):
             page.goto(f"{base}/{path}")
             for width in (1440, 1000, 390):

@@ -7,9 +7,10 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
-from curation import context_libraries, promotion, training_sets
+from curation import context_libraries, promotion, releasing
 from curation.experiments import Trial
 from curation.models import ContextLibrary, Exposure, TrainingSet
+from curation.writers import FORMATS
 from feedback.embedding import Encoder
 from feedback.models import ApiKey, Output, Project, User
 from tests.factories import (
@@ -365,7 +366,7 @@ class TestReleaseFile:
             promotion.promote_to_training_set(
                 review=review, training_set=training_set, by=curator, now=NOW
             )
-        training_sets.release(training_set=training_set, by=curator, now=NOW)
+        releasing.release(training_set=training_set, by=curator, now=NOW)
         return training_set
 
     def get(self, client: Client, key: str, name: str = "1/train", query: str = "") -> Any:
@@ -413,7 +414,7 @@ class TestReleaseFile:
 
     @pytest.mark.parametrize(
         "name",
-        ["2/train", "0/train", "-1/train", f"{'9' * 5_000}/train", "x/train", "1/test", "1/..%2f"],
+        ["2/train", "0/train", "-1/train", f"{'9' * 5_000}/train", "x/train", "1/dev", "1/..%2f"],
     )
     def test_finds_nothing_else(
         self, client: Client, key: str, training_set: TrainingSet, name: str
@@ -432,6 +433,51 @@ class TestReleaseFile:
         address = "/api/v1/training-sets/answers/releases/1/train.jsonl"
         for verb in ("post", "put", "patch", "delete"):
             assert getattr(client, verb)(address, headers=bearer(key)).status_code == 405
+
+
+class TestReleaseStatus:
+    @pytest.fixture
+    def training_set(self, project: Project, curator: User) -> TrainingSet:
+        training_set = make_training_set(project, slug="answers")
+        review = make_review(make_output(project), curator, verdict="accept")
+        promotion.promote_to_training_set(
+            review=review, training_set=training_set, by=curator, now=NOW
+        )
+        return training_set
+
+    def test_tells_how_far_it_is_then_its_files(
+        self, client: Client, key: str, training_set: TrainingSet, curator: User
+    ) -> None:
+        releasing.start(training_set=training_set, by=curator, now=NOW)
+        address = "/api/v1/training-sets/answers/releases/1"
+        told = client.get(address, headers=bearer(key)).json()
+        assert (told["status"], told["files"]) == ("freezing", [])
+        assert client.get(f"{address}/revocations", headers=bearer(key)).status_code == 404
+        while releasing.work_off(now=NOW):
+            pass
+        told = client.get(address, headers=bearer(key)).json()
+        assert (told["status"], told["done"], told["examples"]["train"]) == ("done", 1.0, 1)
+        for file in told["files"]:
+            response = client.get(f"{address}/files/{file['path']}", headers=bearer(key))
+            assert response["ETag"] == f'"{file["sha256"]}"'
+            assert len(response.getvalue()) == file["bytes"]
+        part = client.get(
+            f"{address}/files/openai/sft-train.jsonl", headers=bearer(key) | {"Range": "bytes=0-3"}
+        )
+        assert (part.status_code, part.getvalue()) == (206, b'{"me')
+        assert client.get(f"{address}/files/nope", headers=bearer(key)).status_code == 404
+
+    def test_tells_what_is_revoked(
+        self, client: Client, key: str, training_set: TrainingSet, curator: User
+    ) -> None:
+        releasing.release(training_set=training_set, by=curator, now=NOW)
+        example = training_set.examples.get()
+        releasing.revoke(example=example, reason="wrong", by=curator, now=NOW)
+        address = "/api/v1/training-sets/answers/releases/1/revocations"
+        [revoked] = client.get(address, headers=bearer(key)).json()["revoked"]
+        assert (revoked["example"], revoked["reason"]) == (str(example.pk), "wrong")
+        assert client.get(address).status_code == 401
+        assert client.get(address, headers=bearer(make_key(make_project()))).status_code == 404
 
 
 class TestOpenapi:
@@ -455,5 +501,5 @@ class TestOpenapi:
         download = document["paths"][path]["get"]
         parameters = {one["name"]: one for one in download["parameters"]}
         assert parameters.keys() == {"slug", "number", "split", "format"}
-        assert parameters["format"]["schema"]["enum"] == ["openai-sft", "openai-dpo"]
+        assert parameters["format"]["schema"]["enum"] == list(FORMATS)
         assert "application/x-ndjson" in download["responses"]["200"]["content"]

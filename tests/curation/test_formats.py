@@ -4,9 +4,15 @@ import json
 
 import pytest
 
-from curation.formats import Row, canonical, chat_prompt, faults, line, openai_dpo, openai_sft
+from curation.formats import Row, canonical, chat_prompt, faults, line
 
 USER = {"role": "user", "content": "When did Bloom come out?"}
+CALLED = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": {}}}],
+}
+NAMELESS = {**CALLED, "tool_calls": [{"id": "c", "function": {"arguments": {}}}]}
 ROW = Row(prompt=[USER], chosen="On 31 August 2018.", rejected="In 2015.")
 
 
@@ -35,39 +41,21 @@ class TestChatPrompt:
         messages = [{"role": "developer", "content": "Be brief."}]
         assert chat_prompt(system="", messages=messages, query="")[0]["role"] == "system"
 
-
-class TestOpenaiSft:
-    def test_writes_the_chat_format(self) -> None:
-        row = Row(
-            prompt=[{"role": "system", "content": "s"}, {"role": "user", "content": "q"}],
-            chosen="a",
-            rejected="",
-        )
-        assert line(openai_sft(row)) == (
-            '{"messages":[{"role":"system","content":"s"},{"role":"user","content":"q"},'
-            '{"role":"assistant","content":"a"}]}\n'
-        )
-
-    def test_does_not_teach_earlier_answers_that_nobody_reviewed(self) -> None:
-        earlier = {"role": "assistant", "content": "Hello"}
-        written = openai_sft(Row(prompt=[USER, earlier, USER], chosen="a", rejected=""))
-        assert written is not None
-        messages = json.loads(line(written))["messages"]
-        assert [turn.get("weight") for turn in messages] == [None, 0, None, None]
-
-
-class TestOpenaiDpo:
-    def test_writes_the_preference_format(self) -> None:
-        row = Row(prompt=[{"role": "user", "content": "q"}], chosen="good", rejected="bad")
-        assert line(openai_dpo(row)) == (
-            '{"input":{"messages":[{"role":"user","content":"q"}],"tools":[],'
-            '"parallel_tool_calls":true},'
-            '"preferred_output":[{"role":"assistant","content":"good"}],'
-            '"non_preferred_output":[{"role":"assistant","content":"bad"}]}\n'
-        )
-
-    def test_leaves_out_what_has_no_worse_answer(self) -> None:
-        assert openai_dpo(Row(prompt=[USER], chosen="good", rejected="")) is None
+    def test_keeps_calls_of_tools_and_asks_once_before_them(self) -> None:
+        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+        messages: list[dict[str, object]] = [
+            {**USER},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "name": "f", "content": ""},
+        ]
+        given = chat_prompt(system="", messages=messages, query=USER["content"])
+        called = {**call, "function": {"name": "f", "arguments": {"a": 1}}}
+        assert given == [
+            USER,
+            {"role": "assistant", "content": "", "tool_calls": [called]},
+            messages[2],
+        ]
+        assert faults(Row(given, "a", "")) == []
 
 
 class TestLine:
@@ -99,8 +87,12 @@ class TestFaults:
             (Row([], "a", ""), "no question"),
             (Row([{"role": "assistant", "content": "x"}], "a", ""), "no question"),
             (Row([{"role": "system", "content": "x"}], "a", ""), "no question"),
-            (Row([{"role": "tool", "content": "x"}, USER], "a", ""), "Message 1 is by “tool”"),
-            (Row([USER], " \n", ""), "empty"),
+            (Row([{"role": "critic", "content": "x"}, USER], "a", ""), "Message 1 is by “critic”"),
+            (Row([{"role": "tool", "content": "x"}, USER], "a", ""), "Message 1 answers no call"),
+            (Row([USER, CALLED], "a", ""), "The last call of a tool has no reply"),
+            (Row([CALLED, USER], "a", ""), "Message 2 comes before the tools"),
+            (Row([USER, NAMELESS], "a", ""), "without saying which"),
+            (Row([USER], " \n", ""), "There is no answer"),
             (Row([USER], "a", " a\n"), "the same"),
         ],
     )

@@ -98,10 +98,34 @@ class TestPromoteToLibrary:
         review = make_review(output, curator, verdict=verdict, correction=" \n")
         with pytest.raises(PromotionError, match=why):
             to_library(review)
-        with pytest.raises(PromotionError, match=why):
-            to_set(review)
+        if verdict == "fix":
+            with pytest.raises(PromotionError, match=why):
+                to_set(review)
         assert not ContextEntry.objects.exists()
         assert not Event.objects.exists()
+
+    def test_lets_a_training_set_unlearn_what_was_rejected(
+        self, output: Output, curator: User
+    ) -> None:
+        example = to_set(make_review(output, curator, verdict="reject"))
+        assert (example.chosen, example.rejected) == ("", output.text)
+
+    def test_keeps_tools_and_every_turn(self, project: Project, curator: User) -> None:
+        call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        tool = {"type": "function", "function": {"name": "look"}}
+        messages = [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello"},
+            {"role": "user", "content": "When?"},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "2018"},
+        ]
+        output = make_output(project, query="When?", messages=messages, tools=[tool])
+        example = to_set(make_review(output, curator, verdict="accept"))
+        roles = [turn["role"] for turn in example.prompt]
+        assert roles == ["user", "assistant", "user", "assistant", "tool"]
+        assert example.prompt[3]["tool_calls"][0]["function"]["arguments"] == {}
+        assert example.tools == [tool]
 
     def test_refuses_an_empty_answer(self, project: Project, curator: User) -> None:
         review = make_review(make_output(project, text=" "), curator, verdict="accept")
@@ -194,7 +218,7 @@ class TestPromoteToTrainingSet:
     def test_refuses_what_no_trainer_could_read(self, project: Project, curator: User) -> None:
         output = make_output(project, messages=[{"role": "tool", "content": "42"}])
         review = make_review(output, curator, verdict="accept")
-        with pytest.raises(PromotionError, match="by “tool”"):
+        with pytest.raises(PromotionError, match="answers no call"):
             to_set(review)
 
     def test_refuses_another_projects_set(self, output: Output, curator: User) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from curation import promotion, training_sets
+from curation import promotion, releasing, training_sets
 from curation.models import Example, Release, ReleasedExample, TrainingSet
 from curation.training_sets import TrainingSetError, split_of
 from feedback.models import Project, User
@@ -56,7 +56,7 @@ def add(training_set: TrainingSet, by: User, session: str = TRAIN, **fields: Any
 
 
 def release(training_set: TrainingSet, by: User) -> Release:
-    return training_sets.release(training_set=training_set, by=by, now=NOW)
+    return releasing.release(training_set=training_set, by=by, now=NOW)
 
 
 def read(release: Release, split: str, format_: str = "openai-sft") -> list[Any]:
@@ -222,9 +222,12 @@ class TestRelease:
             except TrainingSetError as error:
                 return str(error)
 
-        assert (
-            sorted(at_once(act, act, act)) == ["1"] + ["Nothing has changed since release 1."] * 2
-        )
+        first, *others = sorted(at_once(act, act, act))
+        assert first == "1"
+        assert set(others) <= {
+            "A release is being made already.",
+            "Nothing has changed since release 1.",
+        }
 
 
 class TestReleases:

@@ -240,7 +240,7 @@ class TestPromote:
         client.force_login(curator)
         form = f"{address}{make_review(output, curator, verdict='accept').pk}/promote/"
         page = client.get(form).content.decode()
-        assert "by “tool”" in page
+        assert "answers no call" in page
         assert "Add example" not in page
 
     @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from curation import promotion, training_sets
+from curation import promotion, releasing
 from curation.models import Example, TrainingSet
 from feedback.models import Project, User
 from tests.factories import (
@@ -53,7 +55,7 @@ def add(training_set: TrainingSet, by: User, correction: str = "", **fields: Any
 
 
 def release(training_set: TrainingSet, by: User) -> None:
-    training_sets.release(training_set=training_set, by=by, now=NOW)
+    releasing.release(training_set=training_set, by=by, now=NOW)
 
 
 class TestTrainingSetList:
@@ -134,9 +136,10 @@ class TestTrainingSet:
         release(training_set, curator)
         client.force_login(curator)
         page = client.get(address).content.decode()
-        assert "releases/1/train.jsonl?format=openai-sft" in page
-        assert "openai-dpo" not in page.split("<aside")[1]
-        assert "validation.jsonl" not in page
+        assert f"{address}releases/1/files/openai/sft-train.jsonl" in page
+        assert "All files of r1" in page
+        assert "dpo-train" not in page
+        assert "-validation" not in page
 
     def test_pages_by_keys_and_costs_the_same_for_many(
         self,
@@ -176,8 +179,15 @@ class TestTrainingSetRelease:
         assert response.status_code == 409
         assert "no examples" in response.content.decode()
         add(training_set, curator)
-        assert client.post(f"{address}release/")["Location"] == address
+        response = client.post(f"{address}release/", {"format": ["trl-sft"]})
+        assert response["Location"] == f"{address}releases/1/"
         assert training_set.releases.get().released_by == curator
+        response = client.post(f"{address}release/")
+        assert response.status_code == 409
+        assert "being made already" in response.content.decode()
+        while releasing.work_off(now=NOW):
+            pass
+        assert training_set.releases.get().formats == ["trl-sft", "examples"]
         response = client.post(f"{address}release/")
         assert response.status_code == 409
         assert "Nothing has changed since release 1" in response.content.decode()
@@ -220,7 +230,7 @@ class TestReleaseFile:
         [line] = client.get(file, {"format": "openai-dpo"}).getvalue().splitlines()
         assert json.loads(line)["non_preferred_output"][0]["content"] == "bad"
         assert client.get(file, {"format": "csv"}).status_code == 400
-        for missing in ("2/train", "1/test", f"{10**30}/train"):
+        for missing in ("2/train", "1/dev", f"{10**30}/train"):
             assert client.get(f"{address}releases/{missing}.jsonl").status_code == 404
 
     def test_is_for_curators_of_the_project(
@@ -234,3 +244,136 @@ class TestReleaseFile:
         client.force_login(make_user(make_project(), role="admin"))
         assert client.get(file).status_code == 404
         assert client.post(file).status_code == 405
+
+
+class TestRelease:
+    def test_shows_how_far_it_is_and_can_be_stopped(
+        self, client: Client, training_set: TrainingSet, curator: User, viewer: User, address: str
+    ) -> None:
+        add(training_set, curator)
+        releasing.start(training_set=training_set, by=curator, now=NOW)
+        page = f"{address}releases/1/"
+        client.force_login(viewer)
+        content = client.get(page).content.decode()
+        assert "Freezing r1" in content
+        assert "Stop" not in content
+        assert client.post(f"{page}stop/").status_code == 403
+        client.force_login(curator)
+        assert "Freezing r1" in client.get(address).content.decode()
+        assert client.post(f"{page}stop/")["Location"] == page
+        assert "r1: Stopped" in client.get(page).content.decode()
+        assert client.post(f"{page}stop/").status_code == 302
+        assert client.get(f"{address}releases/2/").status_code == 404
+
+    def test_lists_its_files_and_what_is_revoked(
+        self,
+        client: Client,
+        training_set: TrainingSet,
+        curator: User,
+        viewer: User,
+        address: str,
+        django_assert_max_num_queries: Any,
+    ) -> None:
+        example = add(training_set, curator, text="<b>good</b>")
+        release(training_set, curator)
+        client.force_login(curator)
+        revoke = f"{address}examples/{example.pk}/revoke/"
+        assert client.post(revoke, {"reason": "mood"}).status_code == 400
+        assert client.post(revoke, {"reason": "consent"})["Location"] == address
+        client.force_login(viewer)
+        assert client.post(revoke, {"reason": "wrong"}).status_code == 403
+        with django_assert_max_num_queries(10):
+            page = client.get(f"{address}releases/1/").content.decode()
+        assert f"X-{example.pk}" in page
+        assert "manifest.json" in page
+        assert "releases/1/files/" not in page
+        assert client.get(f"{address}releases/1/files/manifest.json").status_code == 403
+
+    def test_gives_whole_files_and_ranges(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        add(training_set, curator)
+        release(training_set, curator)
+        client.force_login(curator)
+        file = f"{address}releases/1/files/openai/sft-train.jsonl"
+        whole = client.get(file)
+        body = whole.getvalue()
+        assert whole["ETag"] == f'"{hashlib.sha256(body).hexdigest()}"'
+        assert whole["Accept-Ranges"] == "bytes"
+        assert int(whole["Content-Length"]) == len(body)
+        for asked, status, expected in (
+            ("bytes=0-9", 206, body[:10]),
+            ("bytes=10-", 206, body[10:]),
+            ("bytes=-5", 206, body[-5:]),
+            ("bytes=5-99999", 206, body[5:]),
+            ("bytes=9-5", 200, body),
+            ("bytes=0-1,3-4", 200, body),
+            ("lines=0-1", 200, body),
+            ("bytes=-", 200, body),
+        ):
+            response = client.get(file, headers={"Range": asked})
+            assert (response.status_code, response.getvalue()) == (status, expected), asked
+        response = client.get(file, headers={"Range": "bytes=5-9"})
+        assert response["Content-Range"] == f"bytes 5-9/{len(body)}"
+        for beyond in (f"bytes={len(body)}-", "bytes=-0"):
+            response = client.get(file, headers={"Range": beyond})
+            assert response.status_code == 416
+            assert response["Content-Range"] == f"bytes */{len(body)}"
+        part = {"Range": "bytes=0-1", "If-Range": '"other"'}
+        assert client.get(file, headers=part).status_code == 200
+        assert client.get(file, headers=part | {"If-Range": whole["ETag"]}).status_code == 206
+        assert client.get(file, headers={"If-None-Match": whole["ETag"]}).status_code == 304
+        assert client.head(file).getvalue() == b""
+        for missing in ("nope.jsonl", "../../1/manifest.json", "openai"):
+            assert client.get(f"{address}releases/1/files/{missing}").status_code == 404
+
+
+class TestTrainingSetFilter:
+    def test_takes_in_what_matches_with_the_next_release(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        output = make_output(training_set.project, model="m")
+        review = make_review(output, curator, verdict="accept")
+        client.force_login(curator)
+        response = client.post(f"{address}filter/", {"filter": "colour:red"})
+        assert response.status_code == 422
+        assert "There is no filter colour" in response.content.decode()
+        client.post(f"{address}filter/", {"filter": "model:m"})
+        assert client.get(address).context["num_matching"] == 1
+        release(training_set, curator)
+        assert training_set.examples.get().review == review
+        client.post(f"{address}filter/", {"none": "1"})
+        training_set.refresh_from_db()
+        assert training_set.filter is None
+
+
+class TestTrainingFile:
+    def test_names_lines_and_fields_and_takes_in_what_is_sound(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        check = f"/p/{training_set.project.slug}/check-training-file/"
+        client.force_login(curator)
+        assert client.get(check).status_code == 200
+        row = {"prompt": [{"role": "user", "content": "q"}], "chosen": "a", "rejected": "b"}
+        sound, broken = (
+            json.dumps(one).encode() + b"\n" for one in (row, row | {"rejected": "<i>a </i>"})
+        )
+        broken = sound + broken.replace(b"<i>a </i>", b"a ")
+
+        def post(content: bytes, format_: str = "examples") -> Any:
+            file = SimpleUploadedFile("a.jsonl", content)
+            return client.post(
+                check, {"file": file, "format": format_, "training_set": training_set.slug}
+            )
+
+        page = post(broken).content.decode()
+        assert "1 fault" in page
+        assert "Both answers are the same." in page
+        assert not training_set.examples.exists()
+        assert post(sound)["Location"] == address
+        example = training_set.examples.get()
+        assert (example.chosen, example.rejected, example.review) == ("a", "b", None)
+        assert post(sound, "csv").status_code == 422
+        text = post(b'{"text": "a"}\n', "text")
+        assert "checked, but not read" in text.content.decode()
+        assert post(b"").status_code == 422

@@ -101,6 +101,23 @@ class TestRead:
         assert faults_of(FEEDBACK | {"span": {"start": -1, "end": 3}}) == ["span.start"]
         assert faults_of(FEEDBACK | {"span": {"start": 0, "end": 2**31}}) == ["span.end"]
 
+    def test_takes_tools_and_what_was_called(self) -> None:
+        call = {"id": "c", "function": {"name": "look", "arguments": {"a": None}}}
+        said = [
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "2018"},
+        ]
+        context = {"messages": said, "tools": [{"function": {"name": "look"}}]}
+        payloads.read(OUTPUT | {"context": context})
+        for broken in ({"role": "assistant"}, {"role": "tool", "content": None}):
+            assert faults_of(OUTPUT | {"context": {"messages": [broken]}}) == [
+                "context.messages[0]"
+            ]
+        bad_call = {"messages": [{"role": "assistant", "tool_calls": [{"id": "c"}]}]}
+        assert faults_of(OUTPUT | {"context": bad_call}) == [
+            "context.messages[0].tool_calls[0].function"
+        ]
+
     @pytest.mark.parametrize(
         "change",
         [

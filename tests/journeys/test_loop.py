@@ -166,7 +166,7 @@ class TestLoop:
         promote(page, base, "Add example")
         page.goto(f"{base}/training-sets/corrections/")
         page.get_by_role("button", name="Release").click()
-        expect(page.get_by_text("OpenAI DPO").first).to_be_visible()
+        expect(page.get_by_text("r1 is whole")).to_be_visible(timeout=60_000)
         lines = self.released(postil, key)
         assert lines["openai-sft"][0]["messages"][-1]["content"] == BETTER
         [dpo] = lines["openai-dpo"]

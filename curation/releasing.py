@@ -1,0 +1,360 @@
+"""Releases: a training set is frozen, written to files and hashed, a step at a time.
+
+Each step is one transaction that says how far it came, so that what was killed goes on from there
+and ends up with the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, Max, OuterRef
+
+from curation import promotion
+from curation.models import (
+    Example,
+    GroupSplit,
+    Release,
+    ReleasedExample,
+    Revocation,
+    TrainingSet,
+)
+from curation.models.training import ExampleQuerySet
+from curation.release_files import Folder
+from curation.release_freezing import freeze_step, is_all_for_training
+from curation.release_writing import finish, hash_step, write_step
+from curation.training_sets import TrainingSetError, record
+from curation.writers import FORMATS
+from feedback.models import Output, User
+from review.filters import ReviewFilter
+from review.models import Review
+from review.models.review import ReviewQuerySet
+
+# Reviews that one step takes in.
+COLLECTED_AT_ONCE = 100
+DELETED_AT_ONCE = 5_000
+# Seconds.
+SWEPT_AFTER = 86_400
+# How often a step may raise until its release has failed.
+MOST_TRIES = 3
+HUGGINGFACE = "huggingface"
+EVALUATION_FORMATS = ["evaluation"]
+
+
+class OverError(Exception):
+    """It is too late: the release is whole, or was stopped."""
+
+
+@transaction.atomic
+def start(
+    *, training_set: TrainingSet, by: User, now: datetime, formats: Iterable[str] = ()
+) -> Release:
+    """Have a worker freeze the kept examples as the next release, and write it in these formats.
+
+    Without formats it is written in all, an evaluation set as cases. Raises TrainingSetError when
+    one is being made already, a format is unknown, or there is nothing to release or to train on,
+    or nothing new.
+    """
+    # Waits for promotions that have begun, and has later ones wait: what they add is not in it.
+    training_set = TrainingSet.objects.select_for_update().get(pk=training_set.pk)
+    if training_set.releases.active().exists():
+        raise TrainingSetError("A release is being made already.")
+    last = training_set.releases.order_by("-number").first()
+    made = Release(
+        training_set=training_set,
+        number=last.number + 1 if last else 1,
+        formats=_known(training_set, formats),
+        released_by=by,
+        released_at=now,
+    )
+    if training_set.filter is None:
+        _settle(made)
+    else:
+        reviews = Review.objects.filter(project=training_set.project_id)
+        made.checkpoint = {
+            "after_review": 0,
+            "until_review": reviews.aggregate(last=Max("pk"))["last"] or 0,
+        }
+    made.save()
+    record(training_set, verb="began_release", by=by, now=now, release=made.number)
+    return made
+
+
+def release(
+    *, training_set: TrainingSet, by: User, now: datetime, formats: Iterable[str] = ()
+) -> Release:
+    """Make the next release here and now, and return it whole. Raises TrainingSetError."""
+    made = start(training_set=training_set, by=by, now=now, formats=formats)
+    while made.is_active:
+        with transaction.atomic():
+            made = Release.objects.select_for_update(of=("self",)).get(pk=made.pk)
+            _step(made, now)
+    if made.status != Release.Status.DONE:
+        raise TrainingSetError(made.problem)
+    return made
+
+
+def work_off(*, now: datetime, most: int = 1_000) -> bool:
+    """Do up to so many steps of what waits; return whether more is left.
+
+    Raises what a step raises. That one is tried again when others have had their turn, and so
+    often that its release has failed.
+    """
+    return all(_advance(now) or _clean() for _ in range(most))
+
+
+@transaction.atomic
+def cancel(*, release: Release, by: User, now: datetime) -> None:
+    """Stop a release that is being made; what it has written is deleted. Raises OverError."""
+    found = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
+    if not found.is_active:
+        raise OverError("This release is whole, or was stopped.")
+    found.status, found.ended_at = Release.Status.CANCELLED, now
+    found.save(update_fields=["status", "ended_at"])
+    record(found.training_set, verb="stopped_release", by=by, now=now, release=found.number)
+
+
+@transaction.atomic
+def revoke(*, example: Example, reason: str, by: User, now: datetime) -> None:
+    """Say that an example is not to be used any more, also where it was released.
+
+    It is taken out of the next release. Raises TrainingSetError for an unknown reason; a second
+    revocation changes nothing.
+    """
+    if reason not in Revocation.Reason.values:
+        raise TrainingSetError("There is no such reason.")
+    found = Example.objects.select_for_update(of=("self",)).get(pk=example.pk)
+    _, is_new = Revocation.objects.get_or_create(
+        example=found, defaults={"reason": reason, "revoked_by": by, "revoked_at": now}
+    )
+    if not is_new:
+        return
+    if found.removed_at is None:
+        found.removed_at = now
+        found.save(update_fields=["removed_at"])
+    record(found.training_set, verb="revoked_example", by=by, now=now, example=found.pk)
+
+
+def revocations(*, release: Release) -> list[dict[str, object]]:
+    """What of a release is not to be used any more, by the ids of its examples.
+
+    An example whose output is gone counts as erased, since an unknown time.
+    """
+    told = [
+        {"example": str(one.example_id), "reason": one.reason, "revoked_at": one.revoked_at}
+        for one in Revocation.objects.filter(example__released__release=release).order_by(
+            "revoked_at", "pk"
+        )
+    ]
+    gone = (
+        release.examples.filter(example__output=None, example__revocation=None)
+        .exclude(lineage__output=None)
+        .order_by("example")
+        .values_list("example", flat=True)
+    )
+    return told + [
+        {"example": str(one), "reason": Revocation.Reason.ERASED.value, "revoked_at": None}
+        for one in gone
+    ]
+
+
+def sweep(*, now: datetime) -> int:
+    """Delete the folders of releases that are no more; return how many.
+
+    Those touched within a day stay: a release may be there that is not committed yet.
+    """
+    root = Path(settings.RELEASES_DIR)
+    old = {
+        int(path.name): path
+        for path in (root.iterdir() if root.is_dir() else ())
+        if path.name.isdecimal() and now.timestamp() - path.stat().st_mtime > SWEPT_AFTER
+    }
+    there = set(Release.objects.filter(pk__in=old).values_list("pk", flat=True))
+    for pk in old.keys() - there:
+        Folder(old[pk]).remove()
+    return len(old.keys() - there)
+
+
+def folder_of(release: Release) -> Folder:
+    """The folder of a release's files."""
+    return Folder(Path(settings.RELEASES_DIR) / str(release.pk))
+
+
+def matching(*, training_set: TrainingSet, wanted: ReviewFilter | None) -> int:
+    """How many decisions a filter would take in that the set has never had."""
+    return 0 if wanted is None else _unseen(training_set, wanted).count()
+
+
+@transaction.atomic
+def set_filter(
+    *, training_set: TrainingSet, wanted: ReviewFilter | None, by: User, now: datetime
+) -> None:
+    """Say which decisions every release takes in by itself; None for those by hand alone."""
+    training_set.filter = None if wanted is None else wanted.to_json()
+    training_set.save(update_fields=["filter"])
+    record(training_set, verb="set_filter", by=by, now=now)
+
+
+def usual_formats(*, training_set: TrainingSet) -> list[str]:
+    """The formats of a release that names none: all, but cases alone to test by."""
+    if training_set.purpose == TrainingSet.Purpose.EVALUATION:
+        return EVALUATION_FORMATS
+    return [*(name for name in FORMATS if name != "evaluation"), HUGGINGFACE]
+
+
+def _known(training_set: TrainingSet, formats: Iterable[str]) -> list[str]:
+    wanted = list(dict.fromkeys(formats))
+    unknown = set(wanted) - set(FORMATS) - {HUGGINGFACE}
+    if unknown:
+        raise TrainingSetError(f"There is no format {', '.join(sorted(unknown))}.")
+    wanted = wanted or usual_formats(training_set=training_set)
+    # Its hash is that of the examples, so they are always written.
+    return [*(name for name in wanted if name != "examples"), "examples"]
+
+
+def _settle(made: Release) -> None:
+    """Say what the release will hold. Raises TrainingSetError."""
+    training_set = made.training_set
+    examples = training_set.examples.kept_at(made.released_at)
+    made.until = examples.aggregate(last=Max("pk"))["last"] or 0
+    made.num_examples = examples.filter(pk__lte=made.until).count()
+    if not made.num_examples:
+        raise TrainingSetError("The training set has no examples. Promote a review into it first.")
+    last = training_set.releases.done().order_by("-number").first()
+    if last is not None and not _has_changed(examples, last):
+        raise TrainingSetError(f"Nothing has changed since release {last.number}.")
+    made.checkpoint = {
+        "after": 0,
+        "filter": training_set.filter,
+        "all_train": is_all_for_training(made, examples),
+    }
+    made.status = Release.Status.FREEZING
+    made.num_done = 0
+
+
+def _has_changed(examples: ExampleQuerySet, last: Release) -> bool:
+    held = ReleasedExample.objects.filter(release=last)
+    new = examples.filter(~Exists(held.filter(example=OuterRef("pk"))))
+    kept = examples.filter(pk=OuterRef("example"))
+    gone = held.filter(~Exists(kept))
+    erased = held.exclude(lineage__output=None).filter(example__output=None)
+    return new.exists() or gone.exists() or erased.exists()
+
+
+def _advance(now: datetime) -> bool:
+    """Do one step of one release; return whether there was one."""
+    made = None
+    try:
+        with transaction.atomic():
+            made = (
+                Release.objects.active()
+                .select_for_update(skip_locked=True, of=("self",))
+                .order_by("num_failures", "pk")
+                .first()
+            )
+            if made is not None:
+                _step(made, now)
+    except Exception as error:
+        if made is not None:
+            _raised(made.pk, error, now)
+        raise
+    return made is not None
+
+
+def _step(made: Release, now: datetime) -> None:
+    made.num_failures = 0
+    if made.status == Release.Status.COLLECTING:
+        _collect(made, now)
+    elif made.status == Release.Status.FREEZING:
+        freeze_step(made)
+    elif made.status == Release.Status.WRITING:
+        write_step(made, folder_of(made))
+    elif not hash_step(made, folder_of(made)):
+        finish(made, folder_of(made), now)
+        record(
+            made.training_set, verb="released", by=made.released_by, now=now, release=made.number
+        )
+        return
+    made.save()
+
+
+@transaction.atomic
+def _raised(pk: int, error: Exception, now: datetime) -> None:
+    """Count what a step raised; the release has failed when that was too often."""
+    made = Release.objects.active().select_for_update(of=("self",)).filter(pk=pk).first()
+    if made is None:
+        return
+    made.num_failures += 1
+    if made.num_failures >= MOST_TRIES:
+        _fail(
+            made, f"It stopped in the same place {MOST_TRIES} times: {type(error).__name__}.", now
+        )
+    made.save()
+
+
+def _fail(made: Release, problem: str, now: datetime) -> None:
+    made.status, made.problem, made.ended_at = Release.Status.FAILED, problem[:300], now
+
+
+def _clean() -> bool:
+    """Delete some of what a release left behind that was stopped or has failed."""
+    with transaction.atomic():
+        left = (
+            Release.objects.filter(status__in=[Release.Status.CANCELLED, Release.Status.FAILED])
+            .exclude(checkpoint={})
+            .select_for_update(skip_locked=True, of=("self",))
+            .first()
+        )
+        if left is None:
+            return False
+        folder_of(left).remove()
+        some = left.examples.order_by("pk").values("pk")[:DELETED_AT_ONCE]
+        ReleasedExample.objects.filter(pk__in=some).delete()
+        if not left.examples.exists():
+            GroupSplit.objects.filter(release=left).delete()
+            left.checkpoint = {}
+            left.save(update_fields=["checkpoint"])
+    return True
+
+
+def _unseen(training_set: TrainingSet, wanted: ReviewFilter) -> ReviewQuerySet:
+    """Decisions on what the filter matches that the set neither has nor had."""
+    outputs = wanted.apply(Output.objects.filter(project=training_set.project_id))
+    had = Example.objects.filter(training_set=training_set, review=OuterRef("pk"))
+    return (
+        Review.objects.authoritative()
+        .revealed()
+        .filter(~Exists(had), project=training_set.project_id, output__in=outputs.values("pk"))
+    )
+
+
+def _collect(made: Release, now: datetime) -> None:
+    """Take in some of what the set's filter matches; then say what the release holds."""
+    checkpoint = made.checkpoint
+    training_set = made.training_set
+    wanted = ReviewFilter.from_json(training_set.filter or {})
+    some = list(
+        _unseen(training_set, wanted)
+        .filter(pk__gt=checkpoint["after_review"], pk__lte=checkpoint["until_review"])
+        .select_related("output__session", "project")
+        .order_by("pk")[:COLLECTED_AT_ONCE]
+    )
+    for review in some:
+        checkpoint["after_review"] = review.pk
+        try:
+            promotion.promote_to_training_set(
+                review=review, training_set=training_set, by=made.released_by, now=made.released_at
+            )
+        except promotion.PromotionError:
+            checkpoint["num_unfit"] = checkpoint.get("num_unfit", 0) + 1
+    if len(some) == COLLECTED_AT_ONCE:
+        return
+    TrainingSet.objects.select_for_update().get(pk=training_set.pk)
+    try:
+        _settle(made)
+    except TrainingSetError as error:
+        _fail(made, str(error), now)
