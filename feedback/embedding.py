@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Model, QuerySet
 
 from feedback.models import Embedding, Feedback, Output
 
@@ -82,71 +83,86 @@ def embed_pending(*, encoder: Encoder, limit: int = BATCH_ROWS) -> int:
     Nothing is locked while the model works. A row whose text changed meanwhile keeps waiting; a
     text that already has its vector is not encoded again.
     """
-    return _embed(Output, "output_id", ("query", "text"), encoder, limit) + _embed(
-        Feedback, "feedback_id", ("comment", "correction"), encoder, limit
+    return sum(
+        embed_rows(
+            rows=rows, table=Embedding, target=target, parts=parts, encoder=encoder, limit=limit
+        )
+        for rows, target, parts in (
+            (
+                Output.objects.unembedded(model=encoder.model_id),
+                "output",
+                {"query": Embedding.Part.QUERY, "text": Embedding.Part.ANSWER},
+            ),
+            (
+                Feedback.objects.unembedded(model=encoder.model_id),
+                "feedback",
+                {"comment": Embedding.Part.COMMENT, "correction": Embedding.Part.CORRECTION},
+            ),
+        )
     )
 
 
-def _embed(
-    model: type[Output] | type[Feedback],
+def embed_rows(
+    *,
+    rows: QuerySet[Any],
+    table: type[Model],
     target: str,
-    names: tuple[str, str],
+    parts: Mapping[str, str],
     encoder: Encoder,
     limit: int,
 ) -> int:
-    rows = list(
-        model.objects.unembedded(model=encoder.model_id)
-        .only("id", "project_id", *names)
-        .order_by("embedded_with", "-id")[:limit]
+    """Embed up to `limit` rows of a work list, as `embed_pending` does; return how many.
+
+    `table` keeps the vectors and names the row in its field `target`; `parts` are the texts of a
+    row by their columns, and what each is called there. A row has `project` and `embedded_with`.
+    """
+    names = tuple(parts)
+    read = {
+        row.pk: _texts(row, names)
+        for row in rows.only("id", "project_id", *names).order_by("embedded_with", "-id")[:limit]
+    }
+    vectors = _vectors(
+        table, encoder, [text for texts in read.values() for text in texts.values() if text]
     )
-    read = {row.pk: [getattr(row, name) for name in names] for row in rows}
-    vectors = _vectors(encoder, [text for texts in read.values() for text in texts if text])
+    every: QuerySet[Any] = rows.model._default_manager.all()
     with transaction.atomic():
-        still = model.objects.select_for_update(no_key=True).filter(pk__in=read).order_by("pk")
+        still = every.select_for_update(no_key=True).filter(pk__in=read).order_by("pk")
         same = [
             row
             for row in still.only("id", "project_id", *names)
             if _texts(row, names) == read[row.pk]
         ]
-        Embedding.objects.bulk_create(
+        table._default_manager.bulk_create(
             [
-                Embedding(
-                    **{target: row.pk},
+                table(
+                    **{f"{target}_id": row.pk},
                     project_id=row.project_id,
-                    part=_PARTS[name],
+                    part=parts[name],
                     model=encoder.model_id,
                     text_sha256=_sha(text),
                     vector=vectors[_sha(text)],
                 )
                 for row in same
-                for name in names
-                if (text := getattr(row, name))
+                for name, text in read[row.pk].items()
+                if text
             ],
             update_conflicts=True,
             unique_fields=[target, "part", "model"],
             update_fields=["vector", "text_sha256"],
         )
-        model.objects.filter(pk__in=[row.pk for row in same]).update(embedded_with=encoder.model_id)
+        every.filter(pk__in=[row.pk for row in same]).update(embedded_with=encoder.model_id)
     return len(same)
 
 
-_PARTS = {
-    "query": Embedding.Part.QUERY,
-    "text": Embedding.Part.ANSWER,
-    "comment": Embedding.Part.COMMENT,
-    "correction": Embedding.Part.CORRECTION,
-}
+def _texts(row: Model, names: Sequence[str]) -> dict[str, str | None]:
+    return {name: getattr(row, name) for name in names}
 
 
-def _texts(row: Output | Feedback, names: tuple[str, str]) -> list[str]:
-    return [getattr(row, name) for name in names]
-
-
-def _vectors(encoder: Encoder, texts: list[str]) -> dict[str, object]:
+def _vectors(table: type[Model], encoder: Encoder, texts: list[str]) -> dict[str, object]:
     """The vector of each text by its hash; only those unknown so far are encoded."""
     wanted = {_sha(text): text for text in texts}
     known: dict[str, object] = dict(
-        Embedding.objects.filter(model=encoder.model_id, text_sha256__in=wanted).values_list(
+        table._default_manager.filter(model=encoder.model_id, text_sha256__in=wanted).values_list(
             "text_sha256", "vector"
         )
     )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from django.contrib.postgres.search import SearchQuery
 from django.db import connection
-from django.db.models import Case, Func, IntegerField, Q, Value, When
+from django.db.models import Case, Func, IntegerField, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable
 
-from feedback.models import FeedbackWords, OutputWords, Project
-from feedback.scope import Scope
+from feedback.models import Project
+from feedback.models.words import Words
 
 # Rows that are weighed. Words so common that there are more only add to what rarer ones find.
 MOST_CANDIDATES = 20_000
@@ -65,23 +65,27 @@ def _quoted(lexeme: str) -> str:
 
 def ranked(
     *,
-    scope: Scope,
-    table: type[OutputWords] | type[FeedbackWords],
+    project: Project,
+    table: type[Words],
+    among: QuerySet[Any] | None,
     wanted: Lexemes,
     limit: int,
 ) -> list[tuple[int, float]]:
     """The rows that share most with the question, with the share of its weight they have.
 
-    A lexeme weighs as much as BM25 has it weigh (Robertson and Zaragoza 2009, "The Probabilistic
-    Relevance Framework", 3.2), by how many of the candidates have it. Of rows with the same
-    lexemes shorter ones come first. The share is above 0 and at most 1.
+    Looked at are the rows `among` these, None for all of the project. A lexeme weighs as much as
+    BM25 has it weigh (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework", 3.2):
+    by how many of the project's rows the planner expects, and how many of the candidates have it,
+    or where it is too common to fetch candidates by, how many the planner expects. Of rows with
+    the same lexemes shorter ones come first. The share is above 0 and at most 1.
     """
     if not wanted.values:
         return []
-    rows = table.objects.filter(project=scope.project)
-    if not scope.is_everything:
-        rows = rows.filter(pk__in=scope.rows(table).values("pk"))
-    rows = rows.filter(**{wanted.column: AnyLexeme(_telling(table, scope.project, wanted))})
+    planned = _planned(table, project, wanted)
+    rows = _rows(table).filter(project=project)
+    if among is not None:
+        rows = rows.filter(pk__in=among.values("pk"))
+    rows = rows.filter(**{wanted.column: AnyLexeme(planned.telling)})
     mask: Combinable = Value(0)
     for place, lexeme in enumerate(wanted.values):
         has = Q(**{wanted.column: AnyLexeme([lexeme])})
@@ -95,16 +99,32 @@ def ranked(
             [limit, *params],
         )
         groups = cursor.fetchall()
-    return _by_weight(groups, len(wanted.values))[:limit]
+    having = [planned.common.get(lexeme, 0.0) for lexeme in wanted.values]
+    return _by_weight(groups, having, planned.num_rows)[:limit]
+
+
+def with_phrase(*, table: type[Words], pks: Collection[int], phrases: Sequence[str]) -> set[int]:
+    """Those of the rows that have one of the phrases as it stands."""
+    if not phrases or not pks:
+        return set()
+    has = Q()
+    for phrase in phrases:
+        has |= Q(exact=SearchQuery(phrase, config="simple", search_type="phrase"))
+    return set(_rows(table).filter(has, pk__in=pks).values_list("pk", flat=True))
+
+
+def _rows(table: type[Words]) -> QuerySet[Words]:
+    return table._default_manager.all()
 
 
 def _by_weight(
-    groups: Sequence[tuple[int, int, list[int]]], num_lexemes: int
+    groups: Sequence[tuple[int, int, list[int]]], expected: Sequence[float], num_rows: float
 ) -> list[tuple[int, float]]:
-    num_rows = sum(number for _, number, _ in groups)
+    num_rows = max(num_rows, sum(number for _, number, _ in groups))
     weights = []
-    for place in range(num_lexemes):
-        having = sum(number for mask, number, _ in groups if mask >> place & 1)
+    for place, planned in enumerate(expected):
+        counted = sum(number for mask, number, _ in groups if mask >> place & 1)
+        having = min(max(counted, planned), num_rows)
         weights.append(math.log(1 + (num_rows - having + 0.5) / (having + 0.5)))
     shares = [
         (sum(w for place, w in enumerate(weights) if mask >> place & 1) / sum(weights), mask, ids)
@@ -113,38 +133,44 @@ def _by_weight(
     return [(pk, share) for share, _, ids in sorted(shares, key=lambda one: -one[0]) for pk in ids]
 
 
-def _telling(
-    table: type[OutputWords] | type[FeedbackWords], project: Project, wanted: Lexemes
-) -> list[str]:
-    """The rarest lexemes, as many as have MOST_CANDIDATES rows by the planner's estimates."""
+@dataclass(frozen=True)
+class _Planned:
+    """The rarest lexemes, as many as have MOST_CANDIDATES rows, by the planner's estimates.
+
+    `common` has the number of rows of each of the others, `num_rows` is how many there are.
+    """
+
+    telling: list[str]
+    common: dict[str, float]
+    num_rows: float
+
+
+def _planned(table: type[Words], project: Project, wanted: Lexemes) -> _Planned:
     column = table._meta.get_field(wanted.column).column  # type: ignore[union-attr]
-    having = (
-        f"SELECT 1 FROM {table._meta.db_table} "  # noqa: S608
-        f"WHERE project_id = {int(project.pk)} AND {column} @@ %s::tsquery"
-    )
+    every = f"SELECT 1 FROM {table._meta.db_table} WHERE project_id = {int(project.pk)}"  # noqa: S608
+    having = [f"{every} AND {column} @@ %s::tsquery"] * len(wanted.values)
     with connection.cursor() as cursor:
         cursor.execute(
-            "EXPLAIN (FORMAT JSON) " + " UNION ALL ".join([having] * len(wanted.values)),
+            "EXPLAIN (FORMAT JSON) " + " UNION ALL ".join([every, *having]),
             [_quoted(lexeme) for lexeme in wanted.values],
         )
         [told] = cursor.fetchone() or [[]]
     [plan] = orjson.loads(told) if isinstance(told, str) else told
-    numbers = _estimates(plan["Plan"], len(wanted.values))
+    num_rows, *numbers = _estimates(plan["Plan"])
     rarest = sorted(zip(numbers, wanted.values, strict=True))
-    telling = [rarest[0][1]]
+    telling, common = [rarest[0][1]], {}
     total = rarest[0][0]
     for number, lexeme in rarest[1:]:
         total += number
         if total > MOST_CANDIDATES:
-            break
-        telling.append(lexeme)
-    return telling
+            common[lexeme] = number
+        else:
+            telling.append(lexeme)
+    return _Planned(telling, common, num_rows)
 
 
-def _estimates(plan: dict[str, Any], length: int) -> list[float]:
+def _estimates(plan: dict[str, Any]) -> list[float]:
     """How many rows the planner expects of each branch."""
-    if length == 1:
-        return [plan["Plan Rows"]]
     while len(plan.get("Plans", [])) == 1:
         [plan] = plan["Plans"]
     return [branch["Plan Rows"] for branch in plan["Plans"]]

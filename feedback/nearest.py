@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.db import connection
-from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models import Model, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Cast
 from django.db.models.lookups import Exact
 from pgvector.django import CosineDistance, HalfVectorField
 
-from feedback.models import Embedding
+from feedback.models import Embedding, Project
 from feedback.scope import Scope
 
 Kind = Literal["output", "feedback"]
 KINDS: tuple[Kind, ...] = ("output", "feedback")
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Where the vectors of rows of one kind are kept, by the field that names the row.
+
+    `table` has `project`, `part`, `model` and `vector` besides. No row has more than two parts.
+    """
+
+    kind: str
+    table: type[Model]
+
+
+OWN = {kind: Vectors(kind, Embedding) for kind in KINDS}
 
 # Up to so many rows all are compared, in some 20 ms. An index that is filtered finds few of few:
 # 87 % at 1 % selectivity where it was measured, however far it looks.
@@ -41,35 +55,62 @@ def nearest(
     *, scope: Scope, kind: Kind, vector: Sequence[float], model: str, limit: int
 ) -> list[Near]:
     """The rows of the scope nearest to a unit vector, each once. Needs a transaction."""
-    rows = Embedding.objects.filter(
-        project=scope.project, model=model, **{f"{kind}__isnull": False}
+    return nearest_of(
+        vectors=OWN[kind],
+        project=scope.project,
+        among=None
+        if scope.is_everything
+        else scope.outputs()
+        if kind == "output"
+        else scope.feedback(),
+        vector=vector,
+        model=model,
+        limit=limit,
     )
-    if is_indexed(kind=kind, model=model) and not _are_few(rows, scope, kind):
-        return _by_index(rows, scope, kind, vector, limit)
-    if not scope.is_everything:
-        rows = rows.filter(**{f"{kind}__in": _of(scope, kind).values("pk")})
+
+
+def nearest_of(
+    *,
+    vectors: Vectors,
+    project: Project,
+    among: QuerySet[Any] | None,
+    vector: Sequence[float],
+    model: str,
+    limit: int,
+) -> list[Near]:
+    """As `nearest`, of the rows `among` these, None for all of the project."""
+    rows = _of(vectors, model).filter(project=project)
+    if is_indexed(kind=vectors.kind, model=model) and not _are_few(rows, among):
+        return _by_index(rows, among, vectors.kind, vector, limit)
+    if among is not None:
+        rows = rows.filter(**{f"{vectors.kind}__in": among.values("pk")})
     # The indexes are on the vector with its length, so none of them serves this.
     distance = CosineDistance("vector", vector)
-    return _once(rows.annotate(distance=distance).order_by("distance", "pk"), kind, limit)
+    return _once(rows.annotate(distance=distance).order_by("distance", "pk"), vectors.kind, limit)
 
 
-def _are_few(rows: QuerySet[Embedding], scope: Scope, kind: Kind) -> bool:
-    if scope.is_everything:
+def _of(vectors: Vectors, model: str) -> QuerySet[Any]:
+    rows: QuerySet[Any] = vectors.table._default_manager.all()
+    return rows.filter(model=model, **{f"{vectors.kind}__isnull": False})
+
+
+def _are_few(rows: QuerySet[Any], among: QuerySet[Any] | None) -> bool:
+    if among is None:
         return rows[: EXACT_ROWS + 1].count() <= EXACT_ROWS
     # Two parts at most: half as many of what they belong to.
-    return _of(scope, kind).order_by()[: EXACT_ROWS // 2 + 1].count() <= EXACT_ROWS // 2
-
-
-def _of(scope: Scope, kind: Kind) -> QuerySet[Any]:
-    return scope.outputs() if kind == "output" else scope.feedback()
+    return among.order_by()[: EXACT_ROWS // 2 + 1].count() <= EXACT_ROWS // 2
 
 
 def _by_index(
-    rows: QuerySet[Embedding], scope: Scope, kind: Kind, vector: Sequence[float], limit: int
+    rows: QuerySet[Any],
+    among: QuerySet[Any] | None,
+    kind: str,
+    vector: Sequence[float],
+    limit: int,
 ) -> list[Near]:
-    if not scope.is_everything:
+    if among is not None:
         # Asked of each row that the index comes to; joined, it would be asked of all at first.
-        one = _of(scope, kind).filter(pk=OuterRef(f"{kind}_id")).order_by()
+        one = among.filter(pk=OuterRef(f"{kind}_id")).order_by()
         is_meant = Subquery(one.annotate(yes=Value(1)).values("yes")[:1])
         rows = rows.filter(Exact(is_meant, 1))
     sized = Cast("vector", HalfVectorField(dimensions=len(vector)))
@@ -89,7 +130,7 @@ def _by_index(
     return found
 
 
-def _once(rows: QuerySet[Embedding], kind: Kind, limit: int) -> list[Near]:
+def _once(rows: QuerySet[Any], kind: str, limit: int) -> list[Near]:
     """The first of the ordered rows, each of what they belong to by its nearest part."""
     seen: dict[int, Near] = {}
     # Nothing has more than two parts.
@@ -98,7 +139,7 @@ def _once(rows: QuerySet[Embedding], kind: Kind, limit: int) -> list[Near]:
     return list(seen.values())[:limit]
 
 
-def is_indexed(*, kind: Kind, model: str) -> bool:
+def is_indexed(*, kind: str, model: str) -> bool:
     """Whether there is an index of the model's vectors that can be used."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -108,8 +149,8 @@ def is_indexed(*, kind: Kind, model: str) -> bool:
         return bool((cursor.fetchone() or [0])[0])
 
 
-def ensure_indexes(*, model: str) -> list[Kind]:
-    """Build the indexes that are missing and worth it, beside the writing; return which.
+def ensure_indexes(*, model: str, of: Iterable[Vectors] = OWN.values()) -> list[str]:
+    """Build the indexes that are missing and worth it, beside the writing; return of which kinds.
 
     Needs to be outside of a transaction. While another builds, nothing is done.
     """
@@ -119,20 +160,20 @@ def ensure_indexes(*, model: str) -> list[Kind]:
             return []
         try:
             return [
-                kind
-                for kind in KINDS
-                if not is_indexed(kind=kind, model=model) and _build(kind, model)
+                vectors.kind
+                for vectors in of
+                if not is_indexed(kind=vectors.kind, model=model) and _build(vectors, model)
             ]
         finally:
             cursor.execute("SELECT pg_advisory_unlock(hashtextextended('vector indexes', 0))")
 
 
-def _build(kind: Kind, model: str) -> bool:
-    rows = Embedding.objects.filter(model=model, **{f"{kind}__isnull": False})
+def _build(vectors: Vectors, model: str) -> bool:
+    rows = _of(vectors, model)
     if rows.order_by()[:INDEXED_ROWS].count() < INDEXED_ROWS:
         return False
     dimensions = len(rows.values_list("vector", flat=True)[:1].get())
-    name = connection.ops.quote_name(_index_name(kind, model))
+    name = connection.ops.quote_name(_index_name(vectors.kind, model))
     literal = model.replace("'", "''").replace("%", "%%")
     with connection.cursor() as cursor:
         # One that was stopped while it was built is there, and of no use.
@@ -140,15 +181,15 @@ def _build(kind: Kind, model: str) -> bool:
         cursor.execute("SET maintenance_work_mem = '512MB'")
         try:
             cursor.execute(
-                f"CREATE INDEX CONCURRENTLY {name} ON feedback_embedding "
+                f"CREATE INDEX CONCURRENTLY {name} ON {vectors.table._meta.db_table} "
                 f"USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops) "
                 "WITH (ef_construction = 128) "
-                f"WHERE model = '{literal}' AND {kind}_id IS NOT NULL"
+                f"WHERE model = '{literal}' AND {vectors.kind}_id IS NOT NULL"
             )
         finally:
             cursor.execute("RESET maintenance_work_mem")
     return True
 
 
-def _index_name(kind: Kind, model: str) -> str:
+def _index_name(kind: str, model: str) -> str:
     return f"embedding_near_{kind}_{hashlib.sha256(model.encode()).hexdigest()[:12]}"

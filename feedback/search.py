@@ -14,9 +14,10 @@ import orjson
 from feedback.embedding import Encoder
 from feedback.filter_syntax import MAX_TOKENS, Word
 from feedback.filters import OutputFilter
-from feedback.fusion import fused
-from feedback.lexical import lexemes, ranked
+from feedback.fusion import fused, identifiers
+from feedback.lexical import lexemes, ranked, with_phrase
 from feedback.models import Feedback, FeedbackWords, Output, OutputWords, Project
+from feedback.models.words import Words
 from feedback.nearest import KINDS, Kind, nearest
 from feedback.paging import CursorError
 from feedback.scope import Scope
@@ -25,6 +26,8 @@ from feedback.timeouts import time_limit
 MAX_LIMIT = 100
 # How many rows of each kind are ranked by words, and as many by meaning.
 DEPTH = 100
+# A word that is asked for alone is the name of something when no more than so many have it.
+FEW = 10
 # A statement of a search is given up after so long.
 TIME_LIMIT_MS = 5_000
 
@@ -33,6 +36,11 @@ MODES: tuple[Mode, ...] = ("hybrid", "words", "meaning")
 # What is listed: everything found, the best of each session, or one kind.
 Listing = Literal["all", "session", "output", "feedback"]
 LISTINGS: tuple[Listing, ...] = ("all", "session", "output", "feedback")
+
+TABLES: Mapping[Kind, type[OutputWords] | type[FeedbackWords]] = {
+    "output": OutputWords,
+    "feedback": FeedbackWords,
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -111,7 +119,8 @@ def search(
 
     Looked at are outputs that match the filter, and the feedback on them. By words alone every
     word of the query has to be there. Each thing comes once, by the nearest of its parts; the two
-    rankings are fused by reciprocal rank. `limit` is 1 to MAX_LIMIT. Raises CursorError, and
+    rankings are `fused`. What has an identifier of the query comes first, and so does what has its
+    only word when few have. `limit` is 1 to MAX_LIMIT. Raises CursorError, and
     TooSlowError.
     """
     vector = None if mode == "words" else encoder.encode([query])[0]
@@ -205,19 +214,42 @@ def _rank(
     meaning: dict[Key, tuple[str, float]] = {}
     for kind in KINDS:
         if looked_for:
-            table = OutputWords if kind == "output" else FeedbackWords
-            sharing = ranked(scope=scope, table=table, wanted=looked_for, limit=DEPTH)
+            table = TABLES[kind]
+            among = None if scope.is_everything else scope.rows(table)
+            sharing = ranked(
+                project=scope.project, table=table, among=among, wanted=looked_for, limit=DEPTH
+            )
             words |= {Key(kind, pk): share for pk, share in sharing}
         if vector is not None:
             near = nearest(scope=scope, kind=kind, vector=vector, model=model, limit=DEPTH)
             meaning |= {Key(kind, one.pk): (one.part, one.similarity) for one in near}
     if but is not None:
         meaning.pop(but, None)
+    first = {
+        Key(kind, pk)
+        for kind, table in TABLES.items()
+        for pk in named(
+            table=table,
+            query=query,
+            words={key.pk: share for key, share in words.items() if key.kind == kind},
+        )
+    }
     sums = fused(
-        sorted(words, key=lambda key: -words[key]),
-        sorted(meaning, key=lambda key: -meaning[key][1]),
+        words=dict(sorted(words.items(), key=lambda item: -item[1])),
+        meaning={key: similarity for key, (_, similarity) in meaning.items()},
+        first=first,
     )
     return _Ranks(words, meaning, sums)
+
+
+def named(*, table: type[Words], query: str, words: Mapping[int, float]) -> set[int]:
+    """Those of the rows that share words with the query that it names: they come first.
+
+    They have one of its identifiers, or its only word, when few have.
+    """
+    if len(query.split()) == 1 and len(words) <= FEW:
+        return {pk for pk, share in words.items() if share == 1}
+    return with_phrase(table=table, pks=words.keys(), phrases=identifiers(query))
 
 
 def _lists(sums: dict[Key, float], *, newest_first: bool) -> dict[Listing, list[tuple[float, Key]]]:

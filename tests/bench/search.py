@@ -116,7 +116,9 @@ def _measured(name: str, texts: Texts, asked: Asked) -> dict[str, Quality]:
     encoder = get_encoder()
 
     def words(text: str) -> list[int]:
-        found = ranked(scope=scope, table=OutputWords, wanted=lexemes(text), limit=TOP)
+        found = ranked(
+            project=project, table=OutputWords, among=None, wanted=lexemes(text), limit=TOP
+        )
         return [pk for pk, _ in found]
 
     def meaning(text: str) -> list[int]:

@@ -168,8 +168,9 @@ class TestLexical:
         rare = make_output(project, external_id="rare", text="a voucher")
         wanted = lexemes("card voucher")
         found = ranked(
-            scope=Scope(project=project, wanted=OutputFilter()),
+            project=project,
             table=OutputWords,
+            among=None,
             wanted=wanted,
             limit=10,
         )
