@@ -190,10 +190,18 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
-CELERY_TASK_ROUTES = {"feedback.tasks.embed": {"queue": "embeddings"}}
+CELERY_TASK_ROUTES = {
+    "feedback.tasks.embed": {"queue": "embeddings"},
+    "review.tasks.embed_annotations": {"queue": "embeddings"},
+}
 CELERY_BEAT_SCHEDULE = {
     "embed": {"task": "feedback.tasks.embed", "schedule": 15.0},
     "index-vectors": {"task": "feedback.tasks.index_vectors", "schedule": 600.0},
+    "embed-annotations": {"task": "review.tasks.embed_annotations", "schedule": 15.0},
+    "index-annotation-vectors": {
+        "task": "review.tasks.index_annotation_vectors",
+        "schedule": 600.0,
+    },
     "join-waiting": {"task": "feedback.tasks.join_waiting", "schedule": 30.0},
     "work-bulk": {"task": "review.tasks.work_bulk", "schedule": 5.0},
     "feed-queues": {"task": "review.tasks.feed_queues", "schedule": 30.0},

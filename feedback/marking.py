@@ -34,18 +34,33 @@ def marked(*, hits: Sequence[Hit], query: str, encoder: Encoder | None) -> list[
     texts = [text for hit in hits for text in hit.texts.values()]
     same = same_words(query, texts)
     chosen = [_most_hits(hit, same) for hit in hits]
-    near = _nearest_sentences(
-        query,
-        [
-            text if hit.meaning is not None else ""
-            for hit, (_, text) in zip(hits, chosen, strict=True)
-        ],
-        encoder,
+    cut = _cut(
+        [text for _, text in chosen],
+        same,
+        _nearest_sentences(
+            query,
+            [
+                text if hit.meaning is not None else ""
+                for hit, (_, text) in zip(hits, chosen, strict=True)
+            ],
+            encoder,
+        ),
     )
     return [
-        Marked(hit, part, passage(text, hits=same, near=span))
-        for hit, (part, text), span in zip(hits, chosen, near, strict=True)
+        Marked(hit, part, pieces) for hit, (part, _), pieces in zip(hits, chosen, cut, strict=True)
     ]
+
+
+def cut_out(
+    *, texts: Sequence[str], are_near: Sequence[bool], query: str, encoder: Encoder | None
+) -> list[list[Piece]]:
+    """The passages of texts, as `marked` has them; those found by meaning `are_near`."""
+    near = [text if is_near else "" for text, is_near in zip(texts, are_near, strict=True)]
+    return _cut(texts, same_words(query, texts), _nearest_sentences(query, near, encoder))
+
+
+def _cut(texts: Sequence[str], same: set[str], near: Sequence[Span | None]) -> list[list[Piece]]:
+    return [passage(text, hits=same, near=span) for text, span in zip(texts, near, strict=True)]
 
 
 def _most_hits(hit: Hit, same: set[str]) -> tuple[str, str]:

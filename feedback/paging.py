@@ -34,10 +34,10 @@ def page(rows: QuerySet[M], *, order: Sequence[str], size: int, cursor: str = ""
     CursorError.
     """
     if cursor:
-        rows = rows.filter(_after(rows.model, order, _read(cursor, len(order))))
+        rows = rows.filter(_after(rows.model, order, read_cursor(cursor, len(order))))
     found = list(rows.order_by(*order)[: size + 1])
     more = len(found) > size
-    return Page(found[:size], _write(found[size - 1], order) if more else None)
+    return Page(found[:size], _cursor_of(found[size - 1], order) if more else None)
 
 
 def _after(model: type[Model], order: Sequence[str], values: list[Any]) -> Q:
@@ -59,12 +59,17 @@ def _after(model: type[Model], order: Sequence[str], values: list[Any]) -> Q:
     return condition
 
 
-def _write(row: Model, order: Sequence[str]) -> str:
-    values = [getattr(row, name.removeprefix("-")) for name in order]
-    return base64.urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
+def _cursor_of(row: Model, order: Sequence[str]) -> str:
+    return write_cursor([getattr(row, name.removeprefix("-")) for name in order])
 
 
-def _read(cursor: str, length: int) -> list[Any]:
+def write_cursor(values: Sequence[Any]) -> str:
+    """The cursor of what follows these values."""
+    return base64.urlsafe_b64encode(orjson.dumps([*values])).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, length: int) -> list[Any]:
+    """So many values of a cursor, unchecked. Raises CursorError."""
     try:
         values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error):

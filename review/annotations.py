@@ -11,6 +11,7 @@ from django.db import transaction
 
 from feedback.models import Membership, Output, Reason, User
 from review.anchoring import AnchorError, Selector, select
+from review.comment_vectors import forget
 from review.edits import Edit, fold
 from review.mentions import mention
 from review.models import Annotation, Event
@@ -232,6 +233,7 @@ def edit(
     if found is None:
         raise ConflictError("This comment was removed.")
     before = (found.comment, found.reason_id, found.replacement)
+    texts = (found.comment, found.replacement)
     found.comment = checked("comment", comment).strip()
     if reason is not None and reason != (found.reason.slug if found.reason else ""):
         found.reason = _reason(output.project_id, reason) if reason else None
@@ -246,6 +248,8 @@ def edit(
         return
     found.edited_at = found.changed_at = now
     found.save(update_fields=["comment", "reason", "replacement", "edited_at", "changed_at"])
+    if texts != (found.comment, found.replacement):
+        forget(found)
     mention(annotation=found, text=found.comment, now=now)
     log(found, "edited", by, now)
 
@@ -289,6 +293,7 @@ def remove(*, annotation: Annotation, by: User, now: datetime) -> None:
         )
         annotation.mentions.filter(reply=None).delete()
         annotation.evidence.all().delete()
+        forget(annotation)
     else:
         gone, _ = there.delete()
     if gone:

@@ -19,6 +19,7 @@ from review.annotations import (
     log,
     put,
 )
+from review.comment_vectors import forget
 from review.corrections import corrected, seen
 from review.edits import Edit, apply, fold, hunks, is_in_conflict, revised
 from review.models import Annotation, Notification
@@ -156,6 +157,7 @@ def rebase(*, annotation: Annotation, by: User, now: datetime) -> None:
     )
     if not changed:
         raise ConflictError("Somebody decided on this before you.")
+    forget(found)
     log(found, "rebased", by, now)
 
 

@@ -7,8 +7,18 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from structlog import get_logger
 
-from feedback.embedding import model_id
-from review import anchors, bulk, digests, grouping, intake, themes, triage_models
+from feedback.embedding import get_encoder, model_id
+from feedback.nearest import ensure_indexes
+from review import (
+    anchors,
+    bulk,
+    comment_vectors,
+    digests,
+    grouping,
+    intake,
+    themes,
+    triage_models,
+)
 
 log = get_logger()
 
@@ -55,6 +65,22 @@ def place_annotations() -> None:
     """Keep the places of annotations in new versions of their answers."""
     if num_placed := anchors.place_annotations(now=timezone.now()):
         log.info("placed", num_annotations=num_placed)
+
+
+@shared_task
+def embed_annotations() -> None:
+    """Embed some of what reviewers wrote that lacks vectors, and come back for the rest."""
+    if num_rows := comment_vectors.embed_annotations(encoder=get_encoder()):
+        log.info("annotations_embedded", num_rows=num_rows)
+        embed_annotations.delay()
+
+
+# As long as the vectors of outputs may take.
+@shared_task(soft_time_limit=14_400, time_limit=14_460)
+def index_annotation_vectors() -> None:
+    """Build the index of annotations' vectors when it has become worth it."""
+    if kinds := ensure_indexes(model=model_id(), of=[comment_vectors.VECTORS]):
+        log.info("vectors_indexed", kinds=kinds)
 
 
 @shared_task

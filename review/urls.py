@@ -41,7 +41,7 @@ from review.views import (
 
 _in_project: list[URLPattern] = [
     path("search/", search.search_page, name="search"),
-    path("search/comments/", search.search_comments, name="search_comments"),
+    path("search/comments/", search.search_remarks, name="search_comments"),
     path("search/complete/", search.search_complete, name="search_complete"),
     path("views/", saved_views.view_save, name="view_save"),
     path("views/<int:view>/", saved_views.view_change, name="view_change"),

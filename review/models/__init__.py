@@ -4,6 +4,7 @@ from review.models.bulk import BulkChange, BulkJob
 from review.models.digest import Digest, DigestMail
 from review.models.escalation import Escalation
 from review.models.event import Event
+from review.models.found import AnnotationEmbedding, AnnotationWords
 from review.models.group import DrawnItem, ItemGroup, SpotCheck
 from review.models.handover import Handover
 from review.models.notification import Notification, NotificationChoice
@@ -20,6 +21,8 @@ __all__ = [
     "AddedReason",
     "Anchor",
     "Annotation",
+    "AnnotationEmbedding",
+    "AnnotationWords",
     "BulkChange",
     "BulkJob",
     "Claim",

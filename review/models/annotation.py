@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
@@ -37,6 +35,12 @@ class AnnotationQuerySet(models.QuerySet["Annotation"]):
     def suggestions(self) -> AnnotationQuerySet:
         """Those that propose other words, in the order of the answer."""
         return self.filter(replacement__isnull=False).order_by("edit_start", "id")
+
+    def unembedded(self, *, model: str) -> AnnotationQuerySet:
+        """Those with a text of their own that lacks a vector of that model."""
+        worded = ~Q(comment="") | Q(replacement__gt="")
+        lacking = Q(embedded_with__lt=model) | Q(embedded_with__gt=model)
+        return self.filter(lacking, worded, deleted_at=None)
 
     def unanchored(self) -> AnnotationQuerySet:
         """Annotations made on a former version that have no place in the current one yet."""
@@ -94,6 +98,7 @@ class Annotation(models.Model):
     resolved_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     changed_at = models.DateTimeField(default=timezone.now)
+    embedded_with = models.CharField(max_length=200, blank=True, default="")
 
     objects = AnnotationQuerySet.as_manager()
 
@@ -141,9 +146,10 @@ class Annotation(models.Model):
         indexes = [
             models.Index(fields=["output", "start", "id"], name="annotation_in_text"),
             models.Index(fields=["project", "-created_at", "-id"], name="annotation_by_time"),
-            GinIndex(
-                SearchVector("comment", "exact", "replacement", config="english"),
-                name="annotation_words",
+            models.Index(
+                fields=["embedded_with", "-id"],
+                condition=(~Q(comment="") | Q(replacement__gt="")) & Q(deleted_at=None),
+                name="annotation_embedded_with",
             ),
         ]
 

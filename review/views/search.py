@@ -20,18 +20,17 @@ from feedback.browsing import MOST_COUNTED, browse
 from feedback.embedding import get_encoder
 from feedback.filter_syntax import Term, write
 from feedback.filters import FilterError
-from feedback.marking import marked, same_words
+from feedback.marking import cut_out, marked
 from feedback.models import Membership, Output, Project, Reason
-from feedback.passages import passage
 from feedback.search import LISTINGS, MODES, Page, more_like, search
 from feedback.timeouts import TooSlowError
-from review.commented import commented, commented_page
+from review.commented import Remarks, commented, commented_page, search_comments
 from review.completion import completions
 from review.facets import Facet, facets
 from review.findings import findings, named
 from review.handovers import ROUTES
 from review.http import ProjectRequest, project_view
-from review.models import Annotation, Queue, SavedView, Theme
+from review.models import Queue, SavedView, Theme
 from review.saved_views import may_change
 from review.views.asking import Asked, opened
 from review.views.asking import asked as read
@@ -85,9 +84,7 @@ def search_page(request: ProjectRequest) -> HttpResponse:
             "views": _views(request, asked),
             "facets": [_facet(facet, asked, names) for facet in counted],
             "tokens": _tokens(asked, names),
-            "modes": [
-                (mode.capitalize(), asked.to(mode=mode), mode == asked.mode) for mode in MODES
-            ],
+            "modes": _modes(asked),
             "listings": [
                 (
                     LISTING_NAMES[one],
@@ -101,10 +98,7 @@ def search_page(request: ProjectRequest) -> HttpResponse:
                 _number(_num_comments(request, asked)),
                 f"{reverse('search_comments', args=[request.project.slug])}{asked.link}",
             ),
-            "sorts": [
-                ("Best match", asked.to(newest_first=False), not asked.newest_first),
-                ("Newest", asked.to(newest_first=True), asked.newest_first),
-            ],
+            "sorts": _sorts(asked),
             "more": f"{asked.link}&{urlencode({'cursor': page.next_cursor})}"
             if page.next_cursor
             else "",
@@ -139,36 +133,38 @@ def search_complete(request: ProjectRequest) -> HttpResponse:
 
 @require_safe
 @project_view(Membership.Role.VIEWER)
-def search_comments(request: ProjectRequest) -> HttpResponse:
-    """Every member: comments that have the words of ?q=, on answers that match ?filter=."""
+def search_remarks(request: ProjectRequest) -> HttpResponse:
+    """Every member: comments that match ?q= in words or meaning, on answers that match ?filter=."""
     try:
         asked = read(request.GET, request.project, request.user)
     except FilterError as error:
         context = {"text": request.GET.get("q", "")[:2_000], "error": error}
         return render(request, "review/search/comments.html", context, status=422)
-    context = {"text": write(asked.wanted.words), "kept": write(terms=asked.wanted.terms)}
+    context = {
+        "text": write(asked.wanted.words),
+        "kept": write(terms=asked.wanted.terms),
+        "asked": asked,
+    }
     try:
-        found = commented_page(
-            project=request.project,
-            wanted=asked.wanted,
+        found = _remarks(request, asked, limit=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
+        pieces = cut_out(
+            texts=[remark.text for remark in found.rows],
+            are_near=[bool(remark.part) for remark in found.rows],
             query=asked.query,
-            by=request.user,
-            limit=PAGE_SIZE,
-            cursor=request.GET.get("cursor", ""),
+            encoder=get_encoder() if _is_ranked(asked) else None,
         )
     except TooSlowError:
         return render(request, "review/search/comments.html", {**context, "is_slow": True})
-    said = [_said(annotation) for annotation in found.rows]
-    same = same_words(asked.query, said)
     return render(
         request,
         "review/search/comments.html",
         {
             **context,
-            "rows": [
-                (annotation, passage(text, hits=same, near=None))
-                for annotation, text in zip(found.rows, said, strict=True)
-            ],
+            "rows": list(zip(found.rows, pieces, strict=True)),
+            "number": found.number,
+            "is_ranked": _is_ranked(asked),
+            "modes": _modes(asked),
+            "sorts": _sorts(asked),
             "tokens": _tokens(asked, _names(request.project, [])),
             "others": asked.link,
             "more": f"{asked.link}&{urlencode({'cursor': found.next_cursor})}"
@@ -178,9 +174,42 @@ def search_comments(request: ProjectRequest) -> HttpResponse:
     )
 
 
-def _said(annotation: Annotation) -> str:
-    """What the comment says: its words, else what it proposes, else what it marks."""
-    return annotation.comment or annotation.replacement or annotation.exact
+def _modes(asked: Asked) -> list[tuple[str, str, bool]]:
+    return [(mode.capitalize(), asked.to(mode=mode), mode == asked.mode) for mode in MODES]
+
+
+def _sorts(asked: Asked) -> list[tuple[str, str, bool]]:
+    return [
+        ("Best match", asked.to(newest_first=False), not asked.newest_first),
+        ("Newest", asked.to(newest_first=True), asked.newest_first),
+    ]
+
+
+def _is_ranked(asked: Asked) -> bool:
+    """Whether comments are looked for by meaning, too, and not just held against the filter."""
+    return bool(asked.query.strip()) and asked.mode != "words"
+
+
+def _remarks(request: ProjectRequest, asked: Asked, *, limit: int, cursor: str = "") -> Remarks:
+    if not _is_ranked(asked):
+        return commented_page(
+            project=request.project,
+            wanted=asked.narrowed,
+            by=request.user,
+            limit=limit,
+            cursor=cursor,
+        )
+    return search_comments(
+        project=request.project,
+        query=asked.query,
+        encoder=get_encoder(),
+        wanted=asked.narrowed,
+        by=request.user,
+        by_words=asked.mode == "hybrid",
+        newest_first=asked.newest_first,
+        limit=limit,
+        cursor=cursor,
+    )
 
 
 def _page(asked: Asked, project: Project, cursor: str) -> Page:
@@ -207,9 +236,9 @@ def _page(asked: Asked, project: Project, cursor: str) -> Page:
 
 
 def _num_comments(request: ProjectRequest, asked: Asked) -> int:
-    found = commented(
-        project=request.project, wanted=asked.wanted, query=asked.query, by=request.user
-    )
+    if _is_ranked(asked):
+        return _remarks(request, asked, limit=0).number or 0
+    found = commented(project=request.project, wanted=asked.narrowed, by=request.user)
     return found.order_by()[: MOST_COUNTED + 1].count()
 
 

@@ -1,8 +1,12 @@
 """Search: what it finds of real questions, and how fast among 100,000 vectors.
 
-The questions are of banking77 (relevant is what has the same intent) and of
+The questions are of banking77 and clinc150 (relevant is what has the same intent) and of
 medical-question-pairs (relevant is the other wording of the same question, and a look-alike that
 asks something else stands beside it). They are read from the folder that POSTIL_DATA names.
+
+The constants of the fusion were chosen on banking77; the others had no say, and there search by
+both has to be as good as the better of its two rankings. Questions that name one thing by a number,
+a code or a single word have to find it first. `SEARCH_ONLY=quality` leaves the times out.
 
 Beside it stand hand-written SQL and Chroma, embedded, with the same vectors and filters in the same
 run. `SEARCH_ROWS` and `SEARCH_TEXTS` make it smaller, to try it.
@@ -11,6 +15,7 @@ run. `SEARCH_ROWS` and `SEARCH_TEXTS` make it smaller, to try it.
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
 import random
@@ -30,8 +35,12 @@ if TYPE_CHECKING:
 NUM_ROWS = int(os.environ.get("SEARCH_ROWS", "100_000"))
 NUM_QUERIES = 100
 # Texts and questions of banking77 that are used: all would take the encoder minutes.
-NUM_TEXTS, NUM_ASKED = int(os.environ.get("SEARCH_TEXTS", "3_000")), 300
+NUM_TEXTS, NUM_ASKED = int(os.environ.get("SEARCH_TEXTS", "3_000")), 600
+NUM_NAMED = 60
 TOP = 10
+# What the sets that had no say may fall short of the better ranking by: a third of the standard
+# error of a mean nDCG of 600 questions.
+MARGIN = 0.005
 MIN_RECALL = 0.98
 
 
@@ -51,22 +60,79 @@ def run() -> tuple[str, bool]:
         import django
 
         django.setup()
-        hybrid, others = _quality(Path(data))
-        worst = speed(NUM_ROWS)
+        found = _quality(Path(data))
+        is_whole = os.environ.get("SEARCH_ONLY") != "quality"
+        worst = speed(NUM_ROWS) if is_whole else 1.0
     figure = (
-        f"{NUM_ROWS:,} vectors, nDCG@10 hybrid {hybrid:.3f} (best single {others:.3f}), "
-        f"worst recall of exact {worst:.3f}, bar {MIN_RECALL}"
+        f"nDCG@10 hybrid less the better single, at least {found.gain:+.4f}, bar {-MARGIN}; "
+        f"named first {found.named:.3f}, bar 1"
     )
-    return figure, worst >= MIN_RECALL
+    if is_whole:
+        figure += f"; {NUM_ROWS:,} vectors, worst recall of exact {worst:.3f}, bar {MIN_RECALL}"
+    return figure, found.gain >= -MARGIN and found.named == 1 and worst >= MIN_RECALL
 
 
-def _quality(data: Path) -> tuple[float, float]:
-    """Print recall and nDCG; return banking77's nDCG of hybrid, and of the better single one."""
+@dataclass(frozen=True)
+class Found:
+    """By how much search by both beats the better ranking on the sets that had no say, at least.
+
+    `named` is the share of questions by a name whose thing comes first.
+    """
+
+    gain: float
+    named: float
+
+
+def _quality(data: Path) -> Found:
+    """Print recall and nDCG of each set and ranking."""
     print(f"{'':<28}{'recall@10':>12}{'nDCG@10':>10}")
-    intents = _measured("banking77", *banking(data))
-    _measured("medical pairs", *_medical(data))
+    _measured("banking77", *banking(data))
+    others = [
+        _measured("clinc150", *_clinc(data)),
+        _measured("medical pairs", *_medical(data)),
+    ]
     _look_alikes(_pairs(data))
-    return intents["hybrid"].ndcg, max(intents["words"].ndcg, intents["meaning"].ndcg)
+    gains = [one["hybrid"].ndcg - max(one["words"].ndcg, one["meaning"].ndcg) for one in others]
+    return Found(min(gains), _named(data))
+
+
+def _named(data: Path) -> float:
+    """Plant codes, order numbers and names into texts; how often asking by them finds them first.
+
+    Each has a neighbour that differs in one character, and asked is by the name alone, and with
+    another text's words.
+    """
+    from feedback.embedding import get_encoder
+    from feedback.search import search
+
+    source = random.Random(3)  # noqa: S311
+    texts, _ = banking(data)
+    texts = texts[: 10 * NUM_NAMED]
+    asked: list[tuple[str, int]] = []
+    for place in range(0, 2 * NUM_NAMED, 2):
+        number = 10_000 + 7 * place
+        kind = (place // 2) % 3
+        names = (
+            [f"E-{number}", f"E-{number + 1}"],
+            [f"{number}{place:03}", f"{number}{place + 1:03}"],
+            [_invented(source) for _ in range(2)],
+        )[kind]
+        for offset, name in enumerate(names):
+            texts[place + offset] += f" It is about {name}."
+        asked.append((names[0], place))
+        if kind < 2:
+            asked.append((f"{texts[-1 - place]} {names[0]}", place))
+    project, places = stored(texts)
+    right = []
+    for text, place in asked:
+        page = search(project=project, query=text, encoder=get_encoder(), limit=1)
+        right.append([places[hit.target.pk] for hit in page.hits] == [place])
+    print(f"named things found first: {_mean(right):.3f} of {len(right)}", flush=True)
+    return _mean(right)
+
+
+def _invented(source: random.Random) -> str:
+    return "".join(source.choice("bdfgklmnprtvz") + source.choice("aeiou") for _ in range(4))
 
 
 Texts = list[str]
@@ -86,6 +152,19 @@ def banking(data: Path) -> tuple[Texts, Asked]:
         of_intent[intent].add(place)
     asked = [(text, of_intent[intent]) for text, intent in rows("test.csv", NUM_ASKED)]
     return [text for text, _ in texts], [one for one in asked if one[1]]
+
+
+def _clinc(data: Path) -> tuple[Texts, Asked]:
+    whole = json.loads((data / "clinc150" / "data_full.json").read_text(encoding="utf-8"))
+    source = random.Random(1)  # noqa: S311
+    texts, others = whole["train"], whole["val"]
+    source.shuffle(texts)
+    source.shuffle(others)
+    of_intent: dict[str, set[int]] = defaultdict(set)
+    for place, (_, intent) in enumerate(texts[:NUM_TEXTS]):
+        of_intent[intent].add(place)
+    asked = [(text, of_intent[intent]) for text, intent in others[:NUM_ASKED]]
+    return [text for text, _ in texts[:NUM_TEXTS]], [one for one in asked if one[1]]
 
 
 def _pairs(data: Path) -> list[tuple[str, str, bool]]:

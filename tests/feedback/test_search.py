@@ -67,6 +67,17 @@ class TestSearch:
     ) -> None:
         assert ids(search(project=filled, query="E-1042", encoder=encoder))[0] == "error"
 
+    @pytest.mark.parametrize("query", ["E-1042", "why is my yearly plan E-1042", "Zephyrix"])
+    def test_what_is_named_comes_before_what_is_nearer(
+        self, project: Project, encoder: Encoder, query: str
+    ) -> None:
+        for number in range(3):
+            make_output(project, query="Why is my yearly plan renewed?", text=f"Plan {number}.")
+        make_output(project, external_id="named", query="E-1042 of Zephyrix", text="A bread.")
+        make_output(project, query="1042 was a year, e.g. of Edward", text="E, then 1042.")
+        embed_pending(encoder=encoder)
+        assert ids(search(project=project, query=query, encoder=encoder))[0] == "named"
+
     def test_keeps_to_the_filter_in_both_rankings(self, filled: Project, encoder: Encoder) -> None:
         for mode in ("hybrid", "meaning"):
             page = search(
@@ -176,6 +187,30 @@ class TestLexical:
         )
         assert found[0][0] == rare.pk
         assert found[0][1] > found[1][1] > 0
+
+    def test_a_word_weighs_by_how_many_of_all_have_it(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that is too common to fetch rows by does so too, though few of those have it."""
+        for _ in range(30):
+            make_output(project, text="a card")
+        make_output(project, text="a red card")
+        make_output(project, text="a voucher for a card")
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE feedback_output")
+        shares = []
+        for most in (20_000, 5):
+            monkeypatch.setattr("feedback.lexical.MOST_CANDIDATES", most)
+            found = ranked(
+                project=project,
+                table=OutputWords,
+                among=None,
+                wanted=Lexemes("stems", ("card", "red", "voucher")),
+                limit=2,
+            )
+            shares.append([share for _, share in found])
+        assert shares[0] == pytest.approx(shares[1], rel=0.2)
+        assert shares[0][0] == pytest.approx(0.5, abs=0.03)
 
 
 class TestMarking:

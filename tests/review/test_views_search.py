@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 
 from feedback.embedding import Encoder, embed_pending
-from feedback.models import FeedbackReason, Project, Reason, SessionTag, Tag
+from feedback.models import FeedbackReason, Project, Reason, SessionTag, Tag, User
+from review.comment_vectors import embed_annotations
 from tests.factories import (
     make_annotation,
     make_feedback,
@@ -160,7 +161,7 @@ class TestSearchPage:
         for number in range(15):
             make_feedback(make_output(project, text=f"Answer {number}"), comment=f"Wrong {number}")
         embed_pending(encoder=encoder)
-        with django_assert_max_num_queries(47):
+        with django_assert_max_num_queries(54):
             page = viewer.get(address, {"q": "wrong answer"})
         assert len(ids(page)) == 25
         assert len(ids(viewer.get(address + page.context["more"]))) == 5
@@ -184,6 +185,82 @@ class TestSearchPage:
         assert client.post(address).status_code == 405
 
 
+@pytest.fixture
+def remarks(project: Project, encoder: Encoder) -> Project:
+    """Comments on three answers, one of a money-back question, and a suggestion."""
+    author = make_user(project, username="ada")
+    for model, words in (
+        ("a", "The customer is owed a refund."),
+        ("b", "Bread needs no yeast."),
+        ("b", "See ticket ORD-77812."),
+    ):
+        make_annotation(make_output(project, model=model), author, "Bloom", comment=words)
+    make_annotation(make_output(project, model="a"), author, "Bloom", replacement="Heating pumps")
+    make_annotation(make_output(make_project()), make_user(), "Bloom", comment="A refund.")
+    embed_annotations(encoder=encoder)
+    return project
+
+
+def said(page: Any) -> list[str]:
+    return [remark.text for remark, _ in page.context["rows"]]
+
+
+class TestCommentsByMeaning:
+    def test_are_found_by_what_they_mean_and_the_filter_of_their_answers(
+        self, viewer: Client, remarks: Project, address: str, django_assert_max_num_queries: Any
+    ) -> None:
+        asked = {"q": "getting one's money back"}
+        with django_assert_max_num_queries(20):
+            page = viewer.get(f"{address}comments/", asked)
+        assert said(page)[0] == "The customer is owed a refund."
+        assert len(said(page)) == 4
+        assert viewer.get(address, asked).context["comments"][0] == "4"
+        narrowed = viewer.get(f"{address}comments/", {**asked, "filter": "model:b"})
+        assert "The customer is owed a refund." not in said(narrowed)
+        assert len(said(narrowed)) == 2
+        assert said(viewer.get(f"{address}comments/", {"q": "warm a house"}))[0] == "Heating pumps"
+
+    def test_take_words_alone_or_quoted_as_they_are_asked_for(
+        self, viewer: Client, remarks: Project, address: str
+    ) -> None:
+        def found(text: str, **more: str) -> list[str]:
+            return said(viewer.get(f"{address}comments/", {"q": text, **more}))
+
+        assert found("refunds customers", mode="words") == ["The customer is owed a refund."]
+        assert found("money back", mode="words") == []
+        assert found('"ticket ORD-77812"') == ["See ticket ORD-77812."]
+        assert found("where is ORD-77812 with bread")[0] == "See ticket ORD-77812."
+        assert "Bread needs no yeast." not in found("food -yeast")
+
+    def test_page_in_either_order_without_gap_or_repeat(
+        self, viewer: Client, remarks: Project, address: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for sort in ("", "newest"):
+            asked = {"q": "refund", "mode": "meaning", "sort": sort}
+            whole = said(viewer.get(f"{address}comments/", asked))
+            with monkeypatch.context() as patch:
+                patch.setattr("review.views.search.PAGE_SIZE", 3)
+                first = viewer.get(f"{address}comments/", asked)
+                rest = viewer.get(f"{address}comments/{first.context['more']}")
+            assert said(first) + said(rest) == whole
+            assert len(whole) == 4
+        for cursor in ("x", "W10", "WyJhIiwxXQ"):
+            wrong = viewer.get(f"{address}comments/", {**asked, "cursor": cursor})
+            assert wrong.status_code == 400
+
+    def test_stay_hidden_from_who_is_to_judge_without_knowing(
+        self, client: Client, remarks: Project, address: str
+    ) -> None:
+        output = remarks.outputs.get(annotations__comment__contains="refund")
+        make_item(make_queue(remarks, reviewers_per_item=2), output)
+        client.force_login(make_user(remarks, role="expert"))
+        asked = {"q": "money back"}
+        assert len(said(client.get(f"{address}comments/", asked))) == 3
+        assert client.get(address, asked).context["comments"][0] == "3"
+        client.force_login(User.objects.get(username="ada"))
+        assert said(client.get(f"{address}comments/", asked))[0] == "The customer is owed a refund."
+
+
 class TestComments:
     def test_are_found_by_their_words_and_the_filter_of_their_answers(
         self, viewer: Client, project: Project, address: str, django_assert_max_num_queries: Any
@@ -193,9 +270,9 @@ class TestComments:
             output = make_output(project, model=model)
             make_annotation(output, author, "Bloom", comment=f"The <i>dates</i> of {model} differ.")
         make_annotation(make_output(make_project()), make_user(), "Bloom", comment="dates")
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(20):
             page = viewer.get(f"{address}comments/", {"q": "date model:a"})
-        assert [one.output.model for one, _ in page.context["rows"]] == ["a"]
+        assert [one.annotation.output.model for one, _ in page.context["rows"]] == ["a"]
         assert '&lt;i&gt;<mark class="hit">dates</mark>' in page.content.decode()
         assert viewer.get(address, {"q": "date"}).context["comments"][0] == "2"
         assert viewer.get(f"{address}comments/", {"q": "x:y"}).status_code == 422
