@@ -15,10 +15,10 @@ K = TypeVar("K")
 RANK_CONSTANT = 60
 # What a rank by words counts beside one by meaning, and the share of the distance from the most to
 # the least similar within which two are as near. Chosen on banking77 (600 questions of its test
-# split among 3,000 texts, the intent as relevance) and not worse than meaning alone on clinc150 and
-# medical-question-pairs, which had no say. Ranks alone, equally weighted, lose much of what
-# similarities tell: Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval",
-# ACM TOIS 42 (2023).
+# split among 3,000 texts, the intent as relevance), and as good as meaning alone on clinc150 and
+# medical-question-pairs, by which they were not chosen. Ranks alone, equally weighted, lose much of
+# what similarities tell: Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid
+# Retrieval", ACM TOIS 42 (2023).
 WORDS_WEIGHT = 0.03
 AS_NEAR = 0.07
 # Breaks ties, and is less than any difference of ranks makes.

@@ -4,9 +4,9 @@ The questions are of banking77 and clinc150 (relevant is what has the same inten
 medical-question-pairs (relevant is the other wording of the same question, and a look-alike that
 asks something else stands beside it). They are read from the folder that POSTIL_DATA names.
 
-The constants of the fusion were chosen on banking77; the others had no say, and there search by
-both has to be as good as the better of its two rankings. Questions that name one thing by a number,
-a code or a single word have to find it first. `SEARCH_ONLY=quality` leaves the times out.
+The constants of the fusion were chosen on banking77; the others had no say in these, and there
+search by both has to be as good as the better of its two rankings. Questions that name one thing by
+a number, a code or a single word have to find it first. `SEARCH_ONLY=quality` leaves the times out.
 
 Beside it stand hand-written SQL and Chroma, embedded, with the same vectors and filters in the same
 run. `SEARCH_ROWS` and `SEARCH_TEXTS` make it smaller, to try it.

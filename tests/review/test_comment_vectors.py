@@ -10,7 +10,8 @@ from feedback.embedding import Encoder
 from feedback.models import Output, Project
 from feedback.nearest import ensure_indexes, is_indexed, nearest_of
 from feedback.timeouts import time_limit
-from review import annotations, tasks, threads
+from review import tasks, threads
+from review.annotations import edit, remove
 from review.comment_vectors import VECTORS, embed_annotations
 from review.models import Annotation, AnnotationEmbedding
 from tests.factories import NOW, make_annotation, make_output, make_project, make_user
@@ -60,9 +61,7 @@ class TestEmbedAnnotations:
 
     def test_embeds_anew_what_was_edited(self, annotation: Annotation, encoder: Encoder) -> None:
         embed_annotations(encoder=encoder)
-        annotations.edit(
-            annotation=annotation, by=annotation.author, comment="Off topic.", now=timezone.now()
-        )
+        edit(annotation=annotation, by=annotation.author, comment="Off topic.", now=timezone.now())
         assert parts() == []
         counting = Counting(encoder)
         embed_annotations(encoder=counting)
@@ -72,7 +71,7 @@ class TestEmbedAnnotations:
         self, annotation: Annotation, encoder: Encoder
     ) -> None:
         embed_annotations(encoder=encoder)
-        annotations.edit(
+        edit(
             annotation=annotation,
             by=annotation.author,
             comment="Wrong date.",
@@ -90,7 +89,7 @@ class TestEmbedAnnotations:
                 annotation=annotation, by=annotation.author, text="Really?", now=timezone.now()
             )
         embed_annotations(encoder=encoder)
-        annotations.remove(annotation=annotation, by=annotation.author, now=timezone.now())
+        remove(annotation=annotation, by=annotation.author, now=timezone.now())
         assert Annotation.objects.exists() == is_replied_to
         assert parts() == []
         assert embed_annotations(encoder=encoder) == 0
