@@ -213,6 +213,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-releases": {"task": "curation.tasks.sweep_releases", "schedule": 3600.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},
     "watch-experiments": {"task": "curation.tasks.watch_experiments", "schedule": 300.0},
+    "follow-themes": {"task": "curation.tasks.follow_themes", "schedule": 900.0},
 }
 
 # The directory of a sentence-transformers model, or its name on a hub; empty: the packaged model.

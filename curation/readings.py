@@ -48,6 +48,16 @@ def of_held_out(looked: Looked, *, num_served: int, num_held_out: int) -> Readin
     )
 
 
+def of_entry(looked: Looked, *, is_told: bool) -> Reading:
+    """What one of many entries does; `is_told` when it is no chance find among them."""
+    why = _points(looked.change)
+    if is_told and looked.is_better:
+        return Reading(kind="works", words="helps", why=why)
+    if is_told and looked.is_worse:
+        return Reading(kind="worse", words="harms", why=why)
+    return Reading(kind="inconclusive", words="cannot be told", why=why)
+
+
 def of_before_and_after(plain: Change | None, corrected: Change | None) -> Reading:
     """What the days after show beside those before; `corrected` by how other complaints went."""
     if plain is None:
@@ -70,10 +80,11 @@ def _points(change: Change | None) -> str:
     """The change in points of a hundred answers, with its interval."""
     if change is None:
         return ""
-    value, low, high = (_signed(part) for part in (change.value, change.low, change.high))
+    value, low, high = (signed(part) for part in (change.value, change.low, change.high))
     return f"{value} complaints in 100 answers ({low} to {high})."
 
 
-def _signed(share: float) -> str:
+def signed(share: float) -> str:
+    """A difference of shares in points of a hundred, with its sign."""
     text = f"{100 * share:+.1f}".replace("-", "−")
     return "0.0" if text in {"+0.0", "−0.0"} else text

@@ -7,7 +7,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from structlog import get_logger
 
-from curation import releasing, watching
+from curation import releasing, theme_states, watching
 
 log = get_logger()
 
@@ -17,6 +17,13 @@ def watch_experiments() -> None:
     """Stop versions that do harm, and give those that are due to more sessions."""
     if num_changed := watching.watch(now=timezone.now()):
         log.info("experiments_changed", num_experiments=num_changed)
+
+
+@shared_task
+def follow_themes() -> None:
+    """Let each theme's state follow what is measured of what was done about it."""
+    if num_themes := theme_states.follow_all(now=timezone.now()):
+        log.info("themes_moved", num_themes=num_themes)
 
 
 @shared_task

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from curation.views import (
     drafts,
+    effects,
     exposures,
     libraries,
     mcp,
@@ -39,6 +40,13 @@ urlpatterns: list[URLPattern] = [
     path(f"{LIBRARY}/proposals/<int:proposal>/", drafts.proposal_decide, name="proposal_decide"),
     path(f"{LIBRARY}/probes/", drafts.probe_keep, name="probe_keep"),
     path(f"{LIBRARY}/probes/<int:probe>/drop/", drafts.probe_drop, name="probe_drop"),
+    path(f"{LIBRARY}/versions/<int:number>/effect/", effects.version_effect, name="version_effect"),
+    path(
+        f"{LIBRARY}/versions/<int:number>/entries/",
+        effects.version_entries,
+        name="version_entries",
+    ),
+    path(f"{P}/themes/<int:number>/effect/", effects.theme_effect, name="theme_effect"),
     path(f"{LIBRARY}/draft/", drafts.library_draft, name="library_draft"),
     path(f"{LIBRARY}/publish/", drafts.library_publish, name="library_publish"),
     path(f"{LIBRARY}/entries/<int:entry>/", drafts.entry_edit, name="entry_edit"),

@@ -11,6 +11,9 @@ LEFT, RIGHT, TOP, BOTTOM = 30, 6, 18, 22
 # Share of its slot that a column fills.
 FILLED = 0.62
 MOST_TICKS = 4
+# Where an axis of shares may end, and in how many parts.
+_SHARES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+_PARTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,74 @@ def spark(values: Sequence[int], *, width: int = 72, height: int = 20) -> str:
         for place, value in enumerate(values)
     ]
     return f"M{' L'.join(points)}" if points else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """One share with its interval, on a line of its own."""
+
+    label: str
+    y: float
+    low: float
+    value: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A line of an axis of shares."""
+
+    percent: str
+    x: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forest:
+    """Shares with their intervals one above the other, on an axis that starts at 0."""
+
+    ranges: list[Range]
+    marks: list[Mark]
+    width: int
+    height: float
+    bottom: float
+
+
+def forest(
+    *,
+    labels: Sequence[str],
+    intervals: Sequence[tuple[float, float, float]],
+    width: int = 330,
+    left: int = 64,
+    row: int = 30,
+) -> Forest:
+    """Each share, as its interval's low end, itself and the high end, on a line with its label."""
+    highest = max((high for _, _, high in intervals), default=0.0)
+    most = next((share for share in _SHARES if share >= highest), 1.0)
+    room = width - left - 12
+
+    def at(share: float) -> float:
+        return _r(left + room * min(max(share, 0), most) / most)
+
+    bottom = row * len(intervals) + 4
+    return Forest(
+        ranges=[
+            Range(
+                label=label,
+                y=row * place + row / 2 + 1,
+                low=at(low),
+                value=at(value),
+                high=at(high),
+            )
+            for place, (label, (low, value, high)) in enumerate(zip(labels, intervals, strict=True))
+        ],
+        marks=[
+            Mark(percent=f"{100 * most * part / _PARTS:.3g}", x=at(most * part / _PARTS))
+            for part in range(_PARTS + 1)
+        ],
+        width=width,
+        height=bottom + 18,
+        bottom=bottom,
+    )
 
 
 def _step(highest: int) -> int:

@@ -50,7 +50,14 @@ class Theme(models.Model):
 
     `per_week` has the number of its feedback by the week's Monday (YYYY-MM-DD), `reason_counts`
     pairs of a reason's id and how often it was given, the commonest first; both as of the last run.
+    `state` follows what is measured of what was done about it.
     """
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        ACTING = "acting", "Acted on"
+        FIXED = "fixed", "Fixed"
+        REGRESSED = "regressed", "Came back"
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="themes")
     number = models.PositiveIntegerField()
@@ -62,6 +69,8 @@ class Theme(models.Model):
     centroid = HalfVectorField()
     per_week = models.JSONField(default=dict, blank=True)
     reason_counts = models.JSONField(default=list, blank=True)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.OPEN)
+    state_since = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -73,6 +82,10 @@ class Theme(models.Model):
                 fields=["project", "number"], name="%(app_label)s_%(class)s_number"
             ),
             models.CheckConstraint(condition=~Q(name=""), name="%(app_label)s_%(class)s_named"),
+            models.CheckConstraint(
+                condition=Q(state__in=["open", "acting", "fixed", "regressed"]),
+                name="%(app_label)s_%(class)s_state_known",
+            ),
         ]
         indexes = [models.Index(fields=["project", "-size", "id"], name="theme_by_size")]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from curation.rates import Change
-from curation.readings import of_before_and_after, of_held_out
+from curation.readings import of_before_and_after, of_entry, of_held_out
 from curation.sequential import Looked
 
 FEWER = Change(value=-0.03, low=-0.0512, high=-0.0049)
@@ -53,3 +53,11 @@ class TestOfBeforeAndAfter:
 
     def test_says_when_there_is_nothing(self) -> None:
         assert of_before_and_after(None, None).words == "not measured"
+
+
+class TestOfEntry:
+    def test_says_what_is_no_chance_find(self) -> None:
+        better, worse = (Looked(change=one, evidence=900, needed=0) for one in (FEWER, MORE))
+        assert of_entry(better, is_told=True).words == "helps"
+        assert of_entry(worse, is_told=True).words == "harms"
+        assert of_entry(worse, is_told=False).words == "cannot be told"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from review.charts import HEIGHT, spark, stacked
+from review.charts import HEIGHT, forest, spark, stacked
 
 
 class TestStacked:
@@ -43,3 +43,22 @@ class TestSpark:
     def test_nothing_draws_nothing(self) -> None:
         assert spark([]) == ""
         assert spark([0]) == "M3.0 17.0"
+
+
+class TestForest:
+    def test_shares_stand_where_the_axis_says(self) -> None:
+        chart = forest(
+            labels=["Served", "Held out"], intervals=[(0.01, 0.02, 0.03), (0, 0.04, 0.075)]
+        )
+        assert [mark.percent for mark in chart.marks] == ["0", "2", "4", "6", "8"]
+        served, held_out = chart.ranges
+        assert served.value == chart.marks[1].x
+        assert held_out.value == chart.marks[2].x
+        assert served.low < served.value < served.high < held_out.high < chart.width
+        assert served.y < held_out.y < chart.bottom
+
+    @given(st.lists(st.tuples(*3 * [st.floats(0, 1)]), min_size=1, max_size=4))
+    def test_nothing_leaves_the_view_box(self, shares: list[tuple[float, float, float]]) -> None:
+        chart = forest(labels=["a"] * len(shares), intervals=[sorted(one) for one in shares])  # type: ignore[misc]
+        for one in chart.ranges:
+            assert 0 <= one.low <= one.value <= one.high <= chart.width

@@ -1,0 +1,240 @@
+"""Counts who complained of what, as sums over sessions that rates are told from.
+
+An output is complained of when somebody rated it down, or gave a reason or a better answer without
+any rating. What was seen of behaviour is no complaint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from django.db import connection
+
+from curation.models import LibraryVersion
+from curation.rates import Arm
+from feedback.models import Project
+
+_IS_COMPLAINT = """NOT feedback.is_implicit AND (
+    feedback.score < 0
+    OR feedback.score IS NULL AND (
+        feedback.correction <> ''
+        OR EXISTS (
+            SELECT FROM feedback_feedbackreason given WHERE given.feedback_id = feedback.id
+        )
+    )
+)"""
+
+# The outputs of each arm that a question is about, in front of what is counted of them.
+_SUMS = """
+WITH outputs AS MATERIALIZED ({outputs}),
+complained AS MATERIALIZED (
+    SELECT DISTINCT outputs.arm, outputs.session_id, outputs.output_id, membership.theme_id
+    FROM outputs
+    JOIN feedback_feedback feedback ON feedback.output_id = outputs.output_id
+    LEFT JOIN review_thememembership membership ON membership.feedback_id = feedback.id
+    WHERE {complaint}
+),
+sessions AS (
+    SELECT arm, session_id, sized.n::float8 AS n, coalesce(counted.c, 0)::float8 AS c
+    FROM (SELECT arm, session_id, count(*) AS n FROM outputs GROUP BY arm, session_id) sized
+    LEFT JOIN (
+        SELECT arm, session_id, count(DISTINCT output_id) AS c
+        FROM complained GROUP BY arm, session_id
+    ) counted USING (arm, session_id)
+),
+by_theme AS (
+    SELECT arm, session_id, theme_id, count(*)::float8 AS y
+    FROM complained WHERE theme_id IS NOT NULL GROUP BY arm, session_id, theme_id
+)
+SELECT arm, NULL, count(*), sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
+FROM sessions GROUP BY arm
+UNION ALL
+SELECT arm, theme_id, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
+FROM by_theme JOIN sessions USING (arm, session_id) GROUP BY arm, theme_id
+"""
+
+# From the first time on that context was fetched for them. A session that saw both is in no arm:
+# somebody changed the shares while it went on. The clocks of product and database may differ.
+_BY_EXPOSURE = """
+SELECT CASE WHEN exposed.is_held_out THEN 'held out' ELSE 'served' END AS arm,
+    session.id AS session_id, output.id AS output_id
+FROM (
+    SELECT session_external_id, bool_or(is_held_out) AS is_held_out, min(served_at) AS since
+    FROM curation_exposure
+    WHERE version_id = %s AND session_external_id <> ''
+    GROUP BY session_external_id
+    HAVING bool_or(is_held_out) = bool_and(is_held_out)
+) exposed
+JOIN feedback_session session
+    ON session.project_id = %s AND session.external_id = exposed.session_external_id
+JOIN feedback_output output
+    ON output.session_id = session.id AND output.at >= exposed.since - interval '1 minute'
+"""
+
+# Of all sessions but those that something was held out from.
+_BY_TIME = """
+SELECT CASE WHEN output.at < %s THEN 'before' ELSE 'after' END AS arm,
+    output.session_id, output.id AS output_id
+FROM feedback_output output
+JOIN feedback_session session ON session.id = output.session_id
+WHERE output.project_id = %s AND output.at >= %s AND output.at < %s
+AND session.external_id NOT IN (
+    SELECT session_external_id FROM curation_exposure
+    WHERE project_id = %s AND is_held_out AND served_at >= %s
+)
+"""
+
+# The newest of each arm.
+_EXPOSED = """
+WITH outputs AS MATERIALIZED ({outputs}),
+newest AS (
+    SELECT *, row_number() OVER (PARTITION BY arm ORDER BY output_id DESC) AS place FROM outputs
+)
+SELECT arm, session_id, output_id, EXISTS (
+    SELECT FROM feedback_feedback feedback
+    WHERE feedback.output_id = newest.output_id AND {complaint}
+)
+FROM newest WHERE place <= %s ORDER BY output_id
+"""
+
+# Outputs that a random audit drew and that were decided in their turn, each with how many it
+# stands for: by the chance with which it came in, and by how much of its stratum is decided.
+_REVIEWED = """
+WITH outputs AS MATERIALIZED ({outputs}),
+strata AS (
+    SELECT stratum_id, count(*)::float8
+        / nullif(count(*) FILTER (WHERE status IN ('done', 'escalated')), 0) AS per_decided
+    FROM review_queueitem
+    WHERE stratum_id IN (
+        SELECT stratum.id FROM review_stratum stratum
+        JOIN review_queue queue ON queue.id = stratum.queue_id
+        WHERE stratum.is_audit AND queue.project_id = %s
+    )
+    GROUP BY stratum_id
+),
+reviewed AS (
+    SELECT DISTINCT ON (outputs.output_id) outputs.arm, outputs.session_id,
+        strata.per_decided / item.inclusion AS weight,
+        (review.verdict <> 'accept')::int AS is_faulty
+    FROM outputs
+    JOIN review_queueitem item ON item.output_id = outputs.output_id
+        AND item.status IN ('done', 'escalated')
+    JOIN strata ON strata.stratum_id = item.stratum_id
+    JOIN review_review review ON review.output_id = outputs.output_id AND review.is_authoritative
+    ORDER BY outputs.output_id, item.inclusion DESC, item.id
+),
+sessions AS (
+    SELECT arm, session_id, sum(weight) AS n, sum(weight * is_faulty) AS c
+    FROM reviewed GROUP BY arm, session_id
+)
+SELECT arm, NULL, count(*), sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
+FROM sessions GROUP BY arm
+"""
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """One output of a session that got a version, or got nothing, by the arms of by_exposure."""
+
+    arm: str
+    session: int
+    output: int
+    is_complained_of: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sums:
+    """What is summed over sessions, of all complaints or of those of a theme."""
+
+    sessions: int = 0
+    n: float = 0
+    nn: float = 0
+    y: float = 0
+    yy: float = 0
+    ny: float = 0
+    cy: float = 0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was counted in each arm, of all complaints and by theme."""
+
+    _sums: dict[tuple[str, int | None], _Sums] = field(default_factory=dict)
+
+    def arm(self, name: str, *, theme: int | None = None) -> Arm:
+        """The arm of that name, with the complaints of the theme, or all for None."""
+        every = self._sums.get((name, None), _Sums())
+        sums = every if theme is None else self._sums.get((name, theme), _Sums())
+        plain = Arm(
+            sessions=every.sessions,
+            outputs=every.n,
+            complaints=sums.y,
+            outputs_squared=every.nn,
+            outputs_complaints=sums.ny,
+            complaints_squared=sums.yy,
+        )
+        if theme is None:
+            return plain
+        return replace(
+            plain,
+            others=every.y - sums.y,
+            others_squared=every.yy - 2 * sums.cy + sums.yy,
+            outputs_others=every.ny - sums.ny,
+            complaints_others=sums.cy - sums.yy,
+        )
+
+    def themes(self) -> set[int]:
+        """The themes that anybody complained in."""
+        return {theme for _, theme in self._sums if theme is not None}
+
+
+def by_exposure(*, version: LibraryVersion) -> Counts:
+    """Outputs of sessions that got the version, `served`, and that got nothing, `held out`."""
+    return _counts(_SUMS.format(complaint=_IS_COMPLAINT, outputs=_BY_EXPOSURE), _exposed(version))
+
+
+def by_time(*, project: Project, since: datetime, middle: datetime, until: datetime) -> Counts:
+    """Outputs `before` and `after` the middle, from `since` to `until`, without held-out ones."""
+    return _counts(
+        _SUMS.format(complaint=_IS_COMPLAINT, outputs=_BY_TIME),
+        [middle, project.pk, since, until, project.pk, since],
+    )
+
+
+def reviewed(*, version: LibraryVersion) -> Counts:
+    """What reviewers found in outputs that they drew by lot, each standing for those it may.
+
+    The arms are those of by_exposure; complained of is what they fixed or rejected.
+    """
+    project = version.library.project_id
+    return _counts(_REVIEWED.format(outputs=_BY_EXPOSURE), [*_exposed(version), project])
+
+
+def exposed(*, version: LibraryVersion, most: int) -> list[Exposed]:
+    """The newest outputs of each arm, at most so many of each, the oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _EXPOSED.format(complaint=_IS_COMPLAINT, outputs=_BY_EXPOSURE),
+            [*_exposed(version), most],
+        )
+        return [Exposed(*row) for row in cursor.fetchall()]
+
+
+def _exposed(version: LibraryVersion) -> list[int]:
+    return [version.pk, version.library.project_id]
+
+
+def _counts(statement: str, parameters: Sequence[int | datetime]) -> Counts:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows = cursor.fetchall()
+    return Counts(
+        {
+            (arm, theme): _Sums(
+                sessions=sessions, n=n or 0, nn=nn or 0, y=y or 0, yy=yy or 0, ny=ny or 0, cy=cy
+            )
+            for arm, theme, sessions, n, nn, y, yy, ny, cy in rows
+        }
+    )

@@ -1,0 +1,152 @@
+"""Tells which entries of a version help and which harm.
+
+An entry is chosen by the question, so that outputs it was served to are no sample of all. What it
+does is told from outputs to whose questions it is among the nearest, in sessions that were served
+and in sessions that were held out: whether a question is near to it knows nothing of the lot.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from curation import complaints, rates, readings, sequential
+from curation.complaints import Exposed
+from curation.models import LibraryVersion, PublishedEntry
+from curation.rates import Arm
+from curation.readings import Reading
+from curation.sequential import Looked
+from curation.serving import DEFAULT_K, FLOORS
+from feedback.models import Embedding
+from feedback.timeouts import TooSlowError, time_limit
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+TIME_LIMIT_MS = 5_000
+# Of each arm, so many of the newest outputs; and entries that a version may have.
+MOST_OUTPUTS, MOST_ENTRIES = 4_000, 5_000
+# Questions that are held against all entries at once.
+BATCH = 500
+SHOWN = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryEffect:
+    """What was complained of where the entry fits, served and held out.
+
+    `is_told` says that it is no chance find among all entries of the version.
+    """
+
+    entry: PublishedEntry
+    served: Arm
+    held_out: Arm
+    looked: Looked
+    is_told: bool
+    reading: Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryEffects:
+    """The entries of a version that most is known of; `why` if nothing is."""
+
+    effects: Sequence[EntryEffect] = ()
+    num_entries: int = 0
+    why: str = ""
+
+
+def of_entries(*, version: LibraryVersion) -> EntryEffects:
+    """What each entry of the version does: the surest first, at most SHOWN. Four queries."""
+    try:
+        with time_limit(TIME_LIMIT_MS):
+            exposed = complaints.exposed(version=version, most=MOST_OUTPUTS)
+            if len({one.arm for one in exposed}) < 2:
+                return EntryEffects(why=readings.NOTHING_HELD_OUT)
+            entries = list(version.entries.order_by("entry_id")[: MOST_ENTRIES + 1])
+            if len(entries) > MOST_ENTRIES:
+                return EntryEffects(why=f"The version has more than {MOST_ENTRIES:,} entries.")
+            near = _near(exposed, entries)
+    except TooSlowError:
+        return EntryEffects(why="There are too many outputs to compare at the moment.")
+    arms = {place: (_arm(rows, "served"), _arm(rows, "held out")) for place, rows in near.items()}
+    told = sequential.discoveries(
+        {
+            place: sequential.evidence(*arms[place]) if place in arms else 1.0
+            for place in range(len(entries))
+        }
+    )
+    surest = sorted(arms, key=lambda place: (-sequential.evidence(*arms[place]), place))
+    return EntryEffects(
+        effects=[
+            _effect(entries[place], *arms[place], is_told=place in told) for place in surest[:SHOWN]
+        ],
+        num_entries=len(entries),
+    )
+
+
+def _near(
+    exposed: Sequence[Exposed], entries: Sequence[PublishedEntry]
+) -> dict[int, list[Exposed]]:
+    """For the place of each entry, the outputs to whose questions it is among the nearest."""
+    if not entries:
+        return {}
+    model = entries[0].model
+    questions = dict(
+        Embedding.objects.filter(
+            output__in=[one.output for one in exposed], part=Embedding.Part.QUERY, model=model
+        ).values_list("output", "vector")
+    )
+    known = [one for one in exposed if one.output in questions]
+    found: dict[int, list[Exposed]] = defaultdict(list)
+    for one, places in zip(
+        known, _nearest([questions[one.output] for one in known], entries), strict=True
+    ):
+        for place in places:
+            found[place].append(one)
+    return found
+
+
+def _nearest(
+    questions: Sequence[Sequence[float]], entries: Sequence[PublishedEntry]
+) -> Iterator[list[int]]:
+    """For each question the places of the nearest entries, of those that are near enough."""
+    import numpy as np
+
+    model = entries[0].model
+    vectors: Vectors = np.array([entry.vector for entry in entries], dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    floors = np.array(
+        [2.0 if entry.model != model else FLOORS.get(entry.kind, -1.0) for entry in entries]
+    )
+    for first in range(0, len(questions), BATCH):
+        asked: Vectors = np.array(questions[first : first + BATCH], dtype=np.float32)
+        asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+        near = asked @ vectors.T
+        best = np.argsort(-near, axis=1, kind="stable")[:, :DEFAULT_K]
+        for row, places in enumerate(best):
+            yield [int(place) for place in places if near[row, place] >= floors[place]]
+
+
+def _arm(rows: Sequence[Exposed], name: str) -> Arm:
+    sessions: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for one in rows:
+        if one.arm == name:
+            sessions[one.session][0] += 1
+            sessions[one.session][1] += one.is_complained_of
+    return rates.arm((n, y, 0) for n, y in sessions.values())
+
+
+def _effect(entry: PublishedEntry, served: Arm, held_out: Arm, *, is_told: bool) -> EntryEffect:
+    looked = sequential.look(served, held_out)
+    return EntryEffect(
+        entry=entry,
+        served=served,
+        held_out=held_out,
+        looked=looked,
+        is_told=is_told,
+        reading=readings.of_entry(looked, is_told=is_told),
+    )

@@ -1,0 +1,133 @@
+"""Keeps where each theme stands, as it follows from what is measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import cast
+
+from django.db import transaction
+
+from curation import complaints, effects, progress, rates, sequential
+from curation.complaints import Counts
+from curation.models import LibraryVersion, PublishedEntry
+from curation.progress import Standing, State
+from feedback.models import Project
+from review.models import Event, Theme
+
+# Of the versions published against a theme, so many of the newest are looked at.
+MOST_VERSIONS = 3
+
+
+@dataclass
+class _Measured:
+    """What was counted in a project, each once for all its themes."""
+
+    recent: Counts
+    before: dict[int, Counts] = field(default_factory=dict)
+    exposed: dict[int, Counts] = field(default_factory=dict)
+
+
+def follow_all(*, now: datetime) -> int:
+    """Bring the themes of all projects up to date; return how many changed their state."""
+    acted_on = PublishedEntry.objects.values("version__library__project")
+    moved = Theme.objects.exclude(state=Theme.State.OPEN).values("project")
+    projects = Project.objects.filter(pk__in=acted_on) | Project.objects.filter(pk__in=moved)
+    return sum(follow(project=project, now=now) for project in projects.distinct().order_by("pk"))
+
+
+@transaction.atomic
+def follow(*, project: Project, now: datetime) -> int:
+    """Bring the project's themes up to date; return how many changed their state.
+
+    Asking again changes nothing. Each change is an event, with what it rests on.
+    """
+    versions = _versions_by_theme(project)
+    themes = Theme.objects.filter(project=project, pk__in=versions) | Theme.objects.filter(
+        project=project
+    ).exclude(state=Theme.State.OPEN)
+    measured = _Measured(
+        recent=complaints.by_time(
+            project=project,
+            since=now - timedelta(days=progress.RECENT_DAYS),
+            middle=now - timedelta(days=progress.RECENT_DAYS),
+            until=now,
+        )
+    )
+    return sum(
+        _move(theme, _standing(theme, versions[theme.pk], measured), now)
+        for theme in themes.distinct().defer("centroid").order_by("pk")
+    )
+
+
+def _versions_by_theme(project: Project) -> dict[int, list[LibraryVersion]]:
+    """For each theme the versions published against it, the oldest first."""
+    found: dict[int, list[LibraryVersion]] = defaultdict(list)
+    versions = LibraryVersion.objects.filter(library__project=project).select_related("library")
+    for version in versions.order_by("published_at", "pk"):
+        for theme in effects.targets_of(version).values_list("pk", flat=True):
+            found[theme].append(version)
+    return found
+
+
+def _standing(theme: Theme, versions: list[LibraryVersion], measured: _Measured) -> Standing:
+    if not versions:
+        return Standing(is_acted_on=False)
+    first = versions[0]
+    if first.pk not in measured.before:
+        measured.before[first.pk] = complaints.by_time(
+            project=theme.project,
+            since=first.published_at - timedelta(days=effects.MOST_DAYS),
+            middle=first.published_at,
+            until=first.published_at,
+        )
+    before = measured.before[first.pk].arm("before", theme=theme.pk)
+    recent = measured.recent.arm("after", theme=theme.pk)
+    helped = [_helped(theme, one, before.rate, measured) for one in versions[-MOST_VERSIONS:]]
+    told = [one for one in helped if one is not None]
+    change = rates.drift_corrected(before, recent)
+    return Standing(
+        is_acted_on=True,
+        is_better=any(told) if told else change is not None and change.high < 0,
+        is_renewed=theme.state_since is not None and versions[-1].published_at > theme.state_since,
+        usual=before.rate,
+        recent=recent,
+    )
+
+
+def _helped(
+    theme: Theme, version: LibraryVersion, usual: float, measured: _Measured
+) -> bool | None:
+    """Whether the version helped for certain; None where nothing was held out to tell it."""
+    if version.pk not in measured.exposed:
+        measured.exposed[version.pk] = complaints.by_exposure(version=version)
+    counts = measured.exposed[version.pk]
+    served, held_out = (counts.arm(name, theme=theme.pk) for name in ("served", "held out"))
+    if not served.outputs or not held_out.outputs:
+        return None
+    return sequential.look(served, held_out, usual=usual).is_better
+
+
+def _move(theme: Theme, standing: Standing, now: datetime) -> bool:
+    """Write the theme's new state with its event; whether there is one."""
+    state = progress.following(cast("State", theme.state), standing)
+    if state == theme.state:
+        return False
+    moved = Theme.objects.filter(pk=theme.pk, state=theme.state)
+    if not moved.update(state=state, state_since=now):
+        return False
+    Event.objects.create(
+        project_id=theme.project_id,
+        verb=f"theme_{state}",
+        target_type="theme",
+        target_id=theme.pk,
+        data={
+            "from": theme.state,
+            "usual": round(standing.usual, 6),
+            "recent_outputs": int(standing.recent.outputs),
+            "recent_complaints": int(standing.recent.complaints),
+        },
+        at=now,
+    )
+    return True

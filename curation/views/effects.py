@@ -1,0 +1,112 @@
+"""What a version did, by theme and by entry; and what was done about a theme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from curation import effects, entry_effects
+from curation.effects import Effect
+from curation.models import LibraryVersion
+from curation.rates import Arm, interval
+from feedback.models import Membership
+from feedback.timeouts import TooSlowError
+from review import charts
+from review.charts import Forest
+from review.http import ProjectRequest, project_view
+from review.models import Theme
+
+# The widest that a chart in a table and one beside a list are drawn.
+IN_TABLE, IN_LIST = 250, 330
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An effect with its charts; None where there is nothing to draw."""
+
+    effect: Effect
+    held_out: Forest | None
+    before_after: Forest | None
+
+
+@require_safe
+@project_view(Membership.Role.VIEWER)
+def version_effect(request: ProjectRequest, library: str, number: int) -> HttpResponse:
+    """Every member: what a version did to all complaints and to its themes."""
+    version = _version(request, library, number)
+    found = effects.of_version(version=version, now=timezone.now())
+    context = {
+        "library": version.library,
+        "version": version,
+        "found": found,
+        "rows": [_drawn(effect, width=IN_TABLE) for effect in found.effects],
+    }
+    return render(request, "curation/effects/version.html", context)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@project_view(Membership.Role.VIEWER)
+def version_entries(request: ProjectRequest, library: str, number: int) -> HttpResponse:
+    """Every member: which entries of a version help and which harm."""
+    version = _version(request, library, number)
+    context = {
+        "library": version.library,
+        "version": version,
+        "found": entry_effects.of_entries(version=version),
+    }
+    page = "_entries" if request.htmx else "entries"
+    return render(request, f"curation/effects/{page}.html", context)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@project_view(Membership.Role.VIEWER)
+def theme_effect(request: ProjectRequest, number: int) -> HttpResponse:
+    """Every member: where a theme stands, and what was published against it did."""
+    themes = Theme.objects.filter(project=request.project).defer("centroid")
+    theme = get_object_or_404(themes, number=number)
+    found: list[Effect] = []
+    why = ""
+    try:
+        found = effects.of_theme(theme=theme, now=timezone.now())
+    except TooSlowError:
+        why = effects.TOO_SLOW
+    rows = [_drawn(effect, width=IN_LIST) for effect in found]
+    context = {"theme": theme, "rows": rows, "why": why}
+    page = "_theme" if request.htmx else "theme"
+    return render(request, f"curation/effects/{page}.html", context)
+
+
+def _version(request: ProjectRequest, library: str, number: int) -> LibraryVersion:
+    versions = LibraryVersion.objects.filter(library__project=request.project)
+    return get_object_or_404(
+        versions.select_related("library__project"), library__slug=library, number=number
+    )
+
+
+def _drawn(effect: Effect, *, width: int) -> Drawn:
+    by_lot, in_time = effect.held_out, effect.before_after
+    return Drawn(
+        effect=effect,
+        held_out=_forest(width, held_out=by_lot.held_out, served=by_lot.served),
+        before_after=_forest(width, before=in_time.before, after=in_time.after),
+    )
+
+
+def _forest(width: int, **arms: Arm) -> Forest | None:
+    """The arms' rates one above the other, by their names; None unless all have outputs."""
+    if not all(arm.outputs for arm in arms.values()):
+        return None
+    ends = [(arm, interval(arm)) for arm in arms.values()]
+    return charts.forest(
+        labels=[name.replace("_", " ") for name in arms],
+        intervals=[(low, arm.rate, high) for arm, (low, high) in ends],
+        width=width,
+        row=22,
+    )

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from curation import complaints
+from curation.rates import arm
+from feedback.models import Project, Reason
+from tests.curation.exposed import answer, complain, publish, put_in
+from tests.factories import (
+    NOW,
+    make_feedback,
+    make_library,
+    make_output,
+    make_project,
+    make_queue,
+    make_review,
+    make_session,
+    make_theme,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+
+
+class TestByExposure:
+    def test_sums_over_sessions_what_was_complained_of(self, project: Project) -> None:
+        theme = make_theme(project)
+        version = publish(make_library(project), theme)
+        answer(project, 3, at=NOW, per_session=2, bad=1, theme=theme, others=1, version=version)
+        answer(project, 2, at=NOW, version=version, held_out=True)
+        counts = complaints.by_exposure(version=version)
+        sessions = [(2.0, 1.0, 0.0), (2.0, 0.0, 1.0), (2.0, 0.0, 0.0)]
+        assert counts.arm("served", theme=theme.pk) == arm(sessions)
+        assert counts.arm("served") == arm([(2, 1, 0), (2, 1, 0), (2, 0, 0)])
+        assert counts.arm("held out") == arm([(1, 0, 0), (1, 0, 0)])
+        assert counts.themes() == {theme.pk}
+
+    def test_an_output_that_several_complain_of_counts_once(self, project: Project) -> None:
+        theme = make_theme(project)
+        version = publish(make_library(project), theme)
+        output = answer(project, 1, at=NOW, version=version)[0]
+        put_in(theme, complain([output, output]))
+        complain([output])
+        counts = complaints.by_exposure(version=version)
+        assert counts.arm("served", theme=theme.pk).complaints == 1
+        assert counts.arm("served", theme=theme.pk).others == 0
+
+    def test_praise_and_behaviour_are_no_complaints(self, project: Project) -> None:
+        version = publish(make_library(project))
+        output = answer(project, 1, at=NOW, version=version)[0]
+        complain([output], score=1.0)
+        complain([output], score=0.0, comment="Hm.")
+        make_feedback(output, is_implicit=True, name="rephrase")
+        make_feedback(output, comment="Thanks.")
+        assert complaints.by_exposure(version=version).arm("served").complaints == 0
+
+    def test_a_reason_or_a_better_answer_without_a_rating_is_one(self, project: Project) -> None:
+        version = publish(make_library(project))
+        outputs = answer(project, 2, at=NOW, version=version)
+        make_feedback(outputs[0], correction="Better.")
+        reason = Reason.objects.filter(taxonomy__project=project).first()
+        assert reason
+        make_feedback(outputs[1]).reasons.add(reason)
+        assert complaints.by_exposure(version=version).arm("served").complaints == 2
+
+    def test_what_came_before_the_context_was_fetched_does_not_count(
+        self, project: Project
+    ) -> None:
+        version = publish(make_library(project))
+        output = answer(project, 1, at=NOW, version=version)[0]
+        make_output(project, output.session, at=NOW - timedelta(hours=1))
+        assert complaints.by_exposure(version=version).arm("served").outputs == 1
+
+    def test_a_session_that_saw_both_is_in_no_arm(self, project: Project) -> None:
+        version = publish(make_library(project))
+        output = answer(project, 1, at=NOW, version=version)[0]
+        version.exposures.create(
+            project=project,
+            session_external_id=output.session.external_id,
+            is_held_out=True,
+            num_tokens=0,
+            served_at=NOW + DAY,
+        )
+        assert complaints.by_exposure(version=version).arm("served").sessions == 0
+
+    def test_a_session_of_another_project_with_the_same_id_does_not_count(
+        self, project: Project
+    ) -> None:
+        version = publish(make_library(project))
+        output = answer(project, 1, at=NOW, version=version)[0]
+        other = make_project()
+        same = make_session(other, external_id=output.session.external_id)
+        complain([make_output(other, same)])
+        assert complaints.by_exposure(version=version).arm("served") == arm([(1, 0, 0)])
+
+
+class TestByTime:
+    def test_parts_outputs_at_a_time(self, project: Project) -> None:
+        answer(project, 3, at=NOW - DAY, bad=2)
+        answer(project, 4, at=NOW + DAY, bad=1)
+        answer(project, 5, at=NOW + 9 * DAY)
+        counts = complaints.by_time(
+            project=project, since=NOW - 2 * DAY, middle=NOW, until=NOW + 2 * DAY
+        )
+        before, after = counts.arm("before"), counts.arm("after")
+        assert (before.outputs, before.complaints) == (3, 2)
+        assert (after.outputs, after.complaints) == (4, 1)
+
+    def test_leaves_out_what_was_held_out(self, project: Project) -> None:
+        version = publish(make_library(project))
+        answer(project, 3, at=NOW + DAY, bad=3, version=version, held_out=True)
+        answer(project, 2, at=NOW + DAY, bad=1, version=version)
+        counts = complaints.by_time(
+            project=project, since=NOW - DAY, middle=NOW, until=NOW + 2 * DAY
+        )
+        assert counts.arm("after").outputs == 2
+
+
+class TestReviewed:
+    def test_each_decision_stands_for_as_many_as_it_was_drawn_from(self, project: Project) -> None:
+        version = publish(make_library(project))
+        reviewer = make_user(project)
+        queue = make_queue(project)
+        common, rare = (
+            queue.strata.create(position=place, name=name, rate=rate, is_audit=True)
+            for place, (name, rate) in enumerate([("Rated down", 0.5), ("Others", 0.1)])
+        )
+        drawn = [(common, 0.5, "reject"), (rare, 0.1, "accept"), (rare, 0.1, "fix")]
+        outputs = answer(project, 4, at=NOW, version=version)
+        for output, (stratum, inclusion, verdict) in zip(outputs, drawn, strict=False):
+            make_review(output, reviewer, verdict=verdict, is_authoritative=True)
+            queue.items.create(
+                output=output,
+                stratum=stratum,
+                inclusion=inclusion,
+                status="done",
+                entered_at=NOW,
+                closed_at=NOW,
+            )
+        # Half of what the second stratum drew is still to be decided.
+        for _ in range(2):
+            queue.items.create(
+                output=make_output(project), stratum=rare, inclusion=0.1, entered_at=NOW
+            )
+        # What was not drawn by lot says nothing of others.
+        make_review(outputs[3], reviewer, verdict="reject", is_authoritative=True)
+        found = complaints.reviewed(version=version).arm("served")
+        assert found.sessions == 3
+        assert found.outputs == pytest.approx(2 + 20 + 20)
+        assert found.complaints == pytest.approx(2 + 20)
