@@ -211,6 +211,7 @@ CELERY_BEAT_SCHEDULE = {
     "mail-digests": {"task": "review.tasks.mail_digests", "schedule": 300.0},
     "work-releases": {"task": "curation.tasks.work_releases", "schedule": 5.0},
     "sweep-releases": {"task": "curation.tasks.sweep_releases", "schedule": 3600.0},
+    "check-gates": {"task": "curation.tasks.check_gates", "schedule": 30.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},
     "watch-experiments": {"task": "curation.tasks.watch_experiments", "schedule": 300.0},
     "follow-themes": {"task": "curation.tasks.follow_themes", "schedule": 900.0},

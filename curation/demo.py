@@ -12,11 +12,19 @@ from itertools import cycle
 
 from django.db import transaction
 
-from curation import context_libraries, demo_records, promotion, releasing, training_sets
+from curation import (
+    context_libraries,
+    demo_records,
+    gating,
+    promotion,
+    releasing,
+    training_sets,
+)
 from curation.demo_reviews import Reviewer, work
-from curation.models import EntryKind
+from curation.gate_runs import rules_of
+from curation.models import EntryKind, Example, TrainingSet
 from feedback.authentication import create_key
-from feedback.embedding import get_encoder
+from feedback.embedding import get_encoder, model_id
 from feedback.ingestion import ingest
 from feedback.models import ApiKey, Membership, Project, User
 from feedback.projects import create_project
@@ -251,11 +259,27 @@ def _fill_training_set(project: Project, by: User, now: datetime) -> None:
         promotion.promote_to_training_set(
             review=review, training_set=training_set, by=by, now=yesterday
         )
+    _pass_gates(training_set, by, yesterday)
     releasing.release(training_set=training_set, by=by, now=yesterday)
     for review in reviews[len(early) : -LEFT]:
         promotion.promote_to_training_set(
             review=review, training_set=training_set, by=by, now=now - NEWEST
         )
+
+
+def _pass_gates(training_set: TrainingSet, by: User, now: datetime) -> None:
+    """Check the examples, and take out those that hold the release up, as a curator would."""
+    check = gating.ask(training_set=training_set, by=by, now=now)
+    gating.run(check=check, vectors=model_id(), clock=lambda: now)
+    rules = rules_of(training_set=training_set)
+    failing = Example.objects.filter(
+        gate_findings__in=check.findings.open().filter(gate__in=rules.blocking)
+    ).distinct()
+    for example in failing.order_by("pk"):
+        training_sets.remove_example(example=example, by=by, now=now)
+    if failing:
+        check = gating.ask(training_set=training_set, by=by, now=now)
+        gating.run(check=check, vectors=model_id(), clock=lambda: now)
 
 
 def _see_to(project: Project, by: User, now: datetime) -> None:

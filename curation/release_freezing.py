@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from curation.grouped import groups_of
 from curation.models import Example, GroupSplit, Release, ReleasedExample, TrainingSet
 from curation.models.training import ExampleQuerySet
 from curation.training_sets import TrainingSetError, split_of
@@ -23,7 +22,7 @@ def is_all_for_training(made: Release, examples: ExampleQuerySet) -> bool:
     after, has_new = 0, False
     while chunk := _chunk(examples.filter(pk__gt=after, pk__lte=made.until)):
         after = chunk[-1].pk
-        groups = set(_groups(made.training_set, chunk).values())
+        groups = set(groups_of(made.training_set, chunk).values())
         settled = _settled(made.training_set, groups)
         has_new = has_new or bool(groups - settled.keys())
         if any(settled.get(group, split_of(group)) == Split.TRAIN for group in groups):
@@ -45,7 +44,7 @@ def freeze_step(made: Release) -> None:
         made.status, made.num_done = Release.Status.WRITING, 0
         made.num_examples = made.num_train + made.num_validation + made.num_test
         return
-    groups = _groups(training_set, chunk)
+    groups = groups_of(training_set, chunk)
     splits = _splits(made, set(groups.values()))
     rows = []
     for example in chunk:
@@ -82,22 +81,6 @@ def _chunk(examples: ExampleQuerySet) -> list[Example]:
         )
         .order_by("pk")[:FROZEN_AT_ONCE]
     )
-
-
-def _groups(training_set: TrainingSet, examples: Sequence[Example]) -> dict[int, str]:
-    """What must not be split, by example: its session, or itself once its output is erased."""
-    alone = [example.pk for example in examples if example.output is None and not example.group]
-    former = dict(
-        ReleasedExample.objects.filter(release__training_set=training_set, example__in=alone)
-        .order_by("release__number")
-        .values_list("example", "lineage__group")
-    )
-    return {
-        example.pk: example.output.session.external_id
-        if example.output
-        else example.group or former.get(example.pk, f"example {example.pk}")
-        for example in examples
-    }
 
 
 def _settled(training_set: TrainingSet, groups: set[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 
-from curation import promotion
+from curation import gating, promotion
 from curation.models import (
     Example,
     GroupSplit,
@@ -80,6 +80,7 @@ def start(
             "until_review": reviews.aggregate(last=Max("pk"))["last"] or 0,
         }
     made.save()
+    _place(made)
     record(training_set, verb="began_release", by=by, now=now, release=made.number)
     return made
 
@@ -227,6 +228,8 @@ def _settle(made: Release) -> None:
     last = training_set.releases.done().order_by("-number").first()
     if last is not None and not _has_changed(examples, last):
         raise TrainingSetError(f"Nothing has changed since release {last.number}.")
+    if why := gating.holds_up(training_set=training_set):
+        raise TrainingSetError(why)
     made.checkpoint = {
         "after": 0,
         "filter": training_set.filter,
@@ -234,6 +237,19 @@ def _settle(made: Release) -> None:
     }
     made.status = Release.Status.FREEZING
     made.num_done = 0
+
+
+def _place(made: Release) -> None:
+    """Give groups that are new the split that the gates found for them, for good."""
+    if made.status == Release.Status.FREEZING:
+        GroupSplit.objects.bulk_create(
+            (
+                GroupSplit(training_set=made.training_set, group=group, split=split, release=made)
+                for group, split in gating.placed(training_set=made.training_set)
+            ),
+            batch_size=1_000,
+            ignore_conflicts=True,
+        )
 
 
 def _has_changed(examples: ExampleQuerySet, last: Release) -> bool:
@@ -358,3 +374,4 @@ def _collect(made: Release, now: datetime) -> None:
         _settle(made)
     except TrainingSetError as error:
         _fail(made, str(error), now)
+    _place(made)

@@ -7,9 +7,13 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from structlog import get_logger
 
-from curation import releasing, theme_states, watching
+from curation import gating, releasing, theme_states, watching
+from feedback.embedding import model_id
 
 log = get_logger()
+
+# Seconds: a million examples take hours. Its lease keeps a second worker away meanwhile.
+MOST_SECONDS = 6 * 3_600
 
 
 @shared_task
@@ -50,5 +54,20 @@ def ring_releases() -> None:
     """Ask a worker to look at releases now. Without a broker, the schedule finds them."""
     try:
         work_releases.apply_async(retry=False, expires=60)
+    except OperationalError:
+        log.warning("broker_unreachable")
+
+
+@shared_task(acks_late=False, soft_time_limit=MOST_SECONDS, time_limit=MOST_SECONDS + 60)
+def check_gates() -> None:
+    """Hold training sets that wait for it to their gates."""
+    while gating.work_off(vectors=model_id(), clock=timezone.now):
+        log.info("gates_checked")
+
+
+def ring_gates() -> None:
+    """Ask a worker to look at what waits now. Without a broker, the schedule finds it."""
+    try:
+        check_gates.apply_async(retry=False, expires=60)
     except OperationalError:
         log.warning("broker_unreachable")

@@ -6,6 +6,7 @@ from curation.views import (
     drafts,
     effects,
     exposures,
+    gates,
     libraries,
     mcp,
     releases,
@@ -56,6 +57,21 @@ urlpatterns: list[URLPattern] = [
     path(f"{TRAINING_SET}/", training_sets.training_set, name="training_set"),
     path(
         f"{TRAINING_SET}/release/", training_sets.training_set_release, name="training_set_release"
+    ),
+    path(f"{TRAINING_SET}/gates/", gates.training_set_gates, name="training_set_gates"),
+    path(f"{TRAINING_SET}/gates/check/", gates.gates_check, name="gates_check"),
+    path(f"{TRAINING_SET}/gates/stop/", gates.gates_stop, name="gates_stop"),
+    path(f"{TRAINING_SET}/gates/pass/", gates.gate_pass_all, name="gate_pass_all"),
+    path(f"{TRAINING_SET}/gates/rules/", gates.gates_rules, name="gates_rules"),
+    path(
+        f"{TRAINING_SET}/gates/findings/<int:finding>/pass/",
+        gates.finding_pass,
+        name="finding_pass",
+    ),
+    path(
+        f"{TRAINING_SET}/gates/findings/<int:finding>/take-back/",
+        gates.finding_take_back,
+        name="finding_take_back",
     ),
     path(
         f"{TRAINING_SET}/examples/<int:example>/remove/",

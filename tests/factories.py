@@ -7,7 +7,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from curation.models import ContextEntry, ContextLibrary, TrainingSet
+from curation.models import ContextEntry, ContextLibrary, GateRules, TrainingSet
 from feedback.authentication import create_key
 from feedback.models import (
     ApiKey,
@@ -257,10 +257,14 @@ def make_entry(library: ContextLibrary, **fields: Any) -> ContextEntry:
     return ContextEntry.objects.create(library=library, **fields)
 
 
-def make_training_set(project: Project, **fields: Any) -> TrainingSet:
+def make_training_set(project: Project, *, is_gated: bool = False, **fields: Any) -> TrainingSet:
+    """A set whose gates hold nothing up, so that its examples may all say the same."""
     fields.setdefault("slug", f"set-{next(_numbers)}")
     fields.setdefault("name", "Answers")
-    return TrainingSet.objects.create(project=project, **fields)
+    made = TrainingSet.objects.create(project=project, **fields)
+    if not is_gated:
+        GateRules.objects.create(training_set=made, blocking=[])
+    return made
 
 
 def make_theme(project: Project, **fields: Any) -> Theme:

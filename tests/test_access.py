@@ -17,6 +17,8 @@ from curation.models import (
     ContextLibrary,
     Example,
     Exposure,
+    GateCheck,
+    GateFinding,
     LibraryVersion,
     Probe,
     Proposal,
@@ -126,6 +128,14 @@ def filled(project: Project) -> Filled:
     example = Example.objects.create(
         training_set=training_set, prompt=[], chosen="a", created_by=author, created_at=NOW
     )
+    finding = GateFinding.objects.create(
+        check_run=GateCheck.objects.create(
+            training_set=training_set, status="done", asked_by=author, asked_at=NOW, finished_at=NOW
+        ),
+        gate="exact",
+        example=example,
+        why="says the same",
+    )
     annotation = Annotation.objects.create(
         project=project,
         output=output,
@@ -177,6 +187,7 @@ def filled(project: Project) -> Filled:
             "proposal": proposal.pk,
             "training_set": training_set.slug,
             "example": example.pk,
+            "finding": finding.pk,
             "annotation": annotation.pk,
             "reply": reply.pk,
             "evidence": evidence.pk,

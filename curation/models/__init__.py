@@ -8,6 +8,7 @@ from curation.models.context import (
     PublishedEntry,
 )
 from curation.models.experiment import Experiment
+from curation.models.gate import CheckedGroup, GateCheck, GateFinding, GatePass, GateRules
 from curation.models.training import (
     Example,
     GroupSplit,
@@ -19,12 +20,17 @@ from curation.models.training import (
 )
 
 __all__ = [
+    "CheckedGroup",
     "ContextEntry",
     "ContextLibrary",
     "EntryKind",
     "Example",
     "Experiment",
     "Exposure",
+    "GateCheck",
+    "GateFinding",
+    "GatePass",
+    "GateRules",
     "GroupSplit",
     "LibraryVersion",
     "Probe",

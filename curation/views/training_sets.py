@@ -13,12 +13,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from curation import releasing, tasks, training_sets
+from curation import gating, releasing, tasks, training_sets
 from curation.formats import Row
 from curation.forms import FilterForm, TrainingSetForm
 from curation.models import Example, Release, Revocation, TrainingSet
 from curation.models.training import ExampleQuerySet
 from curation.writers import FORMATS, LeftOutError
+from feedback.embedding import model_id
 from feedback.models import Membership, Reason
 from feedback.paging import page
 from review.filters import ReviewFilter
@@ -83,6 +84,7 @@ def training_set(request: ProjectRequest, training_set: str) -> HttpResponse:
 def training_set_release(request: ProjectRequest, training_set: str) -> HttpResponseBase:
     """Curators: have the examples frozen as the next release, in the formats that are ticked."""
     shown = _find(request, training_set)
+    gating.check_few(training_set=shown, by=request.user, vectors=model_id(), clock=timezone.now)
     try:
         made = releasing.start(
             training_set=shown,

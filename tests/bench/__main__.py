@@ -11,7 +11,7 @@ import sys
 
 NAMES = [
     *["ingest", "pages", "anchoring", "search", "desk", "triage", "claims", "effects"],
-    *["context", "exports"],
+    *["context", "exports", "gates"],
 ]
 # Those take so long that they have to be named.
 LONG = ["search-million"]

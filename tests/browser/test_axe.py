@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from curation import context_libraries, promotion, releasing
+from curation import context_libraries, gating, promotion, releasing
 from curation.experiments import Trial
 from feedback.embedding import Encoder
 from feedback.models import Project
@@ -87,10 +87,17 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         library=library, query="When?", role="", expected=[entry], by=scene.expert, now=NOW
     )
     training_set = make_training_set(project)
-    promotion.promote_to_training_set(
-        review=review, training_set=training_set, by=scene.expert, now=NOW
-    )
+    for _ in range(3):
+        accepted = make_review(make_output(project), scene.expert, verdict="accept")
+        promotion.promote_to_training_set(
+            review=accepted, training_set=training_set, by=scene.expert, now=NOW
+        )
     releasing.release(training_set=training_set, by=scene.expert, now=NOW)
+    check = gating.ask(training_set=training_set, by=scene.expert, now=NOW)
+    gating.run(check=check, vectors=encoder.model_id, clock=lambda: NOW)
+    failing = training_set.gate_checks.get().findings.filter(gate="exact").first()
+    assert failing
+    gating.let_pass(finding=failing, reason="Asked so often.", by=scene.expert, now=NOW)
     assert scene.item.theme
 
     def address(name: str, *parts: object) -> str:
@@ -146,6 +153,8 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "new training set": address("training_set_create"),
         "release": address("release", training_set.slug, 1),
         "training file": address("training_file"),
+        "checks of a training set": address("training_set_gates", training_set.slug),
+        "rules of a training set": address("gates_rules", training_set.slug),
         "nothing there": "/nothing-here/",
     }
 
