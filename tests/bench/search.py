@@ -99,8 +99,8 @@ def _quality(data: Path) -> Found:
 def _named(data: Path) -> float:
     """Plant codes, order numbers and names into texts; how often asking by them finds them first.
 
-    Each has a neighbour that differs in one character, and asked is by the name alone, and with
-    another text's words.
+    Beside each stands the next number, or another name. Asked is by the name alone, and by codes
+    and numbers also with another text's words.
     """
     from feedback.embedding import get_encoder
     from feedback.search import search

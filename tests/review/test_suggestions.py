@@ -289,6 +289,15 @@ class TestDecide:
         suggestions.accept(annotation=second, by=expert, now=NOW)
         assert "pays for six visits a year" in text_of(output, expert)
 
+    def test_rebased_it_is_embedded_anew(self, output: Output, expert: User) -> None:
+        first = suggest(output, expert, "covers six", "pays for six")
+        second = suggest(output, expert, "covers six sessions", "covers six visits")
+        Annotation.objects.update(embedded_with="a model")
+        suggestions.accept(annotation=first, by=expert, now=NOW)
+        suggestions.rebase(annotation=second, by=expert, now=NOW)
+        waiting = Annotation.objects.unembedded(model="a model")
+        assert [one.pk for one in waiting] == [second.pk]
+
     def test_nothing_of_it_is_left_beside_an_edit_of_the_same_words(
         self, output: Output, expert: User
     ) -> None:
