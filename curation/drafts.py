@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from curation import diffs
 from curation.diffs import Piece
 from curation.models import ContextEntry, ContextLibrary, LibraryVersion, PublishedEntry
+from curation.models.context import PublishedEntryQuerySet
 
 _TEXTS = (("query", "Question"), ("answer", "Text"))
 _NAMES = (
@@ -67,7 +68,7 @@ class Comparison:
     Both lists are empty for an entry that is not in the version, or says the same there.
     """
 
-    entry: ContextEntry
+    entry: ContextEntry | PublishedEntry
     texts: list[TextChange] = field(default_factory=list)
     names: list[NameChange] = field(default_factory=list)
 
@@ -89,7 +90,37 @@ def compare(*, entries: Sequence[ContextEntry], version: LibraryVersion | None) 
     return [_comparison(entry, live.get(entry.pk)) for entry in entries]
 
 
-def _comparison(entry: ContextEntry, live: PublishedEntry | None) -> Comparison:
+def count_between(*, former: LibraryVersion | None, version: LibraryVersion) -> Counts:
+    """Count the entries of a version by what it did to those of a former one."""
+    states = ContextEntry.State
+    counted = version.entries.compared_to(former).aggregate(
+        **{
+            state: Count("pk", filter=Q(state=state))
+            for state in (states.ADDED, states.CHANGED, states.UNCHANGED)
+        }
+    )
+    return Counts(**counted, removed=gone(former=former, version=version).count())
+
+
+def compare_between(
+    *, entries: Sequence[PublishedEntry], former: LibraryVersion | None
+) -> list[Comparison]:
+    """Compare each entry of a version with what it said in a former one: one query for all."""
+    before: dict[int, PublishedEntry] = {}
+    if former is not None:
+        rows = former.entries.filter(entry__in=[one.entry_id for one in entries]).defer("vector")
+        before = {row.entry_id: row for row in rows}
+    return [_comparison(entry, before.get(entry.entry_id)) for entry in entries]
+
+
+def gone(*, former: LibraryVersion | None, version: LibraryVersion) -> PublishedEntryQuerySet:
+    """The entries of a former version that a version does not have, without their vectors."""
+    kept = version.entries.filter(entry=OuterRef("entry"))
+    before = PublishedEntry.objects.filter(~Exists(kept), version=former)
+    return before.defer("vector").order_by("position")
+
+
+def _comparison(entry: ContextEntry | PublishedEntry, live: PublishedEntry | None) -> Comparison:
     if live is None:
         return Comparison(entry=entry)
     texts = []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models.functions import Coalesce
 from pgvector.django import HalfVectorField
 
 from feedback.models import Feedback, Output, Project, User
@@ -73,9 +75,8 @@ class ContextEntryQuerySet(models.QuerySet["ContextEntry"]):
         Without a version every entry of the draft is new.
         """
         published = PublishedEntry.objects.filter(version=version, entry=OuterRef("pk"))
-        same = Q(expires_on=OuterRef("expires_on")) | Q(
-            expires_on=None, entry__expires_on=None
-        )  # two that never expire are equal, and two nulls are not
+        # Two that never expire are equal, and two nulls are not.
+        same = Q(expires_on=OuterRef("expires_on")) | Q(expires_on=None, entry__expires_on=None)
         unchanged = published.filter(
             same, **{name: OuterRef(name) for name in ENTRY_CONTENT if name != "expires_on"}
         )
@@ -190,6 +191,29 @@ class LibraryVersion(models.Model):
         return f"{self.library_id} v{self.number}"
 
 
+class PublishedEntryQuerySet(models.QuerySet["PublishedEntry"]):
+    def compared_to(self, former: LibraryVersion | None) -> PublishedEntryQuerySet:
+        """Entries of a version, each with its `state` since a former one, of ContextEntry.State.
+
+        None of them is removed. Without a former version every entry is new.
+        """
+        before = PublishedEntry.objects.filter(version=former, entry=OuterRef("entry"))
+        # Two that never expire are equal, and two nulls are not.
+        never = Value(date.max)
+        unchanged = before.annotate(until=Coalesce("expires_on", never)).filter(
+            until=Coalesce(OuterRef("expires_on"), never),
+            **{name: OuterRef(name) for name in ENTRY_CONTENT if name != "expires_on"},
+        )
+        states = ContextEntry.State
+        return self.annotate(
+            state=Case(
+                When(~Exists(before), then=Value(states.ADDED)),
+                When(Exists(unchanged), then=Value(states.UNCHANGED)),
+                default=Value(states.CHANGED),
+            )
+        )
+
+
 class PublishedEntry(models.Model):
     """What one entry said in one version; never changed, whatever becomes of the entry."""
 
@@ -210,6 +234,8 @@ class PublishedEntry(models.Model):
     num_tokens = models.PositiveIntegerField(null=True, blank=True)
     model = models.CharField(max_length=200)
     vector = HalfVectorField()
+
+    objects = PublishedEntryQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -124,18 +124,32 @@ def library_connect(request: ProjectRequest, library: str) -> HttpResponse:
 @require_safe
 @project_view(Membership.Role.VIEWER)
 def library_version(request: ProjectRequest, library: str, number: int) -> HttpResponse:
-    """Every member: what a version serves, as it was published."""
+    """Every member: what a version serves, as it was published, and what it changed."""
     shown = find_library(request, library)
     version = get_object_or_404(
         shown.versions.select_related("published_by", "approved_by"), number=number
     )
+    former = shown.versions.filter(number__lt=number).order_by("-number").first()
+    listed = version.entries.compared_to(former)
+    only_changes = request.GET.get("only") == "changes"
+    if only_changes:
+        listed = listed.filter(~Q(state=ContextEntry.State.UNCHANGED))
     entries = page(
-        version.entries.defer("vector"),
+        listed.defer("vector"),
         order=["position"],
         size=PAGE_SIZE,
         cursor=request.GET.get("cursor", ""),
     )
-    context = {"library": shown, "version": version, "entries": entries}
+    context = {
+        "library": shown,
+        "version": version,
+        "former": former,
+        "counts": drafts.count_between(former=former, version=version),
+        "only_changes": only_changes,
+        "comparisons": drafts.compare_between(entries=entries.rows, former=former),
+        "next_cursor": entries.next_cursor,
+        "gone": drafts.gone(former=former, version=version)[:PAGE_SIZE] if only_changes else [],
+    }
     return render(request, "curation/libraries/version.html", context)
 
 

@@ -307,4 +307,39 @@ class TestLibraryVersion:
         assert "As drafted." in former.content.decode()
         for missing in ("3", str(10**30)):
             assert client.get(f"{address}versions/{missing}/").status_code == 404
+
+    def test_tells_what_it_changed_since_the_one_before(
+        self,
+        client: Client,
+        library: ContextLibrary,
+        curator: User,
+        viewer: User,
+        address: str,
+        encoder: Encoder,
+        django_assert_max_num_queries: Any,
+    ) -> None:
+        day = NOW.date()
+        for number in range(30):
+            make_entry(library, query=f"Same {number}?", created_by=curator)
+        changed, until, removed = (
+            make_entry(library, query=query, answer="In 2015.", created_by=curator)
+            for query in ("Changed?", "Until?", "Removed?")
+        )
+        publish(library, curator, encoder)
+        library.entries.filter(pk=changed.pk).update(answer="In 2018.")
+        library.entries.filter(pk=until.pk).update(expires_on=day)
+        library.entries.filter(pk=removed.pk).update(removed_at=NOW)
+        make_entry(library, query="New?", created_by=curator)
+        publish(library, curator, encoder)
+        client.force_login(viewer)
+        with django_assert_max_num_queries(12):
+            page = client.get(f"{address}versions/2/", {"only": "changes"}).content.decode()
+        assert "1 added, 2 changed, 1 removed" in page
+        assert "<b>2018</b>" in page
+        assert "Same" not in page
+        assert page.count('aria-label="E-') == 4
+        assert (
+            "1 added, 2 changed, 1 removed" in client.get(f"{address}versions/2/").content.decode()
+        )
+        assert "Since" not in client.get(f"{address}versions/1/").content.decode()
         assert client.get(f"{address}versions/1/", {"cursor": "x"}).status_code == 400

@@ -154,6 +154,7 @@ class TestLoop:
         promote(page, base, "Add to the draft")
         page.goto(f"{base}/libraries/house-style/draft/")
         page.get_by_role("button", name="Publish v1").click()
+        expect(page.get_by_text("Version 1 is live.")).to_be_visible()
         question = {"library": "house-style", "query": output["query"]}
         status, context = postil.call("POST", "/api/v1/context", question, key=key)
         assert status == 200
