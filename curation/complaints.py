@@ -55,7 +55,8 @@ SELECT arm, theme_id, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
 FROM by_theme JOIN sessions USING (arm, session_id) GROUP BY arm, theme_id
 """
 
-# From the first time on that context was fetched for them. A session that saw both is in no arm:
+# From the first time on that context was fetched for them, and only from the days on which
+# sessions were held out: later ones have nothing beside them. A session that saw both is in no arm:
 # somebody changed the shares while it went on. The clocks of product and database may differ.
 _BY_EXPOSURE = """
 SELECT CASE WHEN exposed.is_held_out THEN 'held out' ELSE 'served' END AS arm,
@@ -63,9 +64,15 @@ SELECT CASE WHEN exposed.is_held_out THEN 'held out' ELSE 'served' END AS arm,
 FROM (
     SELECT session_external_id, bool_or(is_held_out) AS is_held_out, min(served_at) AS since
     FROM curation_exposure
+    CROSS JOIN (
+        SELECT min(served_at) AS first, max(served_at) AS last
+        FROM curation_exposure WHERE version_id = %s AND is_held_out
+    ) trial
     WHERE version_id = %s AND session_external_id <> ''
-    GROUP BY session_external_id
+    GROUP BY session_external_id, trial.first, trial.last
     HAVING bool_or(is_held_out) = bool_and(is_held_out)
+        AND (trial.first IS NULL
+            OR min(served_at)::date BETWEEN trial.first::date AND trial.last::date)
 ) exposed
 JOIN feedback_session session
     ON session.project_id = %s AND session.external_id = exposed.session_external_id
@@ -223,7 +230,7 @@ def exposed(*, version: LibraryVersion, most: int) -> list[Exposed]:
 
 
 def _exposed(version: LibraryVersion) -> list[int]:
-    return [version.pk, version.library.project_id]
+    return [version.pk, version.pk, version.library.project_id]
 
 
 def _counts(statement: str, parameters: Sequence[int | datetime]) -> Counts:

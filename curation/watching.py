@@ -6,9 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from django.db import connection
-
-from curation import experiments, rates, sequential, stopping
+from curation import complaints, experiments, sequential, stopping
 from curation.models import Experiment
 from curation.rates import Arm
 from curation.stopping import Step
@@ -43,43 +41,10 @@ def watch(*, now: datetime, look: Callable[[Arm, Arm], bool] | None = None) -> i
     return changed
 
 
-# Outputs of the sessions that an experiment concerns, from the first exposure of each on, as sums
-# of a session. Only sessions of one arm count: one that a rollback moved has seen both.
-_ARMS = """
-WITH exposed AS (
-    SELECT session_external_id AS external_id, bool_or(is_held_out) AS is_held_out,
-        min(served_at) AS since
-    FROM curation_exposure
-    WHERE version_id = %s AND served_at >= %s AND session_external_id <> ''
-    GROUP BY session_external_id
-    HAVING bool_or(is_held_out) = bool_and(is_held_out)
-)
-SELECT exposed.is_held_out, count(output.id), count(output.id) FILTER (WHERE EXISTS (
-    SELECT FROM feedback_feedback feedback
-    WHERE feedback.output_id = output.id AND NOT feedback.is_implicit AND feedback.score < 0
-))
-FROM exposed
-JOIN feedback_session session
-    ON session.project_id = %s AND session.external_id = exposed.external_id
-JOIN feedback_output output ON output.session_id = session.id AND output.at >= exposed.since
-GROUP BY session.id, exposed.is_held_out
-"""
-
-
 def arms_of(experiment: Experiment) -> tuple[Arm, Arm]:
-    """Return what became of the sessions that were served, and of those that were held out.
-
-    Counted are outputs from a session's first exposure on, and those of them that somebody rated
-    below zero.
-    """
-    version = experiment.version
-    with connection.cursor() as cursor:
-        cursor.execute(_ARMS, [version.pk, experiment.started_at, version.library.project_id])
-        rows = cursor.fetchall()
-    return (
-        rates.arm((num, bad, 0.0) for held_out, num, bad in rows if not held_out),
-        rates.arm((num, bad, 0.0) for held_out, num, bad in rows if held_out),
-    )
+    """Return what became of the sessions that were served, and of those that were held out."""
+    counts = complaints.by_exposure(version=experiment.version)
+    return counts.arm("served"), counts.arm("held out")
 
 
 def _is_worse(served: Arm, held_out: Arm) -> bool:

@@ -87,6 +87,16 @@ class TestByExposure:
         )
         assert complaints.by_exposure(version=version).arm("served").sessions == 0
 
+    def test_sessions_after_the_last_was_held_out_have_nothing_beside_them(
+        self, project: Project
+    ) -> None:
+        version = publish(make_library(project))
+        answer(project, 2, at=NOW, version=version)
+        answer(project, 5, at=NOW + 9 * DAY, version=version)
+        assert complaints.by_exposure(version=version).arm("served").sessions == 7
+        answer(project, 1, at=NOW, version=version, held_out=True)
+        assert complaints.by_exposure(version=version).arm("served").sessions == 2
+
     def test_a_session_of_another_project_with_the_same_id_does_not_count(
         self, project: Project
     ) -> None:
