@@ -23,9 +23,19 @@ FOREIGN = {
     "DATABASE_URL",
     "REDIS_URL",
     "SECRET_KEY",
+    "DATABASE_POOL_SIZE",
     "POSTIL_TESTING",
     "DJANGO_SETTINGS_MODULE",
 }
+
+# A minute of two cores goes into the meaning of the demo project, of which no journey asks.
+UNDERSTOOD = """
+from feedback.embedding import model_id
+from feedback.models import Feedback, Output
+
+for model in (Output, Feedback):
+    model.objects.update(embedded_with=model_id())
+"""
 
 
 @dataclass
