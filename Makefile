@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PORT ?= 8000
 ARGS ?=
-# That run tests; each has databases, a Chromium and an embedding model of its own.
+# That run tests, or checks; of tests, each has databases, a Chromium and an embedding model of its own.
 PROCESSES ?= 2
 ONLY ?=
 
@@ -13,7 +13,10 @@ ONLY ?=
 CHECK_ENV = SECRET_KEY=only-for-checks-only-for-checks-only DATABASE_URL=postgresql://127.0.0.1/none \
 	REDIS_URL=redis://127.0.0.1/0
 
-.PHONY: run test check fix bench shots shell clean
+CHECKS = check-types check-style check-format check-imports check-templates check-scripts \
+	check-settings check-migrations
+
+.PHONY: run test check $(CHECKS) fix bench shots shell clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -23,14 +26,32 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) $(ARGS)
 
+# Side by side; what each says is shown when it ends. Types, the longest, come first.
 check: $(VENV)/.installed-dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target $(CHECKS)
+
+check-types:
 	$(CHECK_ENV) $(BIN)/mypy
+
+check-style:
+	$(BIN)/ruff check .
+
+check-format:
+	$(BIN)/ruff format --check .
+
+check-imports:
 	$(BIN)/lint-imports
+
+check-templates:
 	$(BIN)/djlint templates --lint --quiet
+
+check-scripts:
 	$(BIN)/python -m tests.typescript
+
+check-settings:
 	$(CHECK_ENV) $(BIN)/python manage.py check
+
+check-migrations:
 	$(CHECK_ENV) $(BIN)/python -W ignore manage.py makemigrations --check --dry-run
 
 fix: $(VENV)/.installed-dev
