@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from playwright.sync_api import expect
 
 from curation.models import ContextEntry, ContextLibrary, Example, TrainingSet
 from feedback.ingestion import ingest
@@ -94,7 +95,7 @@ class TestEveryPage:
         seen = 0
         for address in self.pages(client, poisoned):
             page.goto(address)
-            page.wait_for_load_state("networkidle")
+            expect(page.locator(".htmx-request")).to_have_count(0)
             assert page.title() != "owned", address
             foreign = f"[...document.querySelectorAll('{FOREIGN}')].map(one => one.outerHTML)"
             assert page.evaluate(foreign) == [], address

@@ -132,6 +132,7 @@ def postil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postil]:
             path.chmod(0o711)
     running = Postil(directory / "data")
     running.start()
+    running.manage("shell", "--verbosity=0", "--command", UNDERSTOOD)
     try:
         yield running
     finally:

@@ -81,8 +81,8 @@ class TestStopping:
         eventually(lambda: not any(process.is_running() for process in processes))
         postil.start()
         assert postil.access == access
-        status, found = postil.call("GET", "/api/v1/search?q=oven", key=access["api_key"])
-        assert (status, bool(found["results"])) == (200, True)
+        status, found = postil.call("GET", "/api/v1/outputs?limit=1", key=access["api_key"])
+        assert (status, len(found["outputs"])) == (200, 1)
 
 
 def _answers(postil: Postil) -> bool:

@@ -11,7 +11,7 @@ from django.db import transaction
 import feedback
 from feedback.embedding import Encoder, embed_pending
 from feedback.ingestion import ingest
-from feedback.models import Embedding, Feedback, Project
+from feedback.models import Embedding, Feedback, Output, Project
 from review import themes
 from review.models import Event, QueueItem, Theme, ThemeMembership, ThemeRun
 from tests.factories import (
@@ -179,6 +179,8 @@ class TestRefreshOfRealRecords:
         with gzip.open(RECORDS, "rt") as lines:
             records = [json.loads(line) for line in lines][:1_300]
         ingest(project=project, records=records, now=NOW)
+        # Themes are of what was said, whatever the answers mean.
+        Output.objects.update(embedded_with=encoder.model_id)
         while embed_pending(encoder=encoder, limit=1_000):
             pass
         vectors = Embedding.objects.filter(feedback__isnull=False)
