@@ -219,5 +219,5 @@ class TestInbox:
         for _ in range(12):
             note(make_output(project), ann, "@ben: wrong.")
         client.force_login(ben)
-        with django_assert_max_num_queries(5):
+        with django_assert_max_num_queries(6):
             client.get(reverse("inbox"))
