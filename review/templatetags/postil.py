@@ -122,9 +122,14 @@ def since(at: datetime, *, now: datetime) -> str:
 
 
 @register.filter
-def percent(share: float | None, places: int = 0) -> str:
+def percent(share: float | str | None, places: int = 0) -> str:
     """Write a share of one as a percentage: 0.256 reads "26 %". Nothing known reads "–"."""
-    return "–" if share is None else f"{share * 100:.{places}f}\N{NO-BREAK SPACE}%"
+    # A template has no words for what is not there but the empty string.
+    return (
+        "–"
+        if share is None or isinstance(share, str)
+        else f"{share * 100:.{places}f}\N{NO-BREAK SPACE}%"
+    )
 
 
 @register.filter

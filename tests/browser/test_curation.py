@@ -76,7 +76,7 @@ class TestLibrary:
         assert library.versions.get().entries.get().kind == "clarification"
 
         page.get_by_label("Question").fill("When was Bloom released?")
-        page.get_by_label("Of").select_option("live")
+        page.get_by_label("Of", exact=True).select_option("live")
         page.get_by_role("button", name="Retrieve").click()
         tried = page.get_by_role("region", name="Try it")
         expect(tried.get_by_text("Answer: Bloom came out on 31 August 2018.")).to_be_visible()

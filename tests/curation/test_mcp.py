@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,12 @@ def library(transactional_db: None, encoder: Encoder) -> ContextLibrary:
     return library
 
 
+def alone(use: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run it on a thread of its own: in this one the browser's loop may be going."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(lambda: asyncio.run(use())).result()
+
+
 def over_http(url: str, key: str, use: Callable[[Client], Awaitable[T]], **options: Any) -> T:
     async def used() -> T:
         headers = {"Authorization": f"Bearer {key}"}
@@ -47,7 +54,7 @@ def over_http(url: str, key: str, use: Callable[[Client], Awaitable[T]], **optio
             async with Client(transport, **options) as client:
                 return await use(client)
 
-    return asyncio.run(used())
+    return alone(used)
 
 
 class TestOverHttp:
@@ -187,5 +194,5 @@ class TestOverStdio:
                 assert served is not None
                 assert len(served["entries"]) == 2
 
-        asyncio.run(used())
+        alone(used)
         assert Exposure.objects.count() == 1

@@ -95,7 +95,7 @@ class TestPage:
     ) -> None:
         for _ in range(5):
             create_own_key(membership=ann.memberships.get(), name="x", now=timezone.now())
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             client.get(URL)
 
 
