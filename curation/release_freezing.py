@@ -9,7 +9,7 @@ from curation.training_sets import TrainingSetError, split_of
 
 Split = ReleasedExample.Split
 # Examples that one step freezes.
-FROZEN_AT_ONCE = 2_000
+FROZEN_AT_ONCE = 1_000
 
 
 def is_all_for_training(made: Release, examples: ExampleQuerySet) -> bool:
@@ -66,7 +66,7 @@ def freeze_step(made: Release) -> None:
         )
         if example.tools or any("tool_calls" in turn for turn in example.prompt):
             checkpoint["has_tools"] = True
-    ReleasedExample.objects.bulk_create(rows, batch_size=1_000)
+    ReleasedExample.objects.bulk_create(rows, batch_size=500)
     checkpoint["after"] = chunk[-1].pk
     made.num_done += len(chunk)
 

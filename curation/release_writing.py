@@ -18,7 +18,7 @@ from curation.writers import FORMATS, LeftOutError
 
 Split = ReleasedExample.Split
 # Examples that one step writes as lines.
-WRITTEN_AT_ONCE = 2_000
+WRITTEN_AT_ONCE = 1_000
 HUGGINGFACE = "huggingface"
 MANIFEST = "manifest.json"
 

@@ -20,7 +20,7 @@ from curation.writers import trl_kto, trl_preference, trl_sft
 # Examples that a shard covers; those without a row of its kind are left out of it.
 SHARD = 25_000
 # Rows that are in memory at once.
-GROUP = 1_000
+GROUP = 500
 CONFIGS = {"sft": trl_sft, "preference": trl_preference, "kto": trl_kto}
 _RULES = {"sft": "trl-sft", "preference": "trl-preference", "kto": "trl-kto"}
 _LISTS = {

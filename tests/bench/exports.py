@@ -230,6 +230,7 @@ def _work(made: Release, kills: int) -> tuple[float, int]:
             if _share(made) >= until:
                 process.send_signal(signal.SIGKILL)
                 happened += 1
+                break
             time.sleep(0.02 if kills else 0.1)
         process.wait()
     return most, happened
