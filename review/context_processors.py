@@ -171,7 +171,7 @@ class Nav:
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
 
-    @cached_property
+    @property
     def _memberships(self) -> list[Membership]:
         return memberships(self._request)
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from curation import prompts
 from curation.prompts import Entry, Message
-from curation.screening import Danger, screen
+from curation.screening import MOST_SHOWN, Danger, screen
 from tests.curation.injections import CORPUS, PLAIN_COMMANDS
 
+# Of a processor, for the longest text; one that goes back and forth takes minutes.
+MOST_SECONDS = 2.0
 ASKED: list[Message] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "When does it open?"},
@@ -63,7 +67,8 @@ class TestScreen:
 
     @given(st.text())
     def test_takes_any_text(self, text: str) -> None:
-        screen(text)
+        for found in screen(text):
+            assert 0 < len(found.words) <= MOST_SHOWN
 
     @pytest.mark.parametrize(
         "unit",
@@ -82,7 +87,9 @@ class TestScreen:
         ],
     )
     def test_takes_no_longer_for_hostile_text(self, unit: str) -> None:
+        started = process_time()
         screen(unit * (20_000 // len(unit)))
+        assert process_time() - started < MOST_SECONDS
 
 
 def composed(kind: str, text: str) -> list[Message]:
