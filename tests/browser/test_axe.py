@@ -18,6 +18,7 @@ from review.demo import SLUG
 from tests.browser.axe import COLOURS, findings, settle
 from tests.browser.conftest import Pages
 from tests.browser.states import STATES
+from tests.browser.test_frame import width_over
 from tests.factories import (
     NOW,
     make_entry,
@@ -171,6 +172,8 @@ class TestPages:
             # A narrow page has the colours of the wide one, and a head and a foot that are on all.
             but = () if name == "home" else COLOURS
             found[name] = in_both_themes(page) if width == 1440 else findings(page, but=but)
+            if over := width_over(page):
+                found[name] = [*found[name], f"{over} pixels wider than its window"]
         assert {name: lines for name, lines in found.items() if lines} == {}
 
     @pytest.mark.usefixtures("encoder")
