@@ -85,21 +85,20 @@ export function schedule() {
 }
 
 /**
- * Which notes are seen, where in the margin their words are, and how the margin lies to the text.
- * Scrolling changes none of it.
+ * Which notes are seen, where in the margin the words of each are, and how the margin lies to the
+ * text. Scrolling changes none of it.
  * @param {HTMLElement} area
  * @param {HTMLElement} list
  */
 function measure(area, list) {
-  // Resolved notes, and those of others than the chosen author, may be left out of view.
-  const all = notes().filter((note) => note.checkVisibility());
   const [around, box, answer] = [area, list, text()].map((one) => one?.getBoundingClientRect());
   const [left, top] = [around?.left ?? 0, box?.top ?? 0];
-  const lines = all.map((note) => {
+  const all = notes().map((note) => {
     const [line] = marks(note.id)[0]?.getClientRects() ?? [];
-    return line ? { top: line.top - top, height: line.height } : null;
+    // Resolved notes, and those of others than the chosen author, may be left out of view.
+    return { note, isSeen: note.checkVisibility(), line: line ? { top: line.top - top, height: line.height } : null };
   });
-  return { all, lines, from: (answer?.right ?? 0) - left + 6, to: (box?.left ?? 0) - left, down: top - (around?.top ?? 0) };
+  return { all, from: (answer?.right ?? 0) - left + 6, to: (box?.left ?? 0) - left, down: top - (around?.top ?? 0) };
 }
 
 /** Put every note at the height of its words; the active one has its way, the others yield. */
@@ -117,15 +116,16 @@ export function lay() {
     // What follows each other in one move is seen with few; with many it only takes time.
     list.classList.toggle("is-many", beside && list.childElementCount > MANY);
   }
-  if (!measured || measured.all.length === 0) {
+  const seen = measured?.all.filter((one) => one.isSeen) ?? [];
+  if (!measured || seen.length === 0) {
     for (const note of notes()) note.classList.remove("is-folded", "is-beyond");
     list.style.minHeight = "";
     placed = [];
     path?.setAttribute("d", "");
     return;
   }
-  const { all, lines } = measured;
-  const wanted = lines.map((line) => line?.top ?? null);
+  const all = seen.map(({ note }) => note);
+  const wanted = seen.map(({ line }) => line?.top ?? null);
   const pinned = all.findIndex((note) => note.id === active);
   const own = all[pinned];
   const isWriting = own?.contains(document.activeElement) && document.activeElement?.matches("textarea");
@@ -144,7 +144,7 @@ export function lay() {
   const beyond = count();
   const color = own ? getComputedStyle(own).getPropertyValue("--cat-mark") : "";
   move(list, all, former, beyond.top, beyond.shown);
-  const line = lines[pinned];
+  const line = seen[pinned]?.line;
   path?.setAttribute("d", line ? leader(line, tops[pinned] ?? 0, measured) : "");
   if (path) path.style.stroke = color || "var(--accent)";
   offer(beyond);
@@ -253,7 +253,7 @@ export function activate(id) {
   active = id;
   note?.classList.add("is-active");
   // A resolved note may be seen only while it is the active one.
-  if ([former, note].some((one) => one?.dataset.state === "resolved")) measured = null;
+  for (const one of measured?.all ?? []) if ([former, note].includes(one.note) && one.note.dataset.state === "resolved") one.isSeen = one.note.checkVisibility();
   light(id ? [id] : []);
   lay();
   document.dispatchEvent(new CustomEvent("desk:active", { detail: id }));
