@@ -165,27 +165,28 @@ def _queue(num_items: int, *, lease_seconds: int = LEASE_SECONDS) -> Queue:
 
 
 def _speed(database: str) -> float:
-    """Print what a claim takes beside bare SQL; return the slowest 95th percentile of ours."""
+    """Print what a claim takes beside bare SQL; return the operation's slowest 95th percentile."""
     from tests.crew import DeskOverHttp
 
     queue = _queue(NUM_OPEN, lease_seconds=900)
-    fresh, steady, bare = _reviewers(queue)[:3]
+    fresh, steady, bare, scripted = _reviewers(queue)[:4]
     _review_first(queue, steady)
+    _vacuum()
     slowest = 0.0
     with Web() as web:
-        over_http = DeskOverHttp(queue, fresh, host=HOST, port=web.port)
+        over_http = DeskOverHttp(queue, scripted, host=HOST, port=web.port)
         for name, times in (
             ("bare SQL", _bare(database, queue, bare)),
             ("claim_next", _operation(queue, fresh)),
             (f"claim_next after {NUM_REVIEWED:,} own reviews", _operation(queue, steady)),
-            ("over HTTP", _timed(over_http.claim, lambda: _finish(fresh))),
+            ("over HTTP", _timed(over_http.claim, lambda: _finish(scripted))),
         ):
             kept = sorted(islice(times, 10, NUM_CLAIMS))
             print(
                 f"  {name:<40} p50 {kept[len(kept) // 2]:>6.1f} ms  p95 {p95(kept):>6.1f} ms",
                 flush=True,
             )
-            if name != "bare SQL":
+            if name.startswith("claim_next"):
                 slowest = max(slowest, p95(kept))
         over_http.close()
     return slowest
@@ -208,7 +209,14 @@ def _review_first(queue: Queue, reviewer: User) -> None:
             " lease_until = %s, finished_at = %s WHERE place = 1 AND item_id = ANY(%s)",
             [reviewer.pk, NOW, NOW, NOW, [item.pk for item in items]],
         )
-        cursor.execute("ANALYZE")
+
+
+def _vacuum() -> None:
+    """As PostgreSQL does by itself a minute after so many rows came, and would in the midst."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
 
 
 def _operation(queue: Queue, by: User) -> Iterator[float]:
