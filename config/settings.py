@@ -210,6 +210,7 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-themes": {"task": "review.tasks.refresh_themes", "schedule": 60.0},
     "mail-digests": {"task": "review.tasks.mail_digests", "schedule": 300.0},
     "work-releases": {"task": "curation.tasks.work_releases", "schedule": 5.0},
+    "work-promotions": {"task": "curation.tasks.work_promotions", "schedule": 5.0},
     "sweep-releases": {"task": "curation.tasks.sweep_releases", "schedule": 3600.0},
     "check-gates": {"task": "curation.tasks.check_gates", "schedule": 30.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -323,3 +323,41 @@ class TrainingPromotionForm(forms.Form):
         self.fields["training_set"] = forms.ChoiceField(
             label="Training set", choices=[(one.slug, one.name) for one in training_sets]
         )
+
+
+class PlacesForm(forms.Form):
+    """Where reviews go: any number of libraries and training sets, as what, and why."""
+
+    into = forms.MultipleChoiceField(
+        label="Into",
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one library or training set."},
+    )
+    kind = forms.ChoiceField(
+        label="In libraries as", choices=EntryKind.choices, widget=forms.RadioSelect
+    )
+    why = Prose(
+        label="Why",
+        rows=2,
+        max_length=2_000,
+        required=False,
+        help_text="A note for curators, kept with each entry. It is never sent to a model.",
+    )
+
+    def __init__(
+        self, data: QueryDict | None, *, project: Project, initial: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(data, initial={"kind": EntryKind.EXAMPLE, **(initial or {})})
+        self.libraries = list(project.context_libraries.order_by("name", "pk"))
+        self.training_sets = list(project.training_sets.order_by("name", "pk"))
+        into = self.fields["into"]
+        if isinstance(into, forms.MultipleChoiceField):
+            into.choices = [
+                *((f"library:{one.slug}", one.name) for one in self.libraries),
+                *((f"training:{one.slug}", one.name) for one in self.training_sets),
+            ]
+
+    def slugs(self, sort: str) -> list[str]:
+        """The slugs of the chosen libraries, or of the sets with `training`."""
+        chosen = (one.partition(":") for one in self.cleaned_data["into"])
+        return [slug for of, _, slug in chosen if of == sort]

@@ -118,7 +118,7 @@ def withdrawn(*, review: Review | None, route: str, by: User, now: datetime) -> 
         return
     # Locked before it is asked: of two removals, or a removal and a promotion, one sees the other.
     handover = handovers.on_route(review=review, route=route)
-    if handover and not _holding(route).filter(review=review).exists():
+    if handover and not holding(route).filter(review=review).exists():
         handovers.reopen(handover=handover, by=by, now=now)
 
 
@@ -192,7 +192,7 @@ def said_about(output: Output) -> list[Feedback]:
     return list(output.feedback.explicit().order_by("at", "pk"))
 
 
-def _holding(route: str) -> QuerySet[ContextEntry] | QuerySet[Example]:
+def holding(route: str) -> QuerySet[ContextEntry] | QuerySet[Example]:
     """What drafts and sets hold on a route."""
     is_library = route == Review.Route.LIBRARY
     return ContextEntry.objects.kept() if is_library else Example.objects.kept()

@@ -7,7 +7,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from structlog import get_logger
 
-from curation import gating, releasing, theme_states, watching
+from curation import gating, promotion_jobs, releasing, theme_states, watching
 from feedback.embedding import model_id
 
 log = get_logger()
@@ -69,5 +69,26 @@ def ring_gates() -> None:
     """Ask a worker to look at what waits now. Without a broker, the schedule finds it."""
     try:
         check_gates.apply_async(retry=False, expires=60)
+    except OperationalError:
+        log.warning("broker_unreachable")
+
+
+@shared_task
+def work_promotions() -> None:
+    """Do a few chunks of the bulk promotions that wait, and come back for the rest."""
+    try:
+        is_more_left = promotion_jobs.work_off(now=timezone.now(), most=20)
+    except Exception:
+        # Others wait behind the one that raised.
+        work_promotions.delay()
+        raise
+    if is_more_left:
+        work_promotions.delay()
+
+
+def ring_promotions() -> None:
+    """Ask a worker to look at bulk promotions now. Without a broker, the schedule finds them."""
+    try:
+        work_promotions.apply_async(retry=False, expires=60)
     except OperationalError:
         log.warning("broker_unreachable")

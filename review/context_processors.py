@@ -117,7 +117,9 @@ PLACES = {
             label="Reviewed",
             icon="circle-check-big",
             key="R",
-            pages=frozenset({"review_list", "promote"}),
+            pages=frozenset(
+                {"review_list", "promote", "promotion_list", "promotion_create", "promotion_job"}
+            ),
         ),
         Place(
             url_name="library_list",

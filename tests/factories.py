@@ -7,7 +7,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from curation.models import ContextEntry, ContextLibrary, GateRules, TrainingSet
+from curation.models import ContextEntry, ContextLibrary, GateRules, PromotionJob, TrainingSet
 from feedback.authentication import create_key
 from feedback.models import (
     ApiKey,
@@ -161,6 +161,12 @@ def make_job(project: Project, user: User, **fields: Any) -> BulkJob:
     """A bulk act that waits: to tag everything."""
     fields = {"act": "tag_add", "tags": ["x"], "until": 0, "num_matching": 0} | fields
     return BulkJob.objects.create(project=project, created_by=user, created_at=NOW, **fields)
+
+
+def make_promotion(project: Project, user: User, **fields: Any) -> PromotionJob:
+    """A bulk promotion that waits: of everything, to nowhere."""
+    fields = {"until": 0, "num_matching": 0} | fields
+    return PromotionJob.objects.create(project=project, created_by=user, created_at=NOW, **fields)
 
 
 def make_escalation(project: Project, **fields: Any) -> Escalation:

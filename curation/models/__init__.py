@@ -9,6 +9,7 @@ from curation.models.context import (
 )
 from curation.models.experiment import Experiment
 from curation.models.gate import CheckedGroup, GateCheck, GateFinding, GatePass, GateRules
+from curation.models.promotion import Placing, PromotionJob
 from curation.models.training import (
     Example,
     GroupSplit,
@@ -33,7 +34,9 @@ __all__ = [
     "GateRules",
     "GroupSplit",
     "LibraryVersion",
+    "Placing",
     "Probe",
+    "PromotionJob",
     "Proposal",
     "PublishedEntry",
     "Release",

@@ -263,6 +263,7 @@ def _bulk(request: ProjectRequest, asked: Asked, page: Page) -> dict[str, object
         "may_decide": may_decide,
         "given_reasons": Reason.objects.current().filter(taxonomy__project=request.project),
         "routes": [(one.value, one.label) for one in ROUTES],
+        "may_curate": request.membership.may(Membership.Role.CURATOR),
         "may_bulk": request.membership.may(Membership.Role.TAGGER),
     }
 

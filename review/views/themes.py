@@ -93,6 +93,7 @@ def _page(
         "reasons": theme_reports.reasons_of(theme=shown),
         "origins": theme_reports.origins_of(theme=shown),
         "queues": theme_reports.queues_of(theme=shown),
+        "may_curate": request.membership.may(Membership.Role.CURATOR),
         "may_rename": request.membership.may(Membership.Role.MODERATOR),
     }
     return render(request, "review/themes/page.html", context, status=422 if error else 200)

@@ -9,12 +9,14 @@ from django.core.cache import cache
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from curation import context_libraries, gating, promotion, releasing
+from curation import context_libraries, gating, promotion, promotion_jobs, releasing
 from curation.experiments import Trial
+from curation.placing import Places
 from feedback.embedding import Encoder
 from feedback.models import Project
 from review import digests
 from review.demo import SLUG
+from review.filters import ReviewFilter
 from tests.browser.axe import COLOURS, findings, settle
 from tests.browser.conftest import Pages
 from tests.browser.states import STATES
@@ -100,6 +102,14 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
     assert failing
     gating.let_pass(finding=failing, reason="Asked so often.", by=scene.expert, now=NOW)
     assert scene.item.theme
+    job = promotion_jobs.start(
+        project=project,
+        wanted=ReviewFilter(),
+        places=Places(libraries=[library], training_sets=[training_set]),
+        by=make_user(project),
+        now=NOW,
+    )
+    promotion_jobs.work_off(now=NOW)
 
     def address(name: str, *parts: object) -> str:
         return reverse(name, args=[project.slug, *parts])
@@ -139,6 +149,9 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "output": address("output", scene.output.external_id),
         "reviews": address("review_list"),
         "promote": address("promote", review.pk),
+        "bulk promotions": address("promotion_list"),
+        "promote many": address("promotion_create") + "?filter=verdict:fix",
+        "bulk promotion": address("promotion_job", job.pk),
         "libraries": address("library_list"),
         "library": address("library", library.slug),
         "new library": address("library_create"),
