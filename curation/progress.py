@@ -22,6 +22,8 @@ RECENT_DAYS = 14
 FIXED_BELOW = 0.5
 # The normal quantile that a return has to pass.
 Z_BACK = 3.29
+# Fewer complaints than this never open an issue again.
+FEWEST_BACK = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +32,14 @@ class Standing:
 
     `usual` is its rate before anything was served against it, `recent` the outputs of the last
     RECENT_DAYS days without those held out. `is_renewed` says that something was published against
-    it since it came back.
+    it, or an issue of it closed, since it came back; `has_reopened` that an issue of it was opened
+    again since it has the state it has.
     """
 
     is_acted_on: bool
     is_better: bool = False
     is_renewed: bool = False
+    has_reopened: bool = False
     usual: float = 0.0
     recent: Arm = field(default_factory=Arm)
 
@@ -44,6 +48,8 @@ def following(state: State, standing: Standing) -> State:
     """The state that comes after this one, given what is known; often the same."""
     if not standing.is_acted_on:
         return "open"
+    if state != "regressed" and standing.has_reopened:
+        return "regressed"
     if state in {"open", "acting"}:
         return "fixed" if standing.is_better and is_quiet(standing) else "acting"
     if state == "fixed":
@@ -60,4 +66,17 @@ def is_quiet(standing: Standing) -> bool:
 
 def is_back(standing: Standing) -> bool:
     """Whether complaints are certainly more than half as common as they were."""
-    return interval(standing.recent, z=Z_BACK)[0] > FIXED_BELOW * standing.usual
+    return _is_above(standing.recent, standing.usual)
+
+
+def has_returned(recent: Arm, *, usual: float) -> bool:
+    """Whether what was closed as fixed is certainly back: more than half as common as it was.
+
+    `usual` is the rate before it was closed. One or two complaints are no return, also where there
+    were none in the weeks before.
+    """
+    return recent.complaints >= FEWEST_BACK and _is_above(recent, usual)
+
+
+def _is_above(recent: Arm, usual: float) -> bool:
+    return interval(recent, z=Z_BACK)[0] > FIXED_BELOW * usual

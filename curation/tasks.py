@@ -7,7 +7,14 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from structlog import get_logger
 
-from curation import gating, promotion_jobs, releasing, theme_states, watching
+from curation import (
+    gating,
+    promotion_jobs,
+    regressions,
+    releasing,
+    theme_states,
+    watching,
+)
 from feedback.embedding import model_id
 
 log = get_logger()
@@ -25,7 +32,9 @@ def watch_experiments() -> None:
 
 @shared_task
 def follow_themes() -> None:
-    """Let each theme's state follow what is measured of what was done about it."""
+    """Open issues again that came back, and let each theme's state follow what is measured."""
+    if num_issues := regressions.watch(now=timezone.now()):
+        log.info("issues_reopened", num_issues=num_issues)
     if num_themes := theme_states.follow_all(now=timezone.now()):
         log.info("themes_moved", num_themes=num_themes)
 

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from django.db import transaction
+from django.db.models import Q
 
 from curation import complaints, effects, progress, rates, sequential
 from curation.complaints import Counts
-from curation.models import LibraryVersion, PublishedEntry
+from curation.models import Issue, LibraryVersion, PublishedEntry
 from curation.progress import Standing, State
 from feedback.models import Project
 from review.models import Event, Theme
@@ -25,15 +26,40 @@ class _Measured:
     """What was counted in a project, each once for all its themes."""
 
     recent: Counts
-    before: dict[int, Counts] = field(default_factory=dict)
+    before: dict[datetime, Counts] = field(default_factory=dict)
     exposed: dict[int, Counts] = field(default_factory=dict)
+
+
+@dataclass
+class _Acts:
+    """What was done about a theme, the oldest first."""
+
+    versions: list[LibraryVersion] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+
+    @property
+    def first_at(self) -> datetime | None:
+        times = [one.published_at for one in self.versions[:1]]
+        return min([*times, *(one.opened_at for one in self.issues[:1])], default=None)
+
+    def renewed_since(self, at: datetime | None) -> bool:
+        """Whether something was published, or an issue closed, after that time."""
+        times = [one.published_at for one in self.versions[-1:]]
+        times += [one.closed_at for one in self.issues if one.closed_at]
+        return at is not None and any(one > at for one in times)
+
+    def reopened_since(self, at: datetime | None) -> bool:
+        """Whether an issue was opened again after that time, and still is open."""
+        times = [one.changed_at for one in self.issues if one.status == Issue.Status.REOPENED]
+        return any(at is None or one > at for one in times)
 
 
 def follow_all(*, now: datetime) -> int:
     """Bring the themes of all projects up to date; return how many changed their state."""
     acted_on = PublishedEntry.objects.values("version__library__project")
+    asked = Issue.objects.exclude(theme=None).values("project")
     moved = Theme.objects.exclude(state=Theme.State.OPEN).values("project")
-    projects = Project.objects.filter(pk__in=acted_on) | Project.objects.filter(pk__in=moved)
+    projects = Project.objects.filter(Q(pk__in=acted_on) | Q(pk__in=asked) | Q(pk__in=moved))
     return sum(follow(project=project, now=now) for project in projects.distinct().order_by("pk"))
 
 
@@ -43,8 +69,8 @@ def follow(*, project: Project, now: datetime) -> int:
 
     Asking again changes nothing. Each change is an event, with what it rests on.
     """
-    versions = _versions_by_theme(project)
-    themes = Theme.objects.filter(project=project, pk__in=versions) | Theme.objects.filter(
+    acts = _acts_by_theme(project)
+    themes = Theme.objects.filter(project=project, pk__in=acts) | Theme.objects.filter(
         project=project
     ).exclude(state=Theme.State.OPEN)
     measured = _Measured(
@@ -56,41 +82,45 @@ def follow(*, project: Project, now: datetime) -> int:
         )
     )
     return sum(
-        _move(theme, _standing(theme, versions[theme.pk], measured), now)
+        _move(theme, _standing(theme, acts[theme.pk], measured), now)
         for theme in themes.distinct().defer("centroid").order_by("pk")
     )
 
 
-def _versions_by_theme(project: Project) -> dict[int, list[LibraryVersion]]:
-    """For each theme the versions published against it, the oldest first."""
-    found: dict[int, list[LibraryVersion]] = defaultdict(list)
+def _acts_by_theme(project: Project) -> dict[int, _Acts]:
+    """For each theme what was done about it: versions published, and issues not dropped."""
+    found: dict[int, _Acts] = defaultdict(_Acts)
     versions = LibraryVersion.objects.filter(library__project=project).select_related("library")
     for version in versions.order_by("published_at", "pk"):
         for theme in effects.targets_of(version).values_list("pk", flat=True):
-            found[theme].append(version)
+            found[theme].versions.append(version)
+    asked = project.issues.exclude(theme=None).exclude(resolution=Issue.Resolution.DROPPED)
+    for issue in asked.order_by("opened_at", "pk"):
+        if issue.theme_id is not None:
+            found[issue.theme_id].issues.append(issue)
     return found
 
 
-def _standing(theme: Theme, versions: list[LibraryVersion], measured: _Measured) -> Standing:
-    if not versions:
+def _standing(theme: Theme, acts: _Acts, measured: _Measured) -> Standing:
+    if acts.first_at is None:
         return Standing(is_acted_on=False)
-    first = versions[0]
-    if first.pk not in measured.before:
-        measured.before[first.pk] = complaints.by_time(
+    if acts.first_at not in measured.before:
+        measured.before[acts.first_at] = complaints.by_time(
             project=theme.project,
-            since=first.published_at - timedelta(days=effects.MOST_DAYS),
-            middle=first.published_at,
-            until=first.published_at,
+            since=acts.first_at - timedelta(days=effects.MOST_DAYS),
+            middle=acts.first_at,
+            until=acts.first_at,
         )
-    before = measured.before[first.pk].arm("before", theme=theme.pk)
+    before = measured.before[acts.first_at].arm("before", theme=theme.pk)
     recent = measured.recent.arm("after", theme=theme.pk)
-    helped = [_helped(theme, one, before.rate, measured) for one in versions[-MOST_VERSIONS:]]
+    helped = [_helped(theme, one, before.rate, measured) for one in acts.versions[-MOST_VERSIONS:]]
     told = [one for one in helped if one is not None]
     change = rates.drift_corrected(before, recent)
     return Standing(
         is_acted_on=True,
         is_better=any(told) if told else change is not None and change.high < 0,
-        is_renewed=theme.state_since is not None and versions[-1].published_at > theme.state_since,
+        is_renewed=acts.renewed_since(theme.state_since),
+        has_reopened=acts.reopened_since(theme.state_since),
         usual=before.rate,
         recent=recent,
     )

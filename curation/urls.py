@@ -7,6 +7,7 @@ from curation.views import (
     effects,
     exposures,
     gates,
+    issues,
     libraries,
     mcp,
     promotions,
@@ -20,6 +21,7 @@ from curation.views import (
 P = "p/<slug:project>"
 LIBRARY = f"{P}/libraries/<slug:library>"
 TRAINING_SET = f"{P}/training-sets/<slug:training_set>"
+ISSUE = f"{P}/issues/<int:issue>"
 RELEASE = f"{TRAINING_SET}/releases/<int:number>"
 
 urlpatterns: list[URLPattern] = [
@@ -98,5 +100,11 @@ urlpatterns: list[URLPattern] = [
     path(f"{RELEASE}/stop/", releases.release_stop, name="release_stop"),
     path(f"{RELEASE}/<slug:split>.jsonl", releases.release_file, name="release_file"),
     path(f"{RELEASE}/files/<path:path>", releases.release_written, name="release_written"),
+    path(f"{P}/issues/", issues.issue_list, name="issue_list"),
+    path(f"{P}/new-issue/", issues.issue_create, name="issue_create"),
+    path(f"{ISSUE}/", issues.issue, name="issue"),
+    path(f"{ISSUE}/close/", issues.issue_close, name="issue_close"),
+    path(f"{ISSUE}/reopen/", issues.issue_reopen, name="issue_reopen"),
+    path(f"{P}/handovers/<int:handover>/issue/", issues.issue_link, name="issue_link"),
     path(f"{P}/check-training-file/", training_files.training_file, name="training_file"),
 ]

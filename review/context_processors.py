@@ -122,6 +122,13 @@ PLACES = {
             ),
         ),
         Place(
+            url_name="issue_list",
+            label="Product issues",
+            icon="flag",
+            key="P",
+            pages=frozenset({"issue_list", "issue_create", "issue"}),
+        ),
+        Place(
             url_name="library_list",
             label="Context libraries",
             icon="library",

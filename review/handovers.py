@@ -131,11 +131,13 @@ def on_route(*, review: Review, route: str) -> Handover | None:
     return found.select_related("review").first()
 
 
-def promoted(*, review: Review, route: str, by: User, now: datetime) -> None:
-    """What the review settled is where its route leads. Needs a transaction."""
+def promoted(*, review: Review, route: str, by: User, now: datetime, comment: str = "") -> None:
+    """What the review settled is where its route leads; `comment` says where, where that is not
+    told otherwise. Needs a transaction.
+    """
     one = on_route(review=review, route=route)
     if one and one.status != Handover.Status.DONE:
-        one.is_promoted = True
+        one.is_promoted, one.comment = True, comment or one.comment
         _finish(one, by, now)
 
 

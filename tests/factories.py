@@ -7,7 +7,14 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from curation.models import ContextEntry, ContextLibrary, GateRules, PromotionJob, TrainingSet
+from curation.models import (
+    ContextEntry,
+    ContextLibrary,
+    GateRules,
+    Issue,
+    PromotionJob,
+    TrainingSet,
+)
 from feedback.authentication import create_key
 from feedback.models import (
     ApiKey,
@@ -281,3 +288,10 @@ def make_theme(project: Project, **fields: Any) -> Theme:
     return Theme.objects.create(
         project=project, model="m", centroid=[1.0, 0.0], updated_at=NOW, **fields
     )
+
+
+def make_issue(project: Project, **fields: Any) -> Issue:
+    """An open issue without a theme."""
+    fields = {"title": "Say when it came out", "opened_at": NOW} | fields
+    fields = {"number": next(_numbers), "changed_at": fields["opened_at"]} | fields
+    return Issue.objects.create(project=project, **fields)

@@ -9,6 +9,8 @@ from curation.models.context import (
 )
 from curation.models.experiment import Experiment
 from curation.models.gate import CheckedGroup, GateCheck, GateFinding, GatePass, GateRules
+from curation.models.issue import Issue, IssueChange
+from curation.models.issue_source import IssueExample, IssueSource
 from curation.models.promotion import Placing, PromotionJob
 from curation.models.training import (
     Example,
@@ -33,6 +35,10 @@ __all__ = [
     "GatePass",
     "GateRules",
     "GroupSplit",
+    "Issue",
+    "IssueChange",
+    "IssueExample",
+    "IssueSource",
     "LibraryVersion",
     "Placing",
     "Probe",

@@ -23,6 +23,7 @@ from review.models import Theme
 
 # The widest that a chart in a table and one beside a list are drawn.
 IN_TABLE, IN_LIST = 250, 330
+ISSUES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,14 @@ def theme_effect(request: ProjectRequest, number: int) -> HttpResponse:
     except TooSlowError:
         why = effects.TOO_SLOW
     rows = [_drawn(effect, width=IN_LIST) for effect in found]
-    context = {"theme": theme, "rows": rows, "why": why}
+    context = {
+        "theme": theme,
+        "rows": rows,
+        "why": why,
+        "issues": theme.issues.order_by("status", "-changed_at", "-pk")[:ISSUES_SHOWN],
+        "has_open_issue": theme.issues.unsettled().exists(),
+        "may_curate": request.membership.may(Membership.Role.CURATOR),
+    }
     page = "_theme" if request.htmx else "theme"
     return render(request, f"curation/effects/{page}.html", context)
 

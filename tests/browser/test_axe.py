@@ -26,6 +26,7 @@ from tests.factories import (
     make_entry,
     make_escalation,
     make_handover,
+    make_issue,
     make_library,
     make_output,
     make_project,
@@ -135,6 +136,10 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "escalation": address("escalation", make_escalation(project).pk),
         "routed": address("handover_list", make_handover(project).route),
         "routing": address("rule_list"),
+        "issues": address("issue_list"),
+        "issue": address("issue", make_issue(project, theme=scene.item.theme).number),
+        "new issue": address("issue_create")
+        + f"?handover={make_handover(project, route='issue').pk}",
         "routing rule": address("rule_edit", make_rule(project, routes=["issue"]).pk),
         "new routing rule": address("rule_create"),
         "tags": address("tag_list"),
