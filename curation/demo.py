@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import cycle
 
 from django.db import transaction
 
 from curation import (
-    context_libraries,
+    demo_library,
     demo_records,
+    demo_traffic,
     gating,
     promotion,
     releasing,
@@ -22,9 +22,9 @@ from curation import (
 )
 from curation.demo_reviews import Reviewer, work
 from curation.gate_runs import rules_of
-from curation.models import EntryKind, Example, TrainingSet
+from curation.models import Example, TrainingSet
 from feedback.authentication import create_key
-from feedback.embedding import get_encoder, model_id
+from feedback.embedding import model_id
 from feedback.ingestion import ingest
 from feedback.models import ApiKey, Membership, Project, User
 from feedback.projects import create_project
@@ -75,10 +75,19 @@ def load(*, now: datetime, password: str) -> Demo | None:
     curator = User.objects.create_user(username=_free_name("curator"), password=password)
     project = create_project(slug=SLUG, name="Almanac", admin=curator)
     reviewers = [_colleague(project, *about) for about in COLLEAGUES]
-    start = now - timedelta(days=DAYS)
+    founded, start = now - demo_library.FOUNDED, now - timedelta(days=DAYS)
     records = demo_records.read(newest=now - NEWEST)
-    _receive(project, [record for at, record in records if at <= start], start)
-    queues = _queues(project, curator, start)
+    _receive(project, [record for at, record in records if at <= founded], founded)
+    first = create_queue(
+        project=project,
+        rules=Rules(name="Low confidence", filter={"max_confidence": 0.5}),
+        by=curator,
+        now=founded,
+    )
+    demo_library.found(project=project, queue=first, reviewer=reviewers[0], by=curator, now=founded)
+    _receive(project, [record for at, record in records if founded < at <= start], start)
+    feed(queue=first, now=start)
+    queues = [*_queues(project, curator, start), first]
     _route(project, curator, start)
     for day in range(1, DAYS + 1):
         since, until = start + timedelta(days=day - 1), start + timedelta(days=day)
@@ -87,7 +96,7 @@ def load(*, now: datetime, password: str) -> Demo | None:
         for queue in queues:
             feed(queue=queue, now=until)
     claim_next(queue=queues[0], by=reviewers[0].user, now=now - NEWEST)
-    _fill_library(project, curator, now)
+    demo_library.follow(project=project, by=curator, now=now, newest=now - NEWEST)
     _fill_training_set(project, curator, now)
     _see_to(project, curator, now)
     _, api_key = create_key(
@@ -117,13 +126,14 @@ def _receive(
     project: Project, records: Sequence[demo_records.Record], now: datetime, batch: int = 1_000
 ) -> None:
     for first in range(0, len(records), batch):
-        report = ingest(project=project, records=records[first : first + batch], now=now)
+        sent = demo_traffic.carrying(records[first : first + batch])
+        report = ingest(project=project, records=sent, now=now)
         if report.rejected:
             raise DemoError(f"A record was refused: {report.rejected[0]}")
 
 
 def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
-    """Three that look where faults are, and one by lot, which tells how common they are.
+    """Two that look where faults are, and one by lot, which tells how common they are.
 
     That one leaves out what two are still to judge without knowing of each other: nothing would be
     known of it for long.
@@ -139,7 +149,6 @@ def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
             Rules(
                 name="Unsupported claims", filter={"reason": "unsupported"}, reviewers_per_item=2
             ),
-            Rules(name="Low confidence", filter={"max_confidence": 0.5}),
             Rules(name="Spot checks", filter={"-reason": "unsupported"}, strata=by_lot),
         )
     ]
@@ -192,52 +201,6 @@ def _settled(project: Project) -> list[Review]:
         .select_related("output")
         .order_by("created_at", "pk")
     )
-
-
-def _fill_library(project: Project, by: User, now: datetime) -> None:
-    """Publish two versions, and leave one entry waiting for the next."""
-    library = context_libraries.create_library(
-        project=project,
-        name="House style",
-        description="How Almanac answers from documents, by what reviewers corrected.",
-        by=by,
-        now=now - timedelta(days=6),
-    )
-    whys = cycle(
-        (
-            "Says only what the passages say.",
-            "Names the sources' years and names as they stand.",
-            "Answers what was asked first, then adds the rest.",
-        )
-    )
-    reviews = [one for one in _settled(project) if len(one.correction) < 600][:9]
-    parts = ((reviews[:5], timedelta(days=5)), (reviews[5:8], timedelta(hours=20)))
-    for number, (part, age) in enumerate(parts, start=1):
-        for review in part:
-            promotion.promote_to_library(
-                review=review,
-                library=library,
-                kind=EntryKind.EXAMPLE,
-                why=next(whys),
-                by=by,
-                now=max(review.created_at, now - age - timedelta(hours=1)),
-            )
-        context_libraries.publish(
-            library=library,
-            encoder=get_encoder(),
-            by=by,
-            now=max(now - age, part[-1].created_at),
-            note="First examples." if number == 1 else "More of what people asked for.",
-        )
-    for review in reviews[8:]:
-        promotion.promote_to_library(
-            review=review,
-            library=library,
-            kind=EntryKind.EXAMPLE,
-            why=next(whys),
-            by=by,
-            now=now - NEWEST,
-        )
 
 
 def _fill_training_set(project: Project, by: User, now: datetime) -> None:

@@ -12,14 +12,14 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from curation import demo, demo_records
+from curation import demo, demo_records, effects
 from curation.demo_reviews import judge
 from curation.management.commands import load_demo
-from curation.models import ContextEntry, LibraryVersion, Release
+from curation.models import ContextEntry, Exposure, LibraryVersion, Release
 from feedback.ingestion import Rejection, Report
 from feedback.models import Feedback, Output, Project, RejectedRecord, User, WaitingRecord
 from feedback.wire import Fault
-from review import audits, handovers, routing
+from review import audits, handovers, routing, trail
 from review.models import Annotation, Claim, Queue, Review
 from tests.factories import NOW, make_feedback, make_output, make_project, make_user
 
@@ -59,6 +59,7 @@ class TestLoadDemo:
         self.check_shares(project)
         self.check_routes(project)
         self.check_what_was_kept(project)
+        self.check_effects(project)
         minted = client.post(
             "/api/v1/feedback-tokens",
             {"output": Output.objects.latest("at").external_id},
@@ -130,6 +131,21 @@ class TestLoadDemo:
         assert release.num_train > 20
         for row in release.examples.all():
             assert row.chosen != row.rejected
+
+    def check_effects(self, project: Project) -> None:
+        first, second = LibraryVersion.objects.filter(library__project=project).order_by("number")
+        helped, unknown = (
+            effects.of_version(version=one, now=timezone.now()).effects[0].held_out
+            for one in (first, second)
+        )
+        assert (helped.reading.kind, unknown.reading.kind) == ("works", "inconclusive")
+        assert 0.85 < helped.held_out.rate < 0.97
+        assert unknown.held_out.outputs
+        assert all("Demo data" in one.note for one in (first, second))
+        told = Output.objects.exclude(exposure=None).latest("at")
+        token = trail.exposure_tokens(told.exposure)
+        served = Exposure.objects.get(token__in=token)
+        assert served.session_external_id == told.session.external_id
 
     def test_leaves_nothing_when_it_cannot_write_the_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
