@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import connection
 
+from curation import rates, strata
 from curation.models import LibraryVersion
 from curation.rates import Arm
 from feedback.models import Project
@@ -37,8 +38,10 @@ complained AS MATERIALIZED (
     WHERE {complaint}
 ),
 sessions AS (
-    SELECT arm, session_id, sized.n::float8 AS n, coalesce(counted.c, 0)::float8 AS c
-    FROM (SELECT arm, session_id, count(*) AS n FROM outputs GROUP BY arm, session_id) sized
+    SELECT arm, day, session_id, sized.n::float8 AS n, coalesce(counted.c, 0)::float8 AS c
+    FROM (
+        SELECT arm, day, session_id, count(*) AS n FROM outputs GROUP BY arm, day, session_id
+    ) sized
     LEFT JOIN (
         SELECT arm, session_id, count(DISTINCT output_id) AS c
         FROM complained GROUP BY arm, session_id
@@ -48,11 +51,11 @@ by_theme AS (
     SELECT arm, session_id, theme_id, count(*)::float8 AS y
     FROM complained WHERE theme_id IS NOT NULL GROUP BY arm, session_id, theme_id
 )
-SELECT arm, NULL, count(*), sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
-FROM sessions GROUP BY arm
+SELECT arm, NULL, day, count(*), sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
+FROM sessions GROUP BY arm, day
 UNION ALL
-SELECT arm, theme_id, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
-FROM by_theme JOIN sessions USING (arm, session_id) GROUP BY arm, theme_id
+SELECT arm, theme_id, day, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
+FROM by_theme JOIN sessions USING (arm, session_id) GROUP BY arm, day, theme_id
 """
 
 # From the first time on that context was fetched for them, and only from the days on which
@@ -60,7 +63,7 @@ FROM by_theme JOIN sessions USING (arm, session_id) GROUP BY arm, theme_id
 # somebody changed the shares while it went on. The clocks of product and database may differ.
 _BY_EXPOSURE = """
 SELECT CASE WHEN exposed.is_held_out THEN 'held out' ELSE 'served' END AS arm,
-    session.id AS session_id, output.id AS output_id
+    exposed.since::date AS day, session.id AS session_id, output.id AS output_id
 FROM (
     SELECT session_external_id, bool_or(is_held_out) AS is_held_out, min(served_at) AS since
     FROM curation_exposure
@@ -82,7 +85,7 @@ JOIN feedback_output output
 
 # Of all sessions but those that something was held out from.
 _BY_TIME = """
-SELECT CASE WHEN output.at < %s THEN 'before' ELSE 'after' END AS arm,
+SELECT CASE WHEN output.at < %s THEN 'before' ELSE 'after' END AS arm, NULL::date AS day,
     output.session_id, output.id AS output_id
 FROM feedback_output output
 JOIN feedback_session session ON session.id = output.session_id
@@ -99,11 +102,14 @@ WITH outputs AS MATERIALIZED ({outputs}),
 newest AS (
     SELECT *, row_number() OVER (PARTITION BY arm ORDER BY output_id DESC) AS place FROM outputs
 )
-SELECT arm, session_id, output_id, EXISTS (
+SELECT newest.arm, newest.day, newest.session_id, newest.output_id, EXISTS (
     SELECT FROM feedback_feedback feedback
     WHERE feedback.output_id = newest.output_id AND {complaint}
-)
-FROM newest WHERE place <= %s ORDER BY output_id
+), session.user_role, session.environment, output.model
+FROM newest
+JOIN feedback_session session ON session.id = newest.session_id
+JOIN feedback_output output ON output.id = newest.output_id
+WHERE place <= %s ORDER BY newest.output_id
 """
 
 # Outputs that a random audit drew and that were decided in their turn, each with how many it
@@ -122,7 +128,7 @@ strata AS (
     GROUP BY stratum_id
 ),
 reviewed AS (
-    SELECT DISTINCT ON (outputs.output_id) outputs.arm, outputs.session_id,
+    SELECT DISTINCT ON (outputs.output_id) outputs.arm, outputs.day, outputs.session_id,
         strata.per_decided / item.inclusion AS weight,
         (review.verdict <> 'accept')::int AS is_faulty
     FROM outputs
@@ -133,22 +139,29 @@ reviewed AS (
     ORDER BY outputs.output_id, item.inclusion DESC, item.id
 ),
 sessions AS (
-    SELECT arm, session_id, sum(weight) AS n, sum(weight * is_faulty) AS c
-    FROM reviewed GROUP BY arm, session_id
+    SELECT arm, day, session_id, sum(weight) AS n, sum(weight * is_faulty) AS c
+    FROM reviewed GROUP BY arm, day, session_id
 )
-SELECT arm, NULL, count(*), sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
-FROM sessions GROUP BY arm
+SELECT arm, NULL, day, count(*), sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
+FROM sessions GROUP BY arm, day
 """
 
 
 @dataclass(frozen=True)
 class Exposed:
-    """One output of a session that got a version, or got nothing, by the arms of by_exposure."""
+    """One output of a session that got a version, or got nothing, by the arms of by_exposure.
+
+    `day` is when the session first asked; the rest is who asked then, as far as its records tell.
+    """
 
     arm: str
+    day: date
     session: int
     output: int
     is_complained_of: bool
+    role: str
+    environment: str
+    model: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,16 +177,41 @@ class _Sums:
     cy: float = 0
 
 
+_NONE = _Sums()
+
+
 @dataclass(frozen=True)
 class Counts:
-    """What was counted in each arm, of all complaints and by theme."""
+    """What was counted in each arm, of all complaints and by theme, day by day.
 
-    _sums: dict[tuple[str, int | None], _Sums] = field(default_factory=dict)
+    The days are None where nothing is told by day.
+    """
+
+    _sums: dict[tuple[str, int | None, date | None], _Sums] = field(default_factory=dict)
 
     def arm(self, name: str, *, theme: int | None = None) -> Arm:
         """The arm of that name, with the complaints of the theme, or all for None."""
-        every = self._sums.get((name, None), _Sums())
-        sums = every if theme is None else self._sums.get((name, theme), _Sums())
+        return rates.total(self._by_day(name, theme).values())
+
+    def beside(self, *, theme: int | None = None) -> tuple[Arm, Arm]:
+        """Those served, and those held out as they would be if they came on the same days."""
+        served, held_out = (self._by_day(name, theme) for name in ("served", "held out"))
+        days = sorted(served.keys() | held_out.keys(), key=lambda day: day or date.min)
+        return strata.standardized(
+            [(served.get(day, Arm()), held_out.get(day, Arm())) for day in days]
+        )
+
+    def themes(self) -> set[int]:
+        """The themes that anybody complained in."""
+        return {theme for _, theme, _ in self._sums if theme is not None}
+
+    def _by_day(self, name: str, theme: int | None) -> dict[date | None, Arm]:
+        days = [day for arm, of, day in self._sums if arm == name and of is None]
+        return {day: self._of_day(name, theme, day) for day in days}
+
+    def _of_day(self, name: str, theme: int | None, day: date | None) -> Arm:
+        every = self._sums[name, None, day]
+        sums = every if theme is None else self._sums.get((name, theme, day), _NONE)
         plain = Arm(
             sessions=every.sessions,
             outputs=every.n,
@@ -191,10 +229,6 @@ class Counts:
             outputs_others=every.ny - sums.ny,
             complaints_others=sums.cy - sums.yy,
         )
-
-    def themes(self) -> set[int]:
-        """The themes that anybody complained in."""
-        return {theme for _, theme in self._sums if theme is not None}
 
 
 def by_exposure(*, version: LibraryVersion) -> Counts:
@@ -239,9 +273,9 @@ def _counts(statement: str, parameters: Sequence[int | datetime]) -> Counts:
         rows = cursor.fetchall()
     return Counts(
         {
-            (arm, theme): _Sums(
+            (arm, theme, day): _Sums(
                 sessions=sessions, n=n or 0, nn=nn or 0, y=y or 0, yy=yy or 0, ny=ny or 0, cy=cy
             )
-            for arm, theme, sessions, n, nn, y, yy, ny, cy in rows
+            for arm, theme, day, sessions, n, nn, y, yy, ny, cy in rows
         }
     )

@@ -178,7 +178,7 @@ def _days(version: LibraryVersion, now: datetime) -> tuple[datetime, datetime]:
 
 
 def _held_out(counts: Counts, *, theme: int | None, usual: float | None) -> HeldOut:
-    served, held_out = counts.arm("served", theme=theme), counts.arm("held out", theme=theme)
+    served, held_out = counts.beside(theme=theme)
     looked = sequential.look(served, held_out, usual=usual)
     return HeldOut(
         served=served,

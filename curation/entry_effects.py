@@ -3,22 +3,26 @@
 An entry is chosen by the question, so that outputs it was served to are no sample of all. What it
 does is told from outputs to whose questions it is among the nearest, in sessions that were served
 and in sessions that were held out: whether a question is near to it knows nothing of the lot.
+Sessions that it could never have been served to, by their role, environment, model or day, do not
+count.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from curation import complaints, rates, readings, sequential
+from curation import complaints, rates, readings, sequential, strata
 from curation.complaints import Exposed
 from curation.models import LibraryVersion, PublishedEntry
 from curation.rates import Arm
 from curation.readings import Reading
 from curation.sequential import Looked
 from curation.serving import DEFAULT_K, FLOORS
+from curation.shelves import Audience
 from feedback.models import Embedding
 from feedback.timeouts import TooSlowError, time_limit
 
@@ -33,6 +37,8 @@ MOST_OUTPUTS, MOST_ENTRIES = 4_000, 5_000
 # Questions that are held against all entries at once.
 BATCH = 500
 SHOWN = 50
+# The likeness of an entry that is not for who asked.
+NEVER = -9.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +78,7 @@ def of_entries(*, version: LibraryVersion) -> EntryEffects:
             near = _near(exposed, entries)
     except TooSlowError:
         return EntryEffects(why="There are too many outputs to compare at the moment.")
-    arms = {place: (_arm(rows, "served"), _arm(rows, "held out")) for place, rows in near.items()}
+    arms = {place: _beside(rows) for place, rows in near.items()}
     told = sequential.discoveries(
         {
             place: sequential.evidence(*arms[place]) if place in arms else 1.0
@@ -102,18 +108,21 @@ def _near(
     )
     known = [one for one in exposed if one.output in questions]
     found: dict[int, list[Exposed]] = defaultdict(list)
-    for one, places in zip(
-        known, _nearest([questions[one.output] for one in known], entries), strict=True
-    ):
+    for one, places in zip(known, _nearest(known, questions, entries), strict=True):
         for place in places:
             found[place].append(one)
     return found
 
 
 def _nearest(
-    questions: Sequence[Sequence[float]], entries: Sequence[PublishedEntry]
+    known: Sequence[Exposed],
+    questions: Mapping[int, Sequence[float]],
+    entries: Sequence[PublishedEntry],
 ) -> Iterator[list[int]]:
-    """For each question the places of the nearest entries, of those that are near enough."""
+    """For each output the places of the entries nearest to its question, as they are served.
+
+    Of those that are near enough and meant for who asked, on that day.
+    """
     import numpy as np
 
     model = entries[0].model
@@ -122,13 +131,51 @@ def _nearest(
     floors = np.array(
         [2.0 if entry.model != model else FLOORS.get(entry.kind, -1.0) for entry in entries]
     )
-    for first in range(0, len(questions), BATCH):
-        asked: Vectors = np.array(questions[first : first + BATCH], dtype=np.float32)
+    open_to = _Open(entries)
+    for first in range(0, len(known), BATCH):
+        batch = known[first : first + BATCH]
+        asked: Vectors = np.array([questions[one.output] for one in batch], dtype=np.float32)
         asked /= np.linalg.norm(asked, axis=1, keepdims=True)
         near = asked @ vectors.T
+        near[~np.array([open_to(one) for one in batch])] = NEVER
         best = np.argsort(-near, axis=1, kind="stable")[:, :DEFAULT_K]
         for row, places in enumerate(best):
-            yield [int(place) for place in places if near[row, place] >= floors[place]]
+            yield [
+                int(place)
+                for place in places
+                if near[row, place] > NEVER and near[row, place] >= floors[place]
+            ]
+
+
+class _Open:
+    """Which entries may be served to whom, on which day: a flag for each, kept for all alike."""
+
+    def __init__(self, entries: Sequence[PublishedEntry]) -> None:
+        self._scopes = [
+            (tuple(one.roles), tuple(one.environments), tuple(one.for_models)) for one in entries
+        ]
+        self._last_days = [one.expires_on or date.max for one in entries]
+        self._known: dict[tuple[Audience, date], list[bool]] = {}
+
+    def __call__(self, one: Exposed) -> list[bool]:
+        audience = Audience(role=one.role, environment=one.environment, model=one.model)
+        key = audience, one.day
+        if key not in self._known:
+            self._known[key] = [
+                one.day <= last and audience.may_have(scope)
+                for scope, last in zip(self._scopes, self._last_days, strict=True)
+            ]
+        return self._known[key]
+
+
+def _beside(rows: Sequence[Exposed]) -> tuple[Arm, Arm]:
+    """Those served, and those held out as they would be if they came on the same days."""
+    by_day: dict[date, list[Exposed]] = defaultdict(list)
+    for one in rows:
+        by_day[one.day].append(one)
+    return strata.standardized(
+        [(_arm(by_day[day], "served"), _arm(by_day[day], "held out")) for day in sorted(by_day)]
+    )
 
 
 def _arm(rows: Sequence[Exposed], name: str) -> Arm:

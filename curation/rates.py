@@ -20,7 +20,7 @@ same formulas hold (Horvitz and Thompson, JASA 47, 1952; Hájek's ratio).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import exp, log, sqrt
 
 # The normal quantile of an interval that covers 95 times in a hundred.
@@ -56,6 +56,11 @@ class Arm:
         return self.complaints / self.outputs if self.outputs else 0.0
 
 
+_NAMES = tuple(one.name for one in fields(Arm))
+_SINGLE = ("outputs", "complaints", "others")
+_COUNTED = frozenset({"sessions", *_SINGLE})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What lies between two rates, in shares of outputs, with the ends of its 95 % interval."""
@@ -82,6 +87,21 @@ def arm(sessions: Iterable[tuple[float, float, float]]) -> Arm:
         others_squared=sum(z * z for _, _, z in rows),
         outputs_others=sum(n * z for n, _, z in rows),
         complaints_others=sum(y * z for _, y, z in rows),
+    )
+
+
+def total(arms: Iterable[Arm]) -> Arm:
+    """All sessions of these arms as one."""
+    rows = list(arms)
+    return Arm(**{name: sum(getattr(one, name) for one in rows) for name in _NAMES})
+
+
+def weighted(one: Arm, weight: float) -> Arm:
+    """The arm as if each of its sessions stood for so many: products of two by the square."""
+    return Arm(
+        sessions=one.sessions,
+        **{name: weight * getattr(one, name) for name in _SINGLE},
+        **{name: weight**2 * getattr(one, name) for name in _NAMES if name not in _COUNTED},
     )
 
 

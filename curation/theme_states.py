@@ -133,7 +133,7 @@ def _helped(
     if version.pk not in measured.exposed:
         measured.exposed[version.pk] = complaints.by_exposure(version=version)
     counts = measured.exposed[version.pk]
-    served, held_out = (counts.arm(name, theme=theme.pk) for name in ("served", "held out"))
+    served, held_out = counts.beside(theme=theme.pk)
     if not served.outputs or not held_out.outputs:
         return None
     return sequential.look(served, held_out, usual=usual).is_better

@@ -43,8 +43,7 @@ def watch(*, now: datetime, look: Callable[[Arm, Arm], bool] | None = None) -> i
 
 def arms_of(experiment: Experiment) -> tuple[Arm, Arm]:
     """Return what became of the sessions that were served, and of those that were held out."""
-    counts = complaints.by_exposure(version=experiment.version)
-    return counts.arm("served"), counts.arm("held out")
+    return complaints.by_exposure(version=experiment.version).beside()
 
 
 def _is_worse(served: Arm, held_out: Arm) -> bool:

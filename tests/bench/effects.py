@@ -7,13 +7,13 @@ Every figure stands with its own 95 % interval: it rests on so many runs only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from curation import progress, rates, sequential
+from curation import progress, rates, sequential, strata
 from curation.progress import Standing
 from curation.rates import Arm, Change
 from review.prevalence import wilson
-from tests.bench.traffic import Truth, arms
+from tests.bench.traffic import Truth, arms, each_day
 
 RUNS = 2_000
 COVERED = (0.93, 0.97)
@@ -22,6 +22,9 @@ USUAL = 0.06
 # Sessions a day that are served, and held out; days until the effect is told, and looked at.
 SERVED, HELD_OUT = 40, 10
 DAYS, LOOKS = 28, 60
+# Sessions a day that a version given out in stages can reach, the share of each stage, and every
+# how many days it is looked at.
+STAGED, STAGES, WEEK = 90, (0.1, 0.4, 1.0), 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ def coverages(runs: int) -> Iterator[tuple[str, Share, bool]]:
         covered(drifting, also, rates.difference, runs),
         True,
     )
+    yield from _staged(runs)
     yield from _before_and_after(runs)
     yield from _selective(runs)
 
@@ -99,6 +103,39 @@ EFFECTS = {
     "large effect: 6 % to 2 %": 0.02,
     "harm: 6 % to 9 %": 0.09,
 }
+
+
+def _staged(runs: int) -> Iterator[tuple[str, Share, bool]]:
+    """A version reaches more sessions stage by stage, while complaints double."""
+    held_out = Truth(sessions=HELD_OUT, days=DAYS, rate=USUAL, drift=2.0)
+    for name, rate in {"no effect": USUAL, "large effect": USUAL / 3, "harm": 1.5 * USUAL}.items():
+        served = replace(held_out, sessions=STAGED, rate=rate, stages=STAGES)
+        # As the version would have done to those it was served to.
+        truth = served.mean_rate - served.with_rate(USUAL).mean_rate
+        hits = dict.fromkeys((True, False), 0)
+        for pairs in _daily_pairs(served, held_out, runs):
+            plain = rates.total(one for one, _ in pairs), rates.total(two for _, two in pairs)
+            for is_bar, both in ((True, strata.standardized(pairs)), (False, plain)):
+                change = rates.difference(*both)
+                hits[is_bar] += change is not None and change.low <= truth <= change.high
+        for is_bar, of in ((True, "by day"), (False, "plain")):
+            share = Share(hits=hits[is_bar], runs=runs)
+            yield f"held out, in stages, complaints double, {name}, {of}", share, is_bar
+
+
+def _staged_looks(runs: int, *, rate: float = USUAL) -> list[int | None]:
+    """The day of the first look, every WEEK days, that tells an effect of a version in stages."""
+    held_out = Truth(sessions=HELD_OUT, days=LOOKS, rate=USUAL, drift=2.0)
+    served = replace(held_out, sessions=STAGED, rate=rate, stages=STAGES)
+    found: list[int | None] = []
+    for pairs in _daily_pairs(served, held_out, runs):
+        week = _first(
+            sequential.evidence(*strata.standardized(pairs[:day]), usual=USUAL)
+            >= 1 / sequential.ALPHA
+            for day in range(WEEK, LOOKS + 1, WEEK)
+        )
+        found.append(None if week is None else week * WEEK)
+    return found
 
 
 def _before_and_after(runs: int) -> Iterator[tuple[str, Share, bool]]:
@@ -171,6 +208,7 @@ def looks(runs: int) -> Iterator[tuple[str, list[int | None], bool]]:
         told(drifting[0], drifting[1], runs, usual=USUAL),
         True,
     )
+    yield "no effect, in stages, while all complaints double", _staged_looks(runs), True
     reviewed = [
         Truth(sessions=size, days=LOOKS, rate=USUAL, looked_at=(0.6, rest))
         for size, rest in ((SERVED, 0.1), (HELD_OUT, 0.4))
@@ -270,6 +308,13 @@ def _sum(one: Arm, other: Arm, sign: int = 1) -> Arm:
 
 def _pairs(treated: Truth, control: Truth, runs: int) -> Iterator[tuple[list[Arm], list[Arm]]]:
     return zip(arms(treated, runs=runs, seed=1), arms(control, runs=runs, seed=2), strict=True)
+
+
+def _daily_pairs(treated: Truth, control: Truth, runs: int) -> Iterator[list[tuple[Arm, Arm]]]:
+    days = zip(
+        each_day(treated, runs=runs, seed=6), each_day(control, runs=runs, seed=7), strict=True
+    )
+    return (list(zip(*both, strict=True)) for both in days)
 
 
 def _first(days: Iterator[bool]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from curation.rates import Arm
@@ -39,8 +40,9 @@ class Truth:
     """So many sessions a day, of which `rate` of the outputs are complained of.
 
     `other` is the rate of other complaints. Both are multiplied by `drift` on the last day, less on
-    the days before. With `looked_at`, faults are only known of outputs that reviewers drew: the
-    first share of those rated down, the second of the rest.
+    the days before. With `stages`, only so many of the sessions come in each part of the days, as
+    of a version that is given out in stages. With `looked_at`, faults are only known of outputs
+    that reviewers drew: the first share of those rated down, the second of the rest.
     """
 
     sessions: int
@@ -49,15 +51,21 @@ class Truth:
     other: float = 0.1
     drift: float = 1.0
     looked_at: tuple[float, float] | None = None
+    stages: tuple[float, ...] = (1.0,)
 
     @property
     def mean_rate(self) -> float:
-        """The rate over all days."""
+        """The rate over the sessions of all days."""
         return self.rate * (1 + (self.drift - 1) * self._mean_progress)
+
+    def sessions_on(self, day: int) -> int:
+        """How many sessions come on that day, from 0."""
+        return round(self.sessions * self.stages[day * len(self.stages) // self.days])
 
     @property
     def _mean_progress(self) -> float:
-        return sum(day / max(self.days - 1, 1) for day in range(self.days)) / self.days
+        every = [(self.sessions_on(day), day / max(self.days - 1, 1)) for day in range(self.days)]
+        return sum(number * progress for number, progress in every) / sum(n for n, _ in every)
 
     def with_rate(self, rate: float) -> Truth:
         """The same traffic with another rate."""
@@ -66,12 +74,21 @@ class Truth:
 
 def arms(truth: Truth, *, runs: int, seed: int) -> Iterator[list[Arm]]:
     """For each run, what was counted until the end of each day."""
+    return _runs(truth, runs, seed, is_running_total=True)
+
+
+def each_day(truth: Truth, *, runs: int, seed: int) -> Iterator[list[Arm]]:
+    """For each run, what was counted on each day."""
+    return _runs(truth, runs, seed, is_running_total=False)
+
+
+def _runs(truth: Truth, runs: int, seed: int, *, is_running_total: bool) -> Iterator[list[Arm]]:
     import numpy as np
 
     chance = np.random.default_rng(seed)
     for first in range(0, runs, BATCH):
         size = min(BATCH, runs - first)
-        yield from _days(_drawn(truth, size, chance), truth, size)
+        yield from _days(_drawn(truth, size, chance), truth, size, is_running_total)
 
 
 def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Numbers, ...]:
@@ -80,6 +97,9 @@ def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Number
 
     shape = (runs, truth.days, truth.sessions)
     outputs = 1 + chance.poisson(MORE_OUTPUTS, shape)
+    if len(truth.stages) > 1:
+        coming = np.array([truth.sessions_on(day) for day in range(truth.days)])
+        outputs[np.broadcast_to(np.arange(truth.sessions) >= coming[:, None], shape)] = 0
     ready = np.where(chance.random(shape) < SHARE_READY, READY, OTHERS_READY)
     day = np.arange(truth.days)[None, :, None] / max(truth.days - 1, 1)
     ready *= 1 + (truth.drift - 1) * day
@@ -100,20 +120,28 @@ def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Number
     return faulty + sound, faulty, others * 1.0
 
 
-def _days(drawn: tuple[Numbers, ...], truth: Truth, runs: int) -> Iterator[list[Arm]]:
-    """The sums over sessions up to each day, run by run."""
+def _days(
+    drawn: tuple[Numbers, ...],
+    truth: Truth,
+    runs: int,
+    is_running_total: bool,
+) -> Iterator[list[Arm]]:
+    """The sums over the sessions of each day or up to it, run by run."""
     import numpy as np
 
+    coming = [truth.sessions_on(day) for day in range(truth.days)]
+    sessions = list(accumulate(coming)) if is_running_total else coming
     sums = {}
     for name, powers in _SUMS.items():
         product = np.ones_like(drawn[0])
         for part, power in zip(drawn, powers, strict=True):
             product *= part**power
-        sums[name] = product.sum(axis=2).cumsum(axis=1).tolist()
+        by_day = product.sum(axis=2)
+        sums[name] = (by_day.cumsum(axis=1) if is_running_total else by_day).tolist()
     for run in range(runs):
         yield [
             Arm(
-                sessions=truth.sessions * (day + 1),
+                sessions=sessions[day],
                 **{name: values[run][day] for name, values in sums.items()},
             )
             for day in range(truth.days)

@@ -97,6 +97,17 @@ class TestByExposure:
         answer(project, 1, at=NOW, version=version, held_out=True)
         assert complaints.by_exposure(version=version).arm("served").sessions == 2
 
+    def test_held_out_ones_count_as_the_served_of_their_days(self, project: Project) -> None:
+        version = publish(make_library(project))
+        for at, num_served, share in ((NOW, 20, 10), (NOW + DAY, 80, 2)):
+            answer(project, num_served, at=at, bad=num_served // share, version=version)
+            answer(project, 20, at=at, bad=20 // share, version=version, held_out=True)
+        counts = complaints.by_exposure(version=version)
+        assert counts.arm("held out").rate == pytest.approx(0.3)
+        served, held_out = counts.beside()
+        assert served.rate == pytest.approx(0.42)
+        assert held_out.rate == pytest.approx(0.42)
+
     def test_a_session_of_another_project_with_the_same_id_does_not_count(
         self, project: Project
     ) -> None:

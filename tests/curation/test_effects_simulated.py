@@ -19,6 +19,12 @@ class TestIntervals:
         share = effects.covered(served, held_out, rates.difference, RUNS)
         assert HOLD[0] <= share.value <= HOLD[1]
 
+    def test_of_a_version_given_out_in_stages_hold_it_only_by_day(self) -> None:
+        found = {name: share.value for name, share, _ in effects._staged(100)}
+        for name, value in found.items():
+            if name.endswith("by day"):
+                assert max(HOLD[0], found[name.replace("by day", "plain")]) < value, name
+
     def test_before_and_after_hold_it_only_where_they_are_corrected(self) -> None:
         found = {name: share.value for name, share, _ in effects._before_and_after(100)}
         for name, value in found.items():
@@ -40,6 +46,9 @@ class TestLooks:
         held_out = Truth(sessions=10, days=30, rate=rate)
         told = effects.told(served, held_out, RUNS, usual=rate)
         assert sum(day is not None for day in told) <= 20
+
+    def test_of_stages_rarely_tell_what_is_not_there(self) -> None:
+        assert sum(day is not None for day in effects._staged_looks(60)) <= 9
 
     def test_daily_ones_tell_what_is_there(self) -> None:
         served = Truth(sessions=40, days=30, rate=0.02)

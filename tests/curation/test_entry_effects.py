@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from curation import entry_effects, readings
 from curation.models import ContextEntry, LibraryVersion
-from feedback.models import Embedding, Output, Project
+from feedback.models import Embedding, Output, Project, Session
 from tests.curation.exposed import answer, publish
 from tests.factories import NOW, make_entry, make_library
 
@@ -19,7 +22,7 @@ def version(project: Project) -> LibraryVersion:
     return publish(make_library(project))
 
 
-def _entry(version: LibraryVersion, vector: list[float], **fields: str) -> ContextEntry:
+def _entry(version: LibraryVersion, vector: list[float], **fields: Any) -> ContextEntry:
     entry = make_entry(version.library)
     fields = {"kind": "example", "model": "m"} | fields
     position = version.entries.count()
@@ -80,6 +83,38 @@ class TestOfEntries:
             _entry(version, [1.0, share / 10, 0.0])
         _traffic(version, NORTH, served=4, held_out=80)
         assert len(entry_effects.of_entries(version=version).effects) == 4
+
+    def test_sessions_it_could_never_be_served_to_do_not_count(
+        self, version: LibraryVersion
+    ) -> None:
+        scopes: list[dict[str, Any]] = [
+            {"roles": ["student"]},
+            {"environments": ["staging"]},
+            {"for_models": ["other"]},
+            {"expires_on": NOW.date() - timedelta(days=1)},
+        ]
+        for scope in scopes:
+            _entry(version, NORTH, **scope)
+        for_all = _entry(version, NORTH, roles=["teacher", "student"], expires_on=NOW.date())
+        _traffic(version, NORTH, served=4, held_out=80)
+        Session.objects.update(user_role="teacher", environment="production")
+        found = entry_effects.of_entries(version=version)
+        assert [one.entry.entry_id for one in found.effects] == [for_all.pk]
+
+    def test_those_who_come_while_more_are_served_do_not_bias_it(
+        self, version: LibraryVersion
+    ) -> None:
+        entry = _entry(version, NORTH)
+        project = version.library.project
+        for at, num_served, share in ((NOW, 20, 10), (NOW + timedelta(days=9), 180, 2)):
+            _ask(
+                answer(project, num_served, at=at, bad=num_served // share, version=version), NORTH
+            )
+            held_out = answer(project, 60, at=at, bad=60 // share, version=version, held_out=True)
+            _ask(held_out, NORTH)
+        found = entry_effects.of_entries(version=version).effects[0]
+        assert found.entry.entry_id == entry.pk
+        assert found.served.rate == pytest.approx(found.held_out.rate)
 
     def test_says_that_nothing_was_held_out(self, version: LibraryVersion) -> None:
         _entry(version, NORTH)
