@@ -11,9 +11,10 @@ compared word for word before it counts.
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from curation.splits import Groups
@@ -63,10 +64,12 @@ class Near:
 
     `doubles` has for a row one before it that asks the same; `groups` for each row the least row
     of those it has to stay together with, which are more: also those just close to each other.
+    `tested` has for a row a test case that asks the same.
     """
 
     doubles: dict[int, int]
     groups: Groups
+    tested: dict[int, int] = field(default_factory=dict)
 
     def groups_of_several(self, num: int) -> set[int]:
         """The rows of groups of more than one, of so many rows."""
@@ -89,31 +92,43 @@ def band_keys(asked: Asked) -> Keys:
     return keys
 
 
-def find(asked: Sequence[Asked], keys: Keys, vectors: Vectors) -> Near:
+def find(asked: Sequence[Asked], keys: Keys, vectors: Vectors, *, num_cases: int = 0) -> Near:
     """Return which rows ask nearly the same.
 
     `keys` are their band_keys, one row each; `vectors` the unit vectors of their questions, one
     row each, zeros where there is none. `asked` is read row by row, only for pairs that may be the
     same. Two ask the same when they share LIKE of their shingles, or their cosine reaches SAME and
     what was said before is worded alike, and nothing tells them apart (told_apart). The same input
-    gives the same output.
+    gives the same output. The first `num_cases` are test cases, which are compared with the others
+    and not among themselves; rows are counted from the first after them.
     """
-    near = Near({}, Groups(len(asked)))
-    tried: dict[int, set[int]] = defaultdict(set)
-    for one, other, cosine in _candidates(keys, vectors):
-        if other in near.doubles and near.groups.of(one) == near.groups.of(other):
+    near = Near({}, Groups(len(asked) - num_cases))
+    tried: dict[tuple[int, bool], set[int]] = defaultdict(set)
+    for first, second, cosine in _candidates(keys, vectors, num_cases):
+        row, is_tested = second - num_cases, first < num_cases
+        one = first if is_tested else first - num_cases
+        if row < 0 or _is_known(near, one, row, is_tested=is_tested):
             continue
-        if one in tried[other] or len(tried[other]) >= MOST_TRIED:
+        others = tried[row, is_tested]
+        if one in others or len(others) >= MOST_TRIED:
             continue
-        tried[other].add(one)
-        first, second = asked[one], asked[other]
-        is_worded = _is_worded_alike(first, second)
-        if not is_worded and not (cosine >= CLOSE and _is_said_alike(first.before, second.before)):
+        others.add(one)
+        mine, theirs = asked[first], asked[second]
+        is_worded = _is_worded_alike(mine, theirs)
+        if not is_worded and not (cosine >= CLOSE and _is_said_alike(mine.before, theirs.before)):
             continue
-        near.groups.join(one, other)
-        if (is_worded or cosine >= SAME) and not told_apart(first.question, second.question):
-            near.doubles.setdefault(other, one)
+        if not is_tested:
+            near.groups.join(one, row)
+        if (is_worded or cosine >= SAME) and not told_apart(mine.question, theirs.question):
+            (near.tested if is_tested else near.doubles).setdefault(row, one)
     return near
+
+
+def _is_known(near: Near, one: int, row: int, *, is_tested: bool) -> bool:
+    """Whether the pair would add nothing to what was found."""
+    if is_tested:
+        return row in near.tested
+    return row in near.doubles and near.groups.of(one) == near.groups.of(row)
 
 
 def _is_worded_alike(first: Asked, second: Asked) -> bool:
@@ -126,21 +141,27 @@ def _is_said_alike(first: str, second: str) -> bool:
     return first == second or likeness(shingles(first), shingles(second)) >= LIKE
 
 
-def _candidates(keys: Keys, vectors: Vectors) -> Iterator[tuple[int, int, float]]:
+def _candidates(keys: Keys, vectors: Vectors, num_cases: int) -> Iterator[tuple[int, int, float]]:
     """Pairs of rows that may be the same, the lesser first, with their cosine; some twice."""
     import numpy as np
 
     # What is worded the same comes first: behind many look-alikes it would not be tried any more.
+    cases: dict[bytes, int] = {}
     first: dict[bytes, int] = {}
     for row, own in enumerate(keys):
+        if row < num_cases:
+            cases.setdefault(own.tobytes(), row)
+            continue
+        if (case := cases.get(own.tobytes())) is not None:
+            yield case, row, 1.0
         if (one := first.setdefault(own.tobytes(), row)) != row:
             yield one, row, 1.0
-    for one, other in _in_buckets(keys[:, band] for band in range(keys.shape[1])):
+    for one, other in _in_buckets((keys[:, band] for band in range(keys.shape[1])), num_cases):
         yield one, other, float(vectors[one].astype(np.float32) @ vectors[other].astype(np.float32))
     if len(vectors) <= MOST_COMPARED:
         yield from _all_close(vectors)
     else:
-        for one, other in _in_buckets(_sides(vectors)):
+        for one, other in _in_buckets(_sides(vectors), num_cases):
             cosine = float(vectors[one].astype(np.float32) @ vectors[other].astype(np.float32))
             if cosine >= CLOSE:
                 yield one, other, cosine
@@ -174,8 +195,11 @@ def _sides(vectors: Vectors) -> Iterator[Keys]:
         yield sides
 
 
-def _in_buckets(columns: Iterator[Keys]) -> Iterator[tuple[int, int]]:
-    """Pairs of rows with the same key in a column: each with the first rows of its bucket."""
+def _in_buckets(columns: Iterator[Keys], num_cases: int) -> Iterator[tuple[int, int]]:
+    """Pairs of rows with the same key in a column: each with the first rows of its bucket.
+
+    And with its first test cases.
+    """
     import numpy as np
 
     for column in columns:
@@ -185,8 +209,10 @@ def _in_buckets(columns: Iterator[Keys]) -> Iterator[tuple[int, int]]:
         sizes = np.diff(np.concatenate((starts, [len(order)])))
         for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
             bucket = order[start : start + size].tolist()
-            for place, other in enumerate(bucket):
-                for one in bucket[: min(place, MOST_LEADS)]:
+            begin = bisect_left(bucket, num_cases)
+            cases = bucket[: min(begin, MOST_LEADS)]
+            for place, other in enumerate(bucket[begin:], start=begin):
+                for one in (*cases, *bucket[begin : min(place, begin + MOST_LEADS)]):
                     yield one, other
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import statistics
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Count, Max, QuerySet, Sum
+from django.db.models import Max, QuerySet
 
-from curation import duplicates, gates, splits, tokens
+from curation import duplicates, gate_rows, gates, splits, tokens
 from curation.asked import AskedFile, asked_in, said, written
+from curation.gate_rows import DIMENSIONS, Beside
 from curation.gates import Finding, Gate, Rules
-from curation.grouped import groups_of
 from curation.models import (
     CheckedGroup,
     Example,
@@ -30,10 +31,9 @@ from curation.models import (
     TrainingSet,
 )
 from curation.models.training import ExampleQuerySet
-from curation.wording import digest
-from feedback.models import Embedding, SessionTag
+from curation.wording import digest, plain
 from review.agreement import krippendorff
-from review.models import Review, ThemeMembership
+from review.models import Review
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 # Examples read in one step, findings written at once, and how long a step may take.
 BATCH = 500
 LEASE = timedelta(hours=1)
-DIMENSIONS = 384
 
 Status = GateCheck.Status
 
@@ -63,19 +62,10 @@ class _Seen:
     num_tokens: array[int] = field(default_factory=lambda: array("q"))
     verdicts: Counter[tuple[str, ...]] = field(default_factory=Counter)
     keys: list[NDArray[np.uint32]] = field(default_factory=list)
+    cases: array[int] = field(default_factory=lambda: array("q"))
+    case_of: dict[str, int] = field(default_factory=dict)
     num_recorded: int = 0
     num_embedded: int = 0
-
-
-@dataclass(frozen=True)
-class _Beside:
-    """What a batch of examples has in other tables, by example, output or session."""
-
-    groups: Mapping[int, str]
-    themes: Mapping[int, Sequence[int]]
-    verdicts: Mapping[tuple[int, int], Sequence[str]]
-    tags: Mapping[int, Sequence[str]]
-    vectors: Mapping[int, NDArray[np.float16]]
 
 
 class Run:
@@ -94,10 +84,12 @@ class Run:
         """Read the rows, compare them with each other, and say what was found."""
         examples = self._set.examples.kept()
         until = examples.aggregate(last=Max("pk"))["last"] or 0
-        contents = contents_of(self._set)
+        contents = gate_rows.contents_of(self._set)
         GateFinding.objects.filter(check_run=self._check).delete()
         CheckedGroup.objects.filter(check_run=self._check).delete()
         with TemporaryFile() as vectors, closing(self._asked):
+            for vector in self._read_cases():
+                vectors.write(vector.tobytes())
             after = 0
             while batch := list(_whole(examples.filter(pk__gt=after, pk__lte=until))[:BATCH]):
                 after = batch[-1].pk
@@ -111,11 +103,35 @@ class Run:
         self._shares()
         self._finish(contents)
 
+    def _read_cases(self) -> Iterator[NDArray[np.float16]]:
+        """Take in what the project's evaluation sets test by; yield the vectors of the questions.
+
+        They come before all rows.
+        """
+        import numpy as np
+
+        nothing = np.zeros(DIMENSIONS, dtype=np.float16)
+        rows = gate_rows.cases(self._set).select_related("output__session").order_by("pk")
+        some = rows.iterator(chunk_size=BATCH)
+        while batch := list(islice(some, BATCH)):
+            vectors = gate_rows.vectors_of(
+                {one.output_id for one in batch if one.output_id}, self._model
+            )
+            for case in batch:
+                asked = asked_in(case.prompt)
+                self._asked.add(asked)
+                self._seen.keys.append(duplicates.band_keys(asked))
+                self._seen.cases.append(case.pk)
+                name = case.output.session.external_id if case.output else case.group
+                if name:
+                    self._seen.case_of.setdefault(name, case.pk)
+                yield vectors.get(case.output_id or 0, nothing)
+
     def _read(self, batch: Sequence[Example]) -> Iterator[NDArray[np.float16]]:
         """Hold each row to what it can be held to alone; yield the vectors of the questions."""
         import numpy as np
 
-        beside = _beside(self._set, batch, self._model)
+        beside = gate_rows.beside(self._set, batch, self._model)
         nothing = np.zeros(DIMENSIONS, dtype=np.float16)
         found: list[Finding | None] = []
         for example in batch:
@@ -125,7 +141,7 @@ class Run:
             yield vector
         self._write(one for one in found if one is not None)
 
-    def _alone(self, example: Example, beside: _Beside) -> list[Finding | None]:
+    def _alone(self, example: Example, beside: Beside) -> list[Finding | None]:
         seen, output, review = self._seen, example.output, example.review
         seen.rows.append(example.pk)
         seen.names.append(beside.groups[example.pk])
@@ -155,7 +171,7 @@ class Run:
             self._disputed(example, review, beside),
         ]
 
-    def _disputed(self, example: Example, review: Review | None, beside: _Beside) -> Finding | None:
+    def _disputed(self, example: Example, review: Review | None, beside: Beside) -> Finding | None:
         if review is None:
             return None
         verdicts = beside.verdicts.get((review.output_id, review.output_version), ())
@@ -171,8 +187,12 @@ class Run:
         if not seen.rows:
             return splits.Groups(0)
         file.flush()
-        vectors = np.memmap(file, dtype=np.float16, mode="r", shape=(len(seen.rows), DIMENSIONS))
-        near = duplicates.find(self._asked, np.stack(seen.keys), vectors)
+        num_cases = len(seen.cases)
+        shape = (num_cases + len(seen.rows), DIMENSIONS)
+        vectors = np.memmap(file, dtype=np.float16, mode="r", shape=shape)
+        near = duplicates.find(self._asked, np.stack(seen.keys), vectors, num_cases=num_cases)
+        self._write(self._tested(near))
+        self._figures[Gate.TESTED] = {"num_cases": num_cases}
         exact = set(
             GateFinding.objects.filter(check_run=self._check, gate=Gate.EXACT).values_list(
                 "example", flat=True
@@ -186,6 +206,18 @@ class Run:
         )
         self._figures[Gate.NEAR] = {"num_embedded": seen.num_embedded}
         return near.groups
+
+    def _tested(self, near: duplicates.Near) -> Iterator[Finding]:
+        """The rows that share a question or a session with a test case."""
+        seen, num_cases = self._seen, len(self._seen.cases)
+        for row, pk in enumerate(seen.rows):
+            if row in near.tested:
+                case = near.tested[row]
+                questions = self._asked[case].question, self._asked[num_cases + row].question
+                is_same = plain(questions[0]) == plain(questions[1])
+                yield gates.tested(pk, seen.cases[case], "same" if is_same else "question")
+            elif seen.names[row] in seen.case_of:
+                yield gates.tested(pk, seen.case_of[seen.names[row]], "session")
 
     def _split(self, groups: splits.Groups) -> None:
         """Give each session its split, and name what is on both sides all the same."""
@@ -292,41 +324,8 @@ class Run:
             raise LostError
 
 
-def contents_of(training_set: TrainingSet) -> str:
-    """Tell the kept examples of a set from others. Examples never come back, so this is enough."""
-    told = training_set.examples.kept().aggregate(num=Count("pk"), last=Max("pk"), sum=Sum("pk"))
-    return ":".join(str(told[name] or 0) for name in ("num", "last", "sum"))
-
-
 def _whole(examples: ExampleQuerySet) -> ExampleQuerySet:
     return examples.select_related("output__session", "review").order_by("pk")
-
-
-def _beside(training_set: TrainingSet, batch: Sequence[Example], model: str) -> _Beside:
-    """Six queries, whatever the number of examples."""
-    import numpy as np
-
-    outputs = {example.output_id for example in batch if example.output_id}
-    sessions = {example.output.session_id for example in batch if example.output}
-    themes: dict[int, list[int]] = defaultdict(list)
-    rows = ThemeMembership.objects.filter(feedback__output__in=outputs).order_by("theme")
-    for output, theme in rows.values_list("feedback__output", "theme").distinct():
-        themes[output].append(theme)
-    verdicts: dict[tuple[int, int], list[str]] = defaultdict(list)
-    reviews = Review.objects.filter(output__in=outputs).order_by("pk")
-    for output, version, verdict in reviews.values_list("output", "output_version", "verdict"):
-        verdicts[output, version].append(verdict)
-    tags: dict[int, list[str]] = defaultdict(list)
-    tagged = SessionTag.objects.filter(session__in=sessions)
-    for session, name in tagged.values_list("session", "tag__name"):
-        tags[session].append(name)
-    vectors = {
-        output or 0: np.array(vector, dtype=np.float16)
-        for output, vector in Embedding.objects.filter(
-            output__in=outputs, part=Embedding.Part.QUERY, model=model
-        ).values_list("output", "vector")
-    }
-    return _Beside(groups_of(training_set, batch), themes, verdicts, tags, vectors)
 
 
 def _settled(training_set: TrainingSet) -> dict[str, str]:

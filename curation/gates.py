@@ -16,6 +16,7 @@ class Gate(StrEnum):
     EXACT = "exact"
     NEAR = "near"
     LEAK = "leak"
+    TESTED = "tested"
     PERSONAL = "personal"
     TOKENS = "tokens"
     AGREEMENT = "agreement"
@@ -28,6 +29,7 @@ LABELS = {
     Gate.EXACT: "No exact duplicates",
     Gate.NEAR: "No near duplicates",
     Gate.LEAK: "No leakage between splits",
+    Gate.TESTED: "Nothing that is tested by",
     Gate.PERSONAL: "No personal data",
     Gate.TOKENS: "Token limit",
     Gate.AGREEMENT: "Reviewers agree",
@@ -37,13 +39,22 @@ LABELS = {
 }
 # Those that hold a release up unless a set says otherwise. The others only tell: small sets come
 # from few people, and not every product asks its users for consent answer by answer.
-BLOCKING = (Gate.EXACT, Gate.NEAR, Gate.LEAK, Gate.PERSONAL, Gate.TOKENS, Gate.AGREEMENT)
+BLOCKING = (
+    *(Gate.EXACT, Gate.NEAR, Gate.LEAK, Gate.TESTED),
+    *(Gate.PERSONAL, Gate.TOKENS, Gate.AGREEMENT),
+)
 
 # A chat template adds about as many tokens to each message.
 TOKENS_PER_MESSAGE = 4
 # Fewer rows than that say nothing of whether one user or reviewer dominates.
 FEWEST_FOR_SHARES = 20
 CONSENT_NAMES = ("consent", "licence", "license")
+# What a row has in common with a test case, and how that is said.
+SHARED = {
+    "same": "asks the same as the test case",
+    "question": "asks nearly the same as the test case",
+    "session": "comes from the session of the test case",
+}
 _NO = frozenset({"", "0", "no", "none", "false", "denied", "withdrawn", "refused"})
 
 
@@ -102,6 +113,11 @@ def near(row: int, other: int) -> Finding:
 def leak(row: int, other: int, kind: str) -> Finding:
     """A row that a model which is tested on it may have learnt from another; `kind` they share."""
     return Finding(Gate.LEAK, row, f"shares its {kind} with", f"{kind} {other}", other)
+
+
+def tested(row: int, case: int, kind: str) -> Finding:
+    """A row from which a model would learn the answer to a test case; `kind` is of SHARED."""
+    return Finding(Gate.TESTED, row, SHARED[kind], f"{kind} {case}", case)
 
 
 def personal(row: int, texts: Iterable[str], rules: Rules) -> Finding | None:

@@ -10,7 +10,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
 
-from curation.gate_runs import BATCH, LEASE, LostError, Run, alive, as_json, contents_of, rules_of
+from curation.gate_rows import contents_of
+from curation.gate_runs import BATCH, LEASE, LostError, Run, alive, as_json, rules_of
 from curation.gates import Gate, Rules
 from curation.models import GateCheck, GateFinding, GatePass, GateRules, TrainingSet
 from feedback.models import User

@@ -216,7 +216,7 @@ def _failing(
 ) -> tuple[list[Failing], str | None]:
     if report.last is None or not gate:
         return [], None
-    rows = report.last.findings.still_there().filter(gate=gate).select_related("example")
+    rows = report.last.findings.still_there().filter(gate=gate)
     try:
         found = page(
             _listed(rows), order=["id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")
@@ -232,7 +232,11 @@ def _failing(
 
 def _listed(rows: QuerySet[GateFinding]) -> QuerySet[GateFinding]:
     """What a row shows, without long texts."""
-    return rows.defer("example__prompt", "example__chosen", "example__rejected").annotate(
+    texts = ("prompt", "tools", "chosen", "rejected")
+    rows = rows.select_related("example", "other__training_set").defer(
+        *(f"{row}__{name}" for row in ("example", "other") for name in texts)
+    )
+    return rows.annotate(
         question=Left("example__output__query", TITLE),
         answer=Left("example__chosen", TITLE),
         other_question=Left("other__output__query", TITLE),

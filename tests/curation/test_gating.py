@@ -380,9 +380,9 @@ class TestWork:
         made = gating.ask(training_set=training_set, by=curator, now=NOW)
         find = duplicates.find
 
-        def stopped(*args: Any) -> Any:
+        def stopped(*args: Any, **more: Any) -> Any:
             gating.stop(check=made, by=curator, now=NOW)
-            return find(*args)
+            return find(*args, **more)
 
         monkeypatch.setattr(duplicates, "find", stopped)
         gating.run(check=made, vectors=model_id(), clock=lambda: NOW)
