@@ -13,6 +13,7 @@ from structlog import get_logger
 from curation.api import router as curation_router
 from curation.effects_api import router as effects_router
 from curation.promotions_api import router as promotions_router
+from curation.releases_api import router as releases_router
 from feedback.api import router as feedback_router
 from feedback.collect_api import router as collect_router
 from review.alike_api import router as alike_router
@@ -39,6 +40,7 @@ api.add_router("", alike_router)
 api.add_router("", routes_router)
 api.add_router("", curation_router)
 api.add_router("", effects_router)
+api.add_router("", releases_router)
 api.add_router("", promotions_router)
 
 

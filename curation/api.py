@@ -1,21 +1,18 @@
-"""/api/v1: context for prompts, and releases of training sets."""
+"""/api/v1: context for prompts."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Path, Query, Router
-from ninja.errors import HttpError, ValidationError
+from ninja import Router
+from ninja.errors import HttpError
 from pydantic import BaseModel, ConfigDict, Field
 
-from curation import releasing, serving, training_sets
-from curation.http import file_response, release_download
-from curation.models import Release, ReleasedExample
+from curation import serving
 from curation.prompts import Message
 from curation.replies import ContextReply
 from curation.shelves import Audience
@@ -27,22 +24,6 @@ from feedback.problems import Problem, invalid
 
 router = Router()
 
-Format = Literal[
-    "openai-sft",
-    "openai-dpo",
-    "trl-sft",
-    "trl-preference",
-    "trl-kto",
-    "prompt-completion",
-    "llamafactory-sft",
-    "llamafactory-dpo",
-    "llamafactory-kto",
-    "axolotl-sft",
-    "axolotl-dpo",
-    "axolotl-kto",
-    "evaluation",
-    "examples",
-]
 ERRORS = frozenset({401, 403, 404, 409, 422})
 
 
@@ -171,187 +152,3 @@ def _messages(payload: ContextRequest) -> list[Message]:
     if not serving.question(messages):
         raise invalid("messages", "There is no user message with text among them.")
     return messages
-
-
-class WrittenFile(BaseModel):
-    """A file of a release; `rows` is 0 for what stands beside them."""
-
-    path: str
-    bytes: int
-    rows: int
-    sha256: str
-
-
-class ReleaseReply(BaseModel):
-    """A release: how far it is, and its files once it is done."""
-
-    training_set: str
-    number: int
-    status: Literal["collecting", "freezing", "writing", "hashing", "done", "cancelled", "failed"]
-    done: Annotated[float, Field(description="How far it is, from 0 to 1.")]
-    problem: str
-    content_hash: str
-    examples: Annotated[dict[str, int], Field(description="By split.")]
-    released_at: datetime
-    files: list[WrittenFile]
-
-
-class Revoked(BaseModel):
-    """An example that is not to be used any more; `revoked_at` is null where nobody knows."""
-
-    example: str
-    reason: str
-    revoked_at: datetime | None
-
-
-class Revocations(BaseModel):
-    """What of a release is not to be used any more."""
-
-    revoked: list[Revoked]
-
-
-@router.get(
-    "/training-sets/{slug}/releases/{int:number}",
-    auth=ApiKeyAuth(ApiKey.Scope.EXPORT),
-    response={200: ReleaseReply, ERRORS: Problem},
-    summary="Read a release of a training set",
-)
-def release_status(
-    request: HttpRequest,
-    slug: Annotated[str, Path(description="Slug of the training set.")],
-    number: Annotated[int, Path(description="Number of the release.")],
-) -> ReleaseReply:
-    """Return how far a release is, its content hash and its files with their hashes."""
-    found = training_sets.find_release(
-        project=request.auth.project,  # type: ignore[attr-defined]
-        slug=slug,
-        number=number,
-        is_done=False,
-    )
-    if found is None:
-        raise HttpError(404, "There is no such release.")
-    return ReleaseReply(
-        training_set=slug,
-        number=found.number,
-        status=found.status,  # type: ignore[arg-type]
-        done=1.0 if found.status == found.Status.DONE else found.share_done,
-        problem=found.problem,
-        content_hash=found.content_hash,
-        examples={
-            "train": found.num_train,
-            "validation": found.num_validation,
-            "test": found.num_test,
-        },
-        released_at=found.released_at,
-        files=[
-            WrittenFile(path=one.path, bytes=one.num_bytes, rows=one.num_rows, sha256=one.sha256)
-            for one in found.files.order_by("path")
-        ],
-    )
-
-
-@router.get(
-    "/training-sets/{slug}/releases/{int:number}/revocations",
-    auth=ApiKeyAuth(ApiKey.Scope.EXPORT),
-    response={200: Revocations, ERRORS: Problem},
-    summary="Read what of a release is revoked",
-)
-def release_revocations(
-    request: HttpRequest,
-    slug: Annotated[str, Path(description="Slug of the training set.")],
-    number: Annotated[int, Path(description="Number of the release.")],
-) -> Revocations:
-    """Return the examples that are not to be used any more, by the ids they have in the files."""
-    found = _release(request, slug, number)
-    return Revocations(
-        revoked=[Revoked.model_validate(one) for one in releasing.revocations(release=found)]
-    )
-
-
-@router.get(
-    "/training-sets/{slug}/releases/{int:number}/files/{path:path}",
-    auth=ApiKeyAuth(ApiKey.Scope.EXPORT),
-    summary="Download a file of a release, or a range of it",
-    openapi_extra={
-        "responses": {
-            200: {
-                "description": "The file. Its ETag is its SHA-256.",
-                "content": {
-                    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-                },
-            },
-            206: {"description": "The range of bytes that the header Range asks for."},
-            304: {"description": "If-None-Match names the file's ETag."},
-            401: {"description": "No API key, or an unknown one."},
-            403: {"description": "The API key lacks the scope “export”."},
-            404: {"description": "There is no such release or file."},
-            416: {"description": "The range begins beyond the end."},
-        }
-    },
-)
-def release_written(
-    request: HttpRequest,
-    slug: Annotated[str, Path(description="Slug of the training set.")],
-    number: Annotated[int, Path(description="Number of the release.")],
-    path: Annotated[str, Path(description="Path of the file, as the release lists it.")],
-) -> HttpResponseBase:
-    """Return a file as it was written; a download that broke off goes on with Range."""
-    found = _release(request, slug, number)
-    file = None if "\0" in path else found.files.filter(path=path).first()
-    if file is None:
-        raise HttpError(404, "There is no such file.")
-    return file_response(request, found, file)
-
-
-def _release(request: HttpRequest, slug: str, number: int) -> Release:
-    found = training_sets.find_release(
-        project=request.auth.project,  # type: ignore[attr-defined]
-        slug=slug,
-        number=number,
-    )
-    if found is None:
-        raise HttpError(404, "There is no such release.")
-    return found
-
-
-@router.get(
-    "/training-sets/{slug}/releases/{int:number}/{split}.jsonl",
-    auth=ApiKeyAuth(ApiKey.Scope.EXPORT),
-    summary="Download a release of a training set",
-    openapi_extra={
-        "responses": {
-            200: {
-                "description": "One example a line.",
-                "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
-            },
-            401: {"description": "No API key, or an unknown one."},
-            403: {"description": "The API key lacks the scope “export”."},
-            404: {"description": "There is no such release or split."},
-            422: {"description": "The format or another parameter is unknown."},
-        }
-    },
-)
-def release_file(
-    request: HttpRequest,
-    slug: Annotated[str, Path(description="Slug of the training set.")],
-    number: Annotated[int, Path(description="Number of the release.")],
-    split: Annotated[str, Path(description="`train`, `validation` or `test`.")],
-    format_: Annotated[Format, Query(alias="format")] = "openai-sft",
-) -> HttpResponseBase:
-    """Return one split of a release as JSON lines, the same bytes at every call.
-
-    Each format has the examples that it can hold: `openai-dpo` those with a better and a worse
-    answer.
-    """
-    if unknown := set(request.GET) - {"format"}:
-        raise ValidationError(
-            [{"loc": ("query", name), "msg": "There is no such parameter."} for name in unknown]
-        )
-    release = training_sets.find_release(
-        project=request.auth.project,  # type: ignore[attr-defined]
-        slug=slug,
-        number=number,
-    )
-    if release is None or split not in ReleasedExample.Split.values:
-        raise HttpError(404, "There is no such release or split.")
-    return release_download(request, release, split=split, format_=format_)

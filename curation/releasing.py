@@ -14,9 +14,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 
-from curation import gating, promotion
+from curation import gating, promotion, release_cleaning
 from curation.models import (
     Example,
+    GateCheck,
     GroupSplit,
     Release,
     ReleasedExample,
@@ -36,9 +37,6 @@ from review.models.review import ReviewQuerySet
 
 # Reviews that one step takes in.
 COLLECTED_AT_ONCE = 100
-DELETED_AT_ONCE = 5_000
-# Seconds.
-SWEPT_AFTER = 86_400
 # How often a step may raise until its release has failed.
 MOST_TRIES = 3
 HUGGINGFACE = "huggingface"
@@ -46,7 +44,11 @@ EVALUATION_FORMATS = ["evaluation"]
 
 
 class OverError(Exception):
-    """It is too late: the release is whole, or was stopped."""
+    """It is too late: the release is whole, was stopped, or goes on already."""
+
+
+class HeldUpError(TrainingSetError):
+    """The gates hold the release up; the message says why."""
 
 
 @transaction.atomic
@@ -57,12 +59,16 @@ def start(
 
     Without formats it is written in all, an evaluation set as cases. Raises TrainingSetError when
     one is being made already, a format is unknown, or there is nothing to release or to train on,
-    or nothing new.
+    or nothing new; HeldUpError when the gates hold it up.
     """
     # Waits for promotions that have begun, and has later ones wait: what they add is not in it.
     training_set = TrainingSet.objects.select_for_update().get(pk=training_set.pk)
-    if training_set.releases.active().exists():
-        raise TrainingSetError("A release is being made already.")
+    if other := training_set.releases.unfinished().first():
+        raise TrainingSetError(
+            f"Release {other.number} waits to be checked again. Have it go on, or stop it."
+            if other.status == Release.Status.HELD
+            else "A release is being made already."
+        )
     last = training_set.releases.order_by("-number").first()
     made = Release(
         training_set=training_set,
@@ -105,14 +111,30 @@ def work_off(*, now: datetime, most: int = 1_000) -> bool:
     Raises what a step raises. That one is tried again when others have had their turn, and so
     often that its release has failed.
     """
-    return all(_advance(now) or _clean() for _ in range(most))
+    return all(_advance(now) or _resume(now) or release_cleaning.clean() for _ in range(most))
+
+
+@transaction.atomic
+def check_again(*, release: Release, by: User, now: datetime) -> GateCheck:
+    """Have the examples of a held release checked, after which it goes on by itself.
+
+    Where a row fails a gate it is held again. Raises OverError when it is not held, GateError when
+    there is nothing to check.
+    """
+    found = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
+    if found.status != Release.Status.HELD:
+        raise OverError("This release does not wait to be checked.")
+    check = gating.ask(training_set=found.training_set, by=by, now=now)
+    found.checkpoint["goes_on"] = True
+    found.save(update_fields=["checkpoint"])
+    return check
 
 
 @transaction.atomic
 def cancel(*, release: Release, by: User, now: datetime) -> None:
     """Stop a release that is being made; what it has written is deleted. Raises OverError."""
     found = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
-    if not found.is_active:
+    if not found.is_unfinished:
         raise OverError("This release is whole, or was stopped.")
     found.status, found.ended_at = Release.Status.CANCELLED, now
     found.save(update_fields=["status", "ended_at"])
@@ -161,23 +183,6 @@ def revocations(*, release: Release) -> list[dict[str, object]]:
         {"example": str(one), "reason": Revocation.Reason.ERASED.value, "revoked_at": None}
         for one in gone
     ]
-
-
-def sweep(*, now: datetime) -> int:
-    """Delete the folders of releases that are no more; return how many.
-
-    Those touched within a day stay: a release may be there that is not committed yet.
-    """
-    root = Path(settings.RELEASES_DIR)
-    old = {
-        int(path.name): path
-        for path in (root.iterdir() if root.is_dir() else ())
-        if path.name.isdecimal() and now.timestamp() - path.stat().st_mtime > SWEPT_AFTER
-    }
-    there = set(Release.objects.filter(pk__in=old).values_list("pk", flat=True))
-    for pk in old.keys() - there:
-        Folder(old[pk]).remove()
-    return len(old.keys() - there)
 
 
 def folder_of(release: Release) -> Folder:
@@ -229,7 +234,7 @@ def _settle(made: Release) -> None:
     if last is not None and not _has_changed(examples, last):
         raise TrainingSetError(f"Nothing has changed since release {last.number}.")
     if why := gating.holds_up(training_set=training_set):
-        raise TrainingSetError(why)
+        raise HeldUpError(why)
     made.checkpoint = {
         "after": 0,
         "filter": training_set.filter,
@@ -299,6 +304,38 @@ def _step(made: Release, now: datetime) -> None:
 
 
 @transaction.atomic
+def _resume(now: datetime) -> bool:
+    """Let a held release go on whose check has ended; return whether there was one."""
+    made = (
+        Release.objects.filter(status=Release.Status.HELD, checkpoint__goes_on=True)
+        .exclude(training_set__gate_checks__status__in=["waiting", "running"])
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("pk")
+        .first()
+    )
+    if made is None:
+        return False
+    # What was removed since it began, as the gates found it, is not to be in it.
+    made.problem, made.released_at = "", now
+    _settle_or_hold(made, now)
+    return True
+
+
+def _settle_or_hold(made: Release, now: datetime) -> None:
+    """Say what the release holds, or what holds it up."""
+    TrainingSet.objects.select_for_update().get(pk=made.training_set_id)
+    try:
+        _settle(made)
+    except HeldUpError as error:
+        made.status, made.problem = Release.Status.HELD, str(error)[:300]
+        made.checkpoint.pop("goes_on", None)
+    except TrainingSetError as error:
+        _fail(made, str(error), now)
+    made.save()
+    _place(made)
+
+
+@transaction.atomic
 def _raised(pk: int, error: Exception, now: datetime) -> None:
     """Count what a step raised; the release has failed when that was too often."""
     made = Release.objects.active().select_for_update(of=("self",)).filter(pk=pk).first()
@@ -314,27 +351,6 @@ def _raised(pk: int, error: Exception, now: datetime) -> None:
 
 def _fail(made: Release, problem: str, now: datetime) -> None:
     made.status, made.problem, made.ended_at = Release.Status.FAILED, problem[:300], now
-
-
-def _clean() -> bool:
-    """Delete some of what a release left behind that was stopped or has failed."""
-    with transaction.atomic():
-        left = (
-            Release.objects.filter(status__in=[Release.Status.CANCELLED, Release.Status.FAILED])
-            .exclude(checkpoint={})
-            .select_for_update(skip_locked=True, of=("self",))
-            .first()
-        )
-        if left is None:
-            return False
-        folder_of(left).remove()
-        some = left.examples.order_by("pk").values("pk")[:DELETED_AT_ONCE]
-        ReleasedExample.objects.filter(pk__in=some).delete()
-        if not left.examples.exists():
-            GroupSplit.objects.filter(release=left).delete()
-            left.checkpoint = {}
-            left.save(update_fields=["checkpoint"])
-    return True
 
 
 def _unseen(training_set: TrainingSet, wanted: ReviewFilter) -> ReviewQuerySet:
@@ -369,9 +385,4 @@ def _collect(made: Release, now: datetime) -> None:
             checkpoint["num_unfit"] = checkpoint.get("num_unfit", 0) + 1
     if len(some) == COLLECTED_AT_ONCE:
         return
-    TrainingSet.objects.select_for_update().get(pk=training_set.pk)
-    try:
-        _settle(made)
-    except TrainingSetError as error:
-        _fail(made, str(error), now)
-    _place(made)
+    _settle_or_hold(made, now)

@@ -11,6 +11,7 @@ from curation import (
     gating,
     promotion_jobs,
     regressions,
+    release_cleaning,
     releasing,
     theme_states,
     watching,
@@ -55,7 +56,7 @@ def work_releases() -> None:
 @shared_task
 def sweep_releases() -> None:
     """Delete files of releases that are no more."""
-    if num_folders := releasing.sweep(now=timezone.now()):
+    if num_folders := release_cleaning.sweep(now=timezone.now()):
         log.info("releases_swept", num_folders=num_folders)
 
 
@@ -72,6 +73,8 @@ def check_gates() -> None:
     """Hold training sets that wait for it to their gates."""
     while gating.work_off(vectors=model_id(), clock=timezone.now):
         log.info("gates_checked")
+        # One may have waited for it.
+        ring_releases()
 
 
 def ring_gates() -> None:

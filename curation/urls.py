@@ -98,6 +98,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{TRAINING_SET}/filter/", training_sets.training_set_filter, name="training_set_filter"),
     path(f"{RELEASE}/", releases.release, name="release"),
     path(f"{RELEASE}/stop/", releases.release_stop, name="release_stop"),
+    path(f"{RELEASE}/check/", releases.release_check, name="release_check"),
     path(f"{RELEASE}/<slug:split>.jsonl", releases.release_file, name="release_file"),
     path(f"{RELEASE}/files/<path:path>", releases.release_written, name="release_written"),
     path(f"{P}/issues/", issues.issue_list, name="issue_list"),

@@ -118,13 +118,18 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Releases that a worker has something to do about."""
         return self.filter(status__in=Release.ACTIVE)
 
+    def unfinished(self) -> ReleaseQuerySet:
+        """Releases that are being made, or wait to be checked again."""
+        return self.filter(status__in=[*Release.ACTIVE, Release.Status.HELD])
+
 
 class Release(models.Model):
     """A frozen version of a training set, or one that is being made.
 
     It takes the examples up to `until` that were kept at `released_at`. A worker takes in what the
     set's filter matches, freezes the examples, writes the files and hashes them; `checkpoint` says
-    how far it came. Once it is done nothing of it changes.
+    how far it came. Where the gates have not seen what was taken in, it is held until they have.
+    Once it is done nothing of it changes.
     """
 
     class Status(models.TextChoices):
@@ -132,6 +137,7 @@ class Release(models.Model):
         FREEZING = "freezing", "Freezing"
         WRITING = "writing", "Writing"
         HASHING = "hashing", "Hashing"
+        HELD = "held", "To be checked again"
         DONE = "done", "Done"
         CANCELLED = "cancelled", "Stopped"
         FAILED = "failed", "Failed"
@@ -162,7 +168,7 @@ class Release(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["training_set"],
-                condition=Q(status__in=["collecting", "freezing", "writing", "hashing"]),
+                condition=Q(status__in=["collecting", "held", "freezing", "writing", "hashing"]),
                 name="%(app_label)s_%(class)s_one_at_a_time",
             ),
             models.CheckConstraint(
@@ -184,6 +190,21 @@ class Release(models.Model):
     def is_active(self) -> bool:
         """Whether a worker has something to do about it."""
         return self.status in self.ACTIVE
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it is being made, or waits to be checked again."""
+        return self.is_active or self.status == self.Status.HELD
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for somebody to have the examples checked again."""
+        return self.status == self.Status.HELD and not self.is_checked_again
+
+    @property
+    def is_checked_again(self) -> bool:
+        """Whether it goes on by itself once a check of the examples has ended."""
+        return self.status == self.Status.HELD and bool(self.checkpoint.get("goes_on"))
 
     @property
     def share_done(self) -> float:

@@ -9,10 +9,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from curation import releasing, training_sets
+from curation import gating, releasing, tasks, training_sets
 from curation.http import file_response, release_download
 from curation.models import Release, ReleasedExample
 from curation.writers import FORMATS
+from feedback.embedding import model_id
 from feedback.models import Membership
 from review.http import ProjectRequest, project_view
 
@@ -46,6 +47,24 @@ def release_stop(request: ProjectRequest, training_set: str, number: int) -> Htt
         releasing.cancel(release=shown, by=request.user, now=timezone.now())
     except releasing.OverError as error:
         messages.warning(request, str(error))
+    return redirect("release", request.project.slug, training_set, number)
+
+
+@require_POST
+@project_view(Membership.Role.CURATOR)
+def release_check(request: ProjectRequest, training_set: str, number: int) -> HttpResponseBase:
+    """Curators: have a release that is held checked again, and go on by itself."""
+    shown = _find(request, training_set, number, is_done=False)
+    try:
+        check = releasing.check_again(release=shown, by=request.user, now=timezone.now())
+    except (releasing.OverError, gating.GateError) as error:
+        messages.warning(request, str(error))
+    else:
+        if check.num_examples <= gating.MOST_AT_ONCE:
+            gating.run(check=check, vectors=model_id(), clock=timezone.now)
+            tasks.ring_releases()
+        else:
+            tasks.ring_gates()
     return redirect("release", request.project.slug, training_set, number)
 
 

@@ -192,7 +192,7 @@ def _page(
         "releases": releases,
         "latest": latest,
         "files": latest.files.filter(path__regex=USUAL).order_by("path") if latest else [],
-        "building": next((one for one in releases if one.is_active), None),
+        "building": next((one for one in releases if one.is_unfinished), None),
         "wanted": wanted,
         "num_matching": releasing.matching(training_set=shown, wanted=wanted),
         "filter_form": form or FilterForm(initial={"filter": str(wanted or "")}),

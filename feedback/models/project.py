@@ -99,6 +99,9 @@ class Membership(models.Model):
         return order.index(self.role) >= order.index(role)
 
 
+SCOPES = ["ingest", "feedback", "read", "context", "export", "release"]
+
+
 class ApiKey(models.Model):
     """A key to the API of one project: a product's, or with a `membership` a person's own.
 
@@ -112,12 +115,14 @@ class ApiKey(models.Model):
         READ = "read", "Read sessions, outputs and search"
         CONTEXT = "context", "Fetch context"
         EXPORT = "export", "Download training sets"
+        RELEASE = "release", "Make releases of training sets"
 
     # Whose own keys have a scope too; the others are for products alone.
     ROLES: ClassVar[Mapping[str, str]] = {
         Scope.READ: Membership.Role.VIEWER,
         Scope.CONTEXT: Membership.Role.CURATOR,
         Scope.EXPORT: Membership.Role.CURATOR,
+        Scope.RELEASE: Membership.Role.CURATOR,
     }
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="api_keys")
@@ -147,8 +152,7 @@ class ApiKey(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(membership__isnull=False, scopes__len=0)
-                | Q(membership=None, scopes__len__gt=0)
-                & Q(scopes__contained_by=["ingest", "feedback", "read", "context", "export"]),
+                | Q(membership=None, scopes__len__gt=0) & Q(scopes__contained_by=SCOPES),
                 name="%(app_label)s_%(class)s_scopes_known",
             ),
         ]

@@ -10,7 +10,14 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from curation import promotion, release_freezing, release_writing, releasing, training_sets
+from curation import (
+    promotion,
+    release_cleaning,
+    release_freezing,
+    release_writing,
+    releasing,
+    training_sets,
+)
 from curation.checker import check
 from curation.formats import Row
 from curation.models import (
@@ -363,8 +370,8 @@ class TestSweep:
         training_set.releases.all().delete()
         kept = releasing.folder_of(release(training_set, curator)).root
         later = timezone.now() + timedelta(days=1, hours=1)
-        assert releasing.sweep(now=timezone.now()) == 0
-        assert releasing.sweep(now=later) >= 1
+        assert release_cleaning.sweep(now=timezone.now()) == 0
+        assert release_cleaning.sweep(now=later) >= 1
         assert (gone.exists(), kept.exists()) == (False, True)
 
 
