@@ -12,8 +12,10 @@ from structlog import get_logger
 
 from curation.api import router as curation_router
 from curation.effects_api import router as effects_router
+from curation.issues_api import router as issues_router
 from curation.promotions_api import router as promotions_router
 from curation.releases_api import router as releases_router
+from curation.reports_api import router as reports_router
 from feedback.api import router as feedback_router
 from feedback.collect_api import router as collect_router
 from review.alike_api import router as alike_router
@@ -41,6 +43,8 @@ api.add_router("", routes_router)
 api.add_router("", curation_router)
 api.add_router("", effects_router)
 api.add_router("", releases_router)
+api.add_router("", issues_router)
+api.add_router("", reports_router)
 api.add_router("", promotions_router)
 
 

@@ -215,6 +215,8 @@ CELERY_BEAT_SCHEDULE = {
     "check-gates": {"task": "curation.tasks.check_gates", "schedule": 30.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},
     "watch-experiments": {"task": "curation.tasks.watch_experiments", "schedule": 300.0},
+    "hand-over-issues": {"task": "curation.tasks.hand_over_issues", "schedule": 15.0},
+    "follow-tickets": {"task": "curation.tasks.follow_tickets", "schedule": 60.0},
     "follow-themes": {"task": "curation.tasks.follow_themes", "schedule": 900.0},
 }
 
@@ -235,6 +237,9 @@ SITE_URL = env.text("SITE_URL", "http://127.0.0.1:8000")
 DIGEST_HOUR = env.integer("DIGEST_HOUR", 6)
 if not 0 <= DIGEST_HOUR < 24:
     raise ImproperlyConfigured("DIGEST_HOUR must be from 0 to 23.")
+
+# Hosts, or host:port, that issues may be sent to although they are private or not https.
+OUTGOING_HOSTS = env.words("OUTGOING_HOSTS")
 
 # How long a record waits for the one it refers to, and how long rejected ones are shown.
 WAITING_DAYS = env.integer("WAITING_DAYS", 7)

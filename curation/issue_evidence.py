@@ -59,13 +59,14 @@ def gather(*, theme: Theme | None, outputs: list[int], now: datetime) -> Evidenc
 
 
 def examples_of(*, theme: Theme | None, outputs: list[int]) -> list[Feedback]:
-    """Feedback that shows what an issue is about: the nearest to the middle of its theme, or the
-    newest on its outputs.
+    """Feedback in words that shows what an issue is about: the nearest to the middle of its theme,
+    or the newest on its outputs.
     """
     if theme is None:
-        newest = said_of(theme=None, outputs=outputs).order_by("-at", "-pk")
-        return list(newest[:MOST_EXAMPLES])
+        said = said_of(theme=None, outputs=outputs).exclude(comment="", correction="")
+        return list(said.order_by("-at", "-pk")[:MOST_EXAMPLES])
     nearest = ThemeMembership.objects.filter(theme=theme).select_related("feedback")
+    nearest = nearest.exclude(feedback__comment="", feedback__correction="")
     return [one.feedback for one in nearest.order_by("-similarity", "pk")[:MOST_EXAMPLES]]
 
 

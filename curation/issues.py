@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,16 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from curation import issue_evidence
-from curation.models import Issue, IssueChange, IssueExample, IssueSource
+from curation import issue_evidence, trackers
+from curation.models import (
+    Delivery,
+    Issue,
+    IssueChange,
+    IssueExample,
+    IssueSource,
+    Ticket,
+    Tracker,
+)
 from feedback.models import Project, User
 from review import handovers
 from review.models import Event, Handover, Review, Theme, ThemeMembership
@@ -42,11 +50,13 @@ def open_issue(
     description: str = "",
     theme: Theme | None = None,
     handover: Handover | None = None,
+    send_to: Sequence[Tracker] = (),
 ) -> Issue:
     """Make an issue of a theme, of a decision that asks for one, or of both.
 
-    What speaks for it now is frozen with it. The decision is done by that. Raises IssueFieldError
-    naming the field, IssueError when the theme has an open issue or the decision is done.
+    What speaks for it now is frozen with it. The decision is done by that. It is sent to some
+    trackers. Raises IssueFieldError naming the field, IssueError when the theme has an open issue
+    or the decision is done, TrackerError.
     """
     title, description = _line("title", title), _text("description", description, LONGEST_TEXT)
     if theme is None and handover is None:
@@ -78,6 +88,8 @@ def open_issue(
         _changed(issue, IssueChange.Kind.OPENED, by=by, now=now)
         if handover is not None:
             _take_in(issue, handover, by, now)
+        if send_to:
+            trackers.hand_over(issue=issue, trackers=send_to, by=by, now=now)
     return issue
 
 
@@ -103,11 +115,12 @@ def close(
     now: datetime,
     by: User | None = None,
     comment: str = "",
+    through: Ticket | None = None,
 ) -> None:
     """Close an issue as fixed, which is watched from then on, or as not to be fixed.
 
-    Without `by` a tracker said so. Raises IssueFieldError naming the field, IssueError when it is
-    closed.
+    By a person, or as was found `through` a ticket; its other trackers are told.
+    Raises IssueFieldError naming the field, IssueError when it is closed.
     """
     if resolution not in Issue.Resolution.values:
         raise IssueFieldError("resolution", "Say whether it is fixed or not to be fixed.")
@@ -118,7 +131,15 @@ def close(
     found.status, found.resolution = Issue.Status.CLOSED, resolution
     found.closed_at, found.baseline, found.changed_at = now, None, now
     found.save()
-    _changed(found, IssueChange.Kind.CLOSED, resolution=resolution, comment=comment, by=by, now=now)
+    _changed(
+        found,
+        IssueChange.Kind.CLOSED,
+        resolution=resolution,
+        comment=comment,
+        through=through,
+        by=by,
+        now=now,
+    )
 
 
 def reopen(
@@ -128,11 +149,12 @@ def reopen(
     by: User | None = None,
     comment: str = "",
     evidence: dict[str, Any] | None = None,
+    through: Ticket | None = None,
 ) -> None:
-    """Open a closed issue again: by a person, by the watch with its evidence, or by a tracker.
+    """Open a closed issue again: by a person, by the watch with its evidence, or through a ticket.
 
-    Raises IssueFieldError naming the field, IssueError when it is not closed or its theme has
-    another one open.
+    Its other trackers are told. Raises IssueFieldError naming the field, IssueError when it is not
+    closed or its theme has another one open.
     """
     comment = _text("comment", comment, LONGEST_COMMENT)
     with _one_open():
@@ -146,7 +168,8 @@ def reopen(
             found,
             IssueChange.Kind.REOPENED,
             comment=comment,
-            evidence=evidence or {},
+            evidence=evidence,
+            through=through,
             by=by,
             now=now,
         )
@@ -185,11 +208,12 @@ def _changed(
     resolution: str = "",
     comment: str = "",
     evidence: dict[str, Any] | None = None,
+    through: Ticket | None = None,
 ) -> None:
-    """Keep what happened, and log it. Needs a transaction."""
+    """Keep what happened, log it, and have trackers told. Needs a transaction."""
     source = IssueChange.Source.PERSON
     if by is None:
-        source = IssueChange.Source.WATCH if evidence else IssueChange.Source.TRACKER
+        source = IssueChange.Source.TRACKER if through else IssueChange.Source.WATCH
     change = IssueChange.objects.create(
         issue=issue,
         kind=kind,
@@ -198,7 +222,14 @@ def _changed(
         resolution=resolution,
         comment=comment,
         evidence=evidence or {},
+        tracker=through.tracker if through else None,
         at=now,
+    )
+    others = issue.tickets.filter(tracker__removed_at=None)
+    if through is not None:
+        others = others.exclude(pk=through.pk)
+    Delivery.objects.bulk_create(
+        Delivery(ticket=ticket, change=change, next_at=now, created_at=now) for ticket in others
     )
     Event.objects.create(
         project_id=issue.project_id,

@@ -8,7 +8,9 @@ from kombu.exceptions import OperationalError
 from structlog import get_logger
 
 from curation import (
+    deliveries,
     gating,
+    polling,
     promotion_jobs,
     regressions,
     release_cleaning,
@@ -102,5 +104,35 @@ def ring_promotions() -> None:
     """Ask a worker to look at bulk promotions now. Without a broker, the schedule finds them."""
     try:
         work_promotions.apply_async(retry=False, expires=60)
+    except OperationalError:
+        log.warning("broker_unreachable")
+
+
+@shared_task
+def hand_over_issues() -> None:
+    """Send trackers what they are to be told of issues."""
+    while num_attempts := deliveries.work_off(clock=timezone.now, most=5):
+        log.info("issues_sent", num_attempts=num_attempts)
+
+
+@shared_task
+def follow_tickets() -> None:
+    """Read where tickets stand, and let their issues follow."""
+    if num_issues := polling.poll(clock=timezone.now, most=20):
+        log.info("tickets_followed", num_issues=num_issues)
+
+
+def ring_issues() -> None:
+    """Ask a worker to look at what is to be sent now. Without a broker, the schedule finds it."""
+    try:
+        hand_over_issues.apply_async(retry=False, expires=60)
+    except OperationalError:
+        log.warning("broker_unreachable")
+
+
+def ring_tickets() -> None:
+    """Ask a worker to read tickets now, likewise."""
+    try:
+        follow_tickets.apply_async(retry=False, expires=60)
     except OperationalError:
         log.warning("broker_unreachable")

@@ -126,7 +126,7 @@ PLACES = {
             label="Product issues",
             icon="flag",
             key="P",
-            pages=frozenset({"issue_list", "issue_create", "issue"}),
+            pages=frozenset({"issue_list", "issue_create", "issue", "tracker_list"}),
         ),
         Place(
             url_name="library_list",

@@ -7,12 +7,16 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from curation import sealing
 from curation.models import (
     ContextEntry,
     ContextLibrary,
+    Delivery,
     GateRules,
     Issue,
     PromotionJob,
+    Ticket,
+    Tracker,
     TrainingSet,
 )
 from feedback.authentication import create_key
@@ -295,3 +299,29 @@ def make_issue(project: Project, **fields: Any) -> Issue:
     fields = {"title": "Say when it came out", "opened_at": NOW} | fields
     fields = {"number": next(_numbers), "changed_at": fields["opened_at"]} | fields
     return Issue.objects.create(project=project, **fields)
+
+
+def make_tracker(project: Project, **fields: Any) -> Tracker:
+    """A webhook that signs with "secret"; another kind has the token "token"."""
+    fields = {"kind": "webhook", "url": "https://example.com/hook", "created_at": NOW} | fields
+    fields = {"name": f"Tracker {next(_numbers)}"} | fields
+    if fields["kind"] != "webhook":
+        fields.setdefault("target", "KEY" if fields["kind"] == "jira" else "acme/app")
+        fields.setdefault("sealed_token", sealing.seal("token"))
+    fields.setdefault("sealed_secret", sealing.seal("secret"))
+    return Tracker.objects.create(project=project, **fields)
+
+
+def make_ticket(issue: Issue, tracker: Tracker, **fields: Any) -> Ticket:
+    """A ticket that was made, and is open there."""
+    fields = {"external_id": "7", "read_after": NOW, "created_at": NOW} | fields
+    return Ticket.objects.create(issue=issue, tracker=tracker, **fields)
+
+
+def make_delivery(issue: Issue, tracker: Tracker, **fields: Any) -> Delivery:
+    """What is to be sent of an issue's opening, and of a ticket still to be made."""
+    if "ticket" not in fields:
+        fields["ticket"] = make_ticket(issue, tracker, external_id="")
+    if "change" not in fields:
+        fields["change"] = issue.changes.create(kind="opened", source="person", at=NOW)
+    return Delivery.objects.create(**({"next_at": NOW, "created_at": NOW} | fields))

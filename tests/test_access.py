@@ -28,6 +28,7 @@ from feedback.models import Membership, Project, Tag
 from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
+    make_delivery,
     make_escalation,
     make_group,
     make_handover,
@@ -43,6 +44,7 @@ from tests.factories import (
     make_rule,
     make_session,
     make_theme,
+    make_tracker,
     make_user,
     make_view,
 )
@@ -199,7 +201,10 @@ def filled(project: Project) -> Filled:
             "promotion": make_promotion(project, author).pk,
             "escalation": make_escalation(project).pk,
             "handover": make_handover(project, route="issue").pk,
-            "issue": make_issue(project).number,
+            "issue": (issue := make_issue(project)).number,
+            "tracker": (tracker := make_tracker(project)).pk,
+            "hook": tracker.hook,
+            "delivery": make_delivery(issue, tracker).pk,
             "route": "library",
             "rule": make_rule(project).pk,
             "view": make_view(project, author).pk,

@@ -7,11 +7,13 @@ from curation.models.context import (
     LibraryVersion,
     PublishedEntry,
 )
+from curation.models.delivery import Attempt, Delivery
 from curation.models.experiment import Experiment
 from curation.models.gate import CheckedGroup, GateCheck, GateFinding, GatePass, GateRules
 from curation.models.issue import Issue, IssueChange
 from curation.models.issue_source import IssueExample, IssueSource
 from curation.models.promotion import Placing, PromotionJob
+from curation.models.tracker import Ticket, Tracker
 from curation.models.training import (
     Example,
     GroupSplit,
@@ -23,9 +25,11 @@ from curation.models.training import (
 )
 
 __all__ = [
+    "Attempt",
     "CheckedGroup",
     "ContextEntry",
     "ContextLibrary",
+    "Delivery",
     "EntryKind",
     "Example",
     "Experiment",
@@ -49,5 +53,7 @@ __all__ = [
     "ReleaseFile",
     "ReleasedExample",
     "Revocation",
+    "Ticket",
+    "Tracker",
     "TrainingSet",
 ]

@@ -85,7 +85,8 @@ class Issue(models.Model):
 class IssueChange(models.Model):
     """That an issue was opened, closed or came back: who said so, why, and what it rests on.
 
-    `by` is None where a tracker or the watch did it; `evidence` has numbers alone.
+    `by` is None where a tracker or the watch did it; `tracker` is which. `evidence` has numbers
+    alone.
     """
 
     class Kind(models.TextChoices):
@@ -105,6 +106,9 @@ class IssueChange(models.Model):
     resolution = models.CharField(max_length=7, choices=Issue.Resolution.choices, blank=True)
     comment = models.TextField(blank=True)
     evidence = models.JSONField(default=dict)
+    tracker = models.ForeignKey(
+        "curation.Tracker", models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     at = models.DateTimeField()
 
     class Meta:

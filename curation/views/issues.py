@@ -7,14 +7,16 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from curation import issue_evidence, issues
+from curation import issue_evidence, issues, tasks, trackers
 from curation.issue_forms import IssueCloseForm, IssueForm, IssueLinkForm, IssueReopenForm
-from curation.models import Issue
+from curation.models import Attempt, Delivery, Issue, Tracker
+from curation.tracker_forms import tracker_boxes
 from feedback.models import Membership
 from feedback.paging import page
 from review.http import ProjectRequest, project_view
@@ -24,6 +26,7 @@ from review.views.tokens import changed
 PAGE_SIZE = 50
 # Themes that a new issue can be about, and issues that a decision can lead to, the first so many.
 MOST_CHOICES = 200
+DELIVERIES_SHOWN = 20
 
 
 @require_safe
@@ -77,20 +80,25 @@ def issue_create(request: ProjectRequest) -> HttpResponseBase:
         request.POST if request.method == "POST" else None, themes=themes, initial=initial
     )
     refusal = ""
+    kept = list(Tracker.objects.kept().filter(project=request.project).order_by("name", "pk"))
+    ticked = request.POST.getlist("tracker") if request.method == "POST" else None
+    boxes = tracker_boxes(kept, ticked)
     if request.method == "POST" and form.is_valid():
         try:
             made = issues.open_issue(
                 project=request.project,
                 handover=handover,
                 **form.cleaned_data,
+                send_to=[one for one, is_ticked in boxes if is_ticked],
                 by=request.user,
                 now=timezone.now(),
             )
         except issues.IssueFieldError as error:
             form.add_error(error.field, str(error))
-        except issues.IssueError as error:
+        except (issues.IssueError, trackers.TrackerError) as error:
             refusal = str(error)
         else:
+            tasks.ring_issues()
             messages.success(request, f"P-{made.number} is open.")
             return redirect("issue", request.project.slug, made.number)
     context = {
@@ -99,6 +107,7 @@ def issue_create(request: ProjectRequest) -> HttpResponseBase:
         "about": about,
         "refusal": refusal,
         "open_issues": _open_issues(request),
+        "boxes": boxes,
     }
     status = 409 if refusal else 422 if form.errors else 200
     return render(request, "curation/issues/create.html", context, status=status)
@@ -162,7 +171,10 @@ def find_issue(request: ProjectRequest, number: int) -> Issue:
 
 def may(request: ProjectRequest) -> dict[str, bool]:
     """What the member may do with issues."""
-    return {"may_curate": request.membership.may(Membership.Role.CURATOR)}
+    return {
+        "may_curate": request.membership.may(Membership.Role.CURATOR),
+        "may_admin": request.membership.may(Membership.Role.ADMIN),
+    }
 
 
 def _acted(
@@ -181,6 +193,7 @@ def _acted(
         except issues.IssueError as error:
             refusal = str(error)
         else:
+            tasks.ring_issues()
             return redirect("issue", request.project.slug, shown.number)
     return _page(request, shown, form=form, refusal=refusal, status=409 if refusal else 422)
 
@@ -207,13 +220,34 @@ def _page(
         "examples": shown.examples.select_related("feedback__output")
         .prefetch_related("feedback__reasons")
         .order_by("position"),
-        "changes": shown.changes.select_related("by").order_by("-at", "-pk"),
+        "changes": shown.changes.select_related("by", "tracker").order_by("-at", "-pk"),
         "sources": sources,
+        "tickets": (tickets := list(shown.tickets.select_related("tracker").order_by("pk"))),
+        "deliveries": _deliveries(shown),
+        "elsewhere": Tracker.objects.kept()
+        .filter(project=request.project)
+        .exclude(pk__in=[ticket.tracker_id for ticket in tickets])
+        .order_by("name", "pk"),
         "form": form or (IssueReopenForm() if is_closed else IssueCloseForm()),
         "refusal": refusal,
         **may(request),
     }
     return render(request, "curation/issues/page.html", context, status=status)
+
+
+def _deliveries(shown: Issue) -> QuerySet[Delivery]:
+    """What was sent of the issue, the newest first, each with how its last attempt went."""
+    last = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-number")
+    return (
+        Delivery.objects.filter(ticket__issue=shown)
+        .select_related("ticket__tracker", "change")
+        .annotate(
+            last_status=Subquery(last.values("status_code")[:1]),
+            last_fault=Subquery(last.values("fault")[:1]),
+            last_at=Subquery(last.values("began_at")[:1]),
+        )
+        .order_by("-pk")[:DELIVERIES_SHOWN]
+    )
 
 
 def _asked_about(request: ProjectRequest) -> tuple[Theme | None, Handover | None]:

@@ -23,6 +23,7 @@ from tests.browser.states import STATES
 from tests.browser.test_frame import width_over
 from tests.factories import (
     NOW,
+    make_delivery,
     make_entry,
     make_escalation,
     make_handover,
@@ -33,6 +34,7 @@ from tests.factories import (
     make_review,
     make_rule,
     make_session,
+    make_tracker,
     make_training_set,
     make_user,
 )
@@ -103,6 +105,11 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
     assert failing
     gating.let_pass(finding=failing, reason="Asked so often.", by=scene.expert, now=NOW)
     assert scene.item.theme
+    issue = make_issue(project, theme=scene.item.theme)
+    for kind in ("webhook", "jira"):
+        tracker = make_tracker(project, kind=kind)
+        make_delivery(issue, tracker, status="failed", finished_at=NOW)
+    make_tracker(project)
     job = promotion_jobs.start(
         project=project,
         wanted=ReviewFilter(),
@@ -137,7 +144,8 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "routed": address("handover_list", make_handover(project).route),
         "routing": address("rule_list"),
         "issues": address("issue_list"),
-        "issue": address("issue", make_issue(project, theme=scene.item.theme).number),
+        "issue": address("issue", issue.number),
+        "trackers": address("tracker_list"),
         "new issue": address("issue_create")
         + f"?handover={make_handover(project, route='issue').pk}",
         "routing rule": address("rule_edit", make_rule(project, routes=["issue"]).pk),
