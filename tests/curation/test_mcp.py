@@ -169,8 +169,26 @@ class TestRefused:
             assert getattr(client, verb)("/api/v1/mcp", headers=headers).status_code == 405
 
 
+# The command as it is, but for the embedding model, which takes ten seconds to load.
+SERVED = """
+import json, os, django
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+django.setup()
+from django.core.management import call_command
+from curation import mcp
+class Known:
+    model_id = os.environ["KNOWN_MODEL"]
+    def encode(self, texts):
+        return [json.loads(os.environ["KNOWN_VECTOR"]) for _ in texts]
+mcp.get_encoder = Known
+call_command("serve_mcp")
+"""
+
+
 class TestOverStdio:
-    def test_serves_a_client_that_started_it(self, library: ContextLibrary) -> None:
+    def test_serves_a_client_that_started_it(
+        self, library: ContextLibrary, encoder: Encoder
+    ) -> None:
         settings = connection.settings_dict
         host, port = settings["HOST"], settings["PORT"]
         where = f"?host={host}" if host.startswith("/") else ""
@@ -179,14 +197,14 @@ class TestOverStdio:
         environment = os.environ | {
             "DATABASE_URL": f"postgresql://{user}@{server}/{settings['NAME']}{where}",
             "POSTIL_API_KEY": make_key(library.project, ["context"]),
+            "KNOWN_MODEL": encoder.model_id,
+            "KNOWN_VECTOR": json.dumps([float(one) for one in encoder.encode([QUERY])[0]]),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         }
-        root = Path(__file__).resolve().parents[2]
 
         async def used() -> None:
             started = StdioServerParameters(
-                command=sys.executable,
-                args=[str(root / "manage.py"), "serve_mcp"],
-                env=dict(environment),
+                command=sys.executable, args=["-c", SERVED], env=dict(environment)
             )
             async with Client(started) as client:
                 asked = {"library": "facts", "question": QUERY}

@@ -15,6 +15,8 @@ from feedback.models import ApiKey
 
 
 class Command(BaseCommand):
+    # A client waits for it: checks would import every page.
+    requires_system_checks: tuple[str, ...] = ()
     help = (
         "Speak the Model Context Protocol on standard input and output, for the project of the "
         "API key in POSTIL_API_KEY."
