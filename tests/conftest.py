@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 from django.core.management.color import Style
@@ -14,7 +14,7 @@ from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
-from feedback.embedding import Encoder, get_encoder
+from feedback.embedding import Encoder, SentenceTransformerEncoder, get_encoder
 from feedback.models import Project
 from tests import services
 from tests.browser import chromium
@@ -81,6 +81,21 @@ def emptied_by_deleting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", _deleting)
         patch.setattr(flush, "emit_post_migrate_signal", lambda *_: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def encoded_once() -> Iterator[None]:
+    """Encode each text once in a run: hundreds of tests ask and answer the same."""
+    encode, known = SentenceTransformerEncoder.encode, dict[str, list[float]]()
+
+    def remembered(self: SentenceTransformerEncoder, texts: Sequence[str]) -> list[list[float]]:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, encode(self, new) if new else [], strict=True))
+        return [list(known[text]) for text in texts]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SentenceTransformerEncoder, "encode", remembered)
         yield
 
 
