@@ -16,6 +16,7 @@ from curation import (
     demo_records,
     demo_traffic,
     gating,
+    issues,
     promotion,
     releasing,
     training_sets,
@@ -246,7 +247,10 @@ def _pass_gates(training_set: TrainingSet, by: User, now: datetime) -> None:
 
 
 def _see_to(project: Project, by: User, now: datetime) -> None:
-    """Settle what is older than some days, and take up the oldest issue of the others."""
+    """Settle what is older than some days, and take up the oldest issue of the others.
+
+    What older decisions ask for has become one issue of the product.
+    """
     for one in Escalation.objects.open().filter(
         project=project, raised_at__lt=now - timedelta(days=2)
     ):
@@ -256,15 +260,23 @@ def _see_to(project: Project, by: User, now: datetime) -> None:
             comment="Seen. The reviewer is right, and what users read is corrected.",
             now=one.raised_at + timedelta(hours=20),
         )
-    issues = Handover.objects.waiting().filter(project=project, route=Review.Route.ISSUE)
-    for number, issue in enumerate(
-        issues.filter(opened_at__lt=now - timedelta(days=3)).order_by("opened_at", "pk"), start=101
-    ):
-        handovers.close(
-            handover=issue,
+    waiting = Handover.objects.waiting().filter(project=project, route=Review.Route.ISSUE)
+    in_turn = waiting.select_related("review").order_by("opened_at", "pk")
+    early = list(in_turn.filter(opened_at__lt=now - timedelta(days=3)))
+    if early:
+        issue = issues.open_issue(
+            project=project,
+            title="Refuse to answer where the passages do not",
+            description="The model fills what the passages leave open with what it believes. Rules "
+            "in the prompt help with some of it; with no passage that fits, search should say so "
+            "and the model not be asked. Demo data.",
+            handover=early[0],
             by=by,
-            comment=f"Filed with the product team as ALM-{number}.",
-            now=issue.opened_at + timedelta(hours=22),
+            now=early[0].opened_at + timedelta(hours=22),
         )
-    if oldest := issues.order_by("opened_at", "pk").first():
+        for other in early[1:]:
+            issues.add_handover(
+                issue=issue, handover=other, by=by, now=other.opened_at + timedelta(hours=22)
+            )
+    if oldest := in_turn.first():
         handovers.take(handover=oldest, by=by, now=now - NEWEST)

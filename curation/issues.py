@@ -175,6 +175,31 @@ def reopen(
         )
 
 
+def set_theme(*, issue: Issue, theme: Theme, by: User, now: datetime) -> None:
+    """Say which theme an issue is about that has none: what it was made of may have become one.
+
+    What was frozen stays as it is. Raises IssueError when it has a theme, or the theme has another
+    open issue.
+    """
+    if theme.project_id != issue.project_id:
+        raise IssueError("That belongs to another project.")
+    with _one_open():
+        found = _locked(issue)
+        if found.theme_id is not None:
+            raise IssueError(f"P-{found.number} has a theme.")
+        found.theme = theme
+        found.save(update_fields=["theme"])
+        Event.objects.create(
+            project_id=found.project_id,
+            actor=by,
+            verb="issue_theme_set",
+            target_type="issue",
+            target_id=found.pk,
+            data={"theme": theme.pk},
+            at=now,
+        )
+
+
 def theme_of(*, review: Review) -> Theme | None:
     """The theme that what was said of a reviewed answer is in, the largest of them."""
     of_output = ThemeMembership.objects.filter(feedback__output=review.output_id)

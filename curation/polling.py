@@ -41,7 +41,7 @@ class Report(BaseModel):
     issue: int = Field(ge=1, le=2**31 - 1)
     state: Literal["open", "closed"]
     resolution: Literal["fixed", "dropped"] = "fixed"
-    comment: str = Field(default="", max_length=issues.LONGEST_COMMENT)
+    comment: str = Field(default="", max_length=issues.LONGEST_COMMENT, pattern=r"^[^\x00]*$")
 
 
 def poll(*, clock: Callable[[], datetime], most: int, send: Send = deliveries.send) -> int:

@@ -107,6 +107,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{ISSUE}/", issues.issue, name="issue"),
     path(f"{ISSUE}/close/", issues.issue_close, name="issue_close"),
     path(f"{ISSUE}/reopen/", issues.issue_reopen, name="issue_reopen"),
+    path(f"{ISSUE}/theme/", issues.issue_theme, name="issue_theme"),
     path(f"{ISSUE}/send/", trackers.issue_send, name="issue_send"),
     path(f"{P}/deliveries/<int:delivery>/again/", trackers.delivery_again, name="delivery_again"),
     path(f"{P}/trackers/", trackers.tracker_list, name="tracker_list"),

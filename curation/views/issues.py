@@ -67,12 +67,7 @@ def issue_create(request: ProjectRequest) -> HttpResponseBase:
     """Curators: make an issue of ?theme= or of what the decision ?handover= asks for."""
     theme, handover = _asked_about(request)
     about = theme or (issues.theme_of(review=handover.review) if handover else None)
-    themes = list(
-        Theme.objects.current()
-        .filter(project=request.project)
-        .only("project", "number", "name")
-        .order_by("-size", "pk")[:MOST_CHOICES]
-    )
+    themes = _themes(request)
     if about is not None and about.number not in {one.number for one in themes}:
         themes = [about, *themes]
     initial = {"title": about.name if about else "", "theme": about.number if about else None}
@@ -162,6 +157,24 @@ def issue_reopen(request: ProjectRequest, issue: int) -> HttpResponseBase:
     )
 
 
+@require_POST
+@project_view(Membership.Role.CURATOR)
+def issue_theme(request: ProjectRequest, issue: int) -> HttpResponseBase:
+    """Curators: say which theme an issue without one is about."""
+    shown = find_issue(request, issue)
+    number = request.POST.get("theme", "")
+    themes = Theme.objects.filter(project=request.project).defer("centroid")
+    found = themes.filter(number=_number(number)).first() if number else None
+    if found is None:
+        messages.error(request, "Choose a theme.")
+    else:
+        try:
+            issues.set_theme(issue=shown, theme=found, by=request.user, now=timezone.now())
+        except issues.IssueError as error:
+            messages.error(request, str(error))
+    return redirect("issue", request.project.slug, shown.number)
+
+
 def find_issue(request: ProjectRequest, number: int) -> Issue:
     """Return the project's issue of that number, or raise Http404."""
     found = Issue.objects.filter(project=request.project)
@@ -230,6 +243,7 @@ def _page(
         .order_by("name", "pk"),
         "form": form or (IssueReopenForm() if is_closed else IssueCloseForm()),
         "refusal": refusal,
+        "themes": [] if shown.theme else _themes(request),
         **may(request),
     }
     return render(request, "curation/issues/page.html", context, status=status)
@@ -248,6 +262,13 @@ def _deliveries(shown: Issue) -> QuerySet[Delivery]:
         )
         .order_by("-pk")[:DELIVERIES_SHOWN]
     )
+
+
+def _themes(request: ProjectRequest) -> list[Theme]:
+    """What an issue can be about, the largest first."""
+    current = Theme.objects.current().filter(project=request.project)
+    found = current.only("project", "number", "name").order_by("-size", "pk")
+    return list(found[:MOST_CHOICES])
 
 
 def _asked_about(request: ProjectRequest) -> tuple[Theme | None, Handover | None]:

@@ -250,7 +250,9 @@ class TestWebhook:
         for arguments in ({"secret": b"other"}, {"late": 301}):
             with pytest.raises(polling.SignatureError):
                 report(closed, **arguments)
-        for bad in (b"", b"[", b"{}", {"issue": 1, "state": "gone"}, {"issue": 9, "state": "open"}):
+        nul = {**closed, "comment": "a\x00b"}
+        gone, other_one = {"issue": 1, "state": "gone"}, {"issue": 9, "state": "open"}
+        for bad in (b"", b"[", b"{}", nul, gone, other_one):
             with pytest.raises(polling.ReportError):
                 report(bad)
         assert report(closed)

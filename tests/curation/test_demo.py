@@ -123,6 +123,9 @@ class TestLoadDemo:
         assert all(found[route].num_done for route in ("training", "issue", "escalate"))
         assert found["issue"].num_taken == 1
         assert all(one.next_due or one.num_overdue for one in found.values())
+        issue = project.issues.get()
+        assert issue.sources.count() >= found["issue"].num_done > 1
+        assert issue.evidence["num_outputs"] == 1
 
     def check_what_was_kept(self, project: Project) -> None:
         assert LibraryVersion.objects.filter(library__project=project).count() == 2

@@ -160,6 +160,28 @@ class TestHandovers:
         assert not Issue.objects.exists()
 
 
+class TestSetTheme:
+    def test_is_said_later_once(
+        self, project: Project, issue: Issue, theme: Theme, by: User
+    ) -> None:
+        late = issues.open_issue(
+            project=project,
+            title="x",
+            handover=make_handover(project, route="issue"),
+            by=by,
+            now=NOW,
+        )
+        with pytest.raises(issues.IssueError, match="has an open issue already"):
+            issues.set_theme(issue=late, theme=theme, by=by, now=NOW)
+        with pytest.raises(issues.IssueError, match="another project"):
+            issues.set_theme(issue=late, theme=make_theme(make_project()), by=by, now=NOW)
+        other = make_theme(project)
+        issues.set_theme(issue=late, theme=other, by=by, now=NOW)
+        with pytest.raises(issues.IssueError, match="has a theme"):
+            issues.set_theme(issue=late, theme=other, by=by, now=NOW)
+        assert _fresh(late).theme == other
+
+
 class TestClose:
     def test_it_is_closed_once_and_opened_once(self, issue: Issue, by: User) -> None:
         with pytest.raises(issues.IssueFieldError) as caught:
@@ -376,6 +398,19 @@ class TestPages:
         page = curator.get(reverse("issue", args=[project.slug, issue.number])).content.decode()
         assert "Came back" in page
         assert "v2" in page
+
+    def test_a_theme_is_said_on_its_page(
+        self, curator: Client, project: Project, theme: Theme
+    ) -> None:
+        late = make_issue(project)
+        page = reverse("issue", args=[project.slug, late.number])
+        assert "Say it is about this" in curator.get(page).content.decode()
+        url = reverse("issue_theme", args=[project.slug, late.number])
+        assert curator.post(url, {"theme": "x"}).status_code == 400
+        for number in ("", "99999", str(theme.number), str(theme.number)):
+            assert curator.post(url, {"theme": number}).status_code == 302
+        assert _fresh(late).theme == theme
+        assert "Say it is about this" not in curator.get(page).content.decode()
 
     def test_the_page_of_a_theme_leads_there(
         self, curator: Client, project: Project, theme: Theme
