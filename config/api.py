@@ -12,6 +12,7 @@ from structlog import get_logger
 
 from curation.api import router as curation_router
 from curation.effects_api import router as effects_router
+from curation.erasures_api import router as erasures_router
 from curation.issues_api import router as issues_router
 from curation.promotions_api import router as promotions_router
 from curation.releases_api import router as releases_router
@@ -46,6 +47,7 @@ api.add_router("", releases_router)
 api.add_router("", issues_router)
 api.add_router("", reports_router)
 api.add_router("", promotions_router)
+api.add_router("", erasures_router)
 
 
 @api.exception_handler(AuthenticationError)

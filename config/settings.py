@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "curation.forgetting.ForgetErased",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -211,6 +212,7 @@ CELERY_BEAT_SCHEDULE = {
     "mail-digests": {"task": "review.tasks.mail_digests", "schedule": 300.0},
     "work-releases": {"task": "curation.tasks.work_releases", "schedule": 5.0},
     "work-promotions": {"task": "curation.tasks.work_promotions", "schedule": 5.0},
+    "work-erasures": {"task": "curation.tasks.work_erasures", "schedule": 10.0},
     "sweep-releases": {"task": "curation.tasks.sweep_releases", "schedule": 3600.0},
     "check-gates": {"task": "curation.tasks.check_gates", "schedule": 30.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},

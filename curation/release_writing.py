@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.db.models import Count
+
 from curation.cards import About, axolotl_config, card, dataset_info
 from curation.checker import check_row
 from curation.formats import Json, Row, canonical, line
@@ -109,7 +111,7 @@ def _write_shards(made: Release, folder: Folder, split: str, after: int, until: 
 
 def _rows(made: Release, split: str, after: int, until: int) -> Iterator[Row]:
     """The examples of a range of positions, in order, a group of them in memory at once."""
-    rows = ReleasedExample.objects.filter(release=made, split=split)
+    rows = ReleasedExample.objects.there().filter(release=made, split=split)
     for first in range(after, until, GROUP):
         last = min(first + GROUP, until)
         for one in rows.filter(position__gt=first, position__lte=last).order_by("position"):
@@ -225,7 +227,7 @@ def _about(made: Release, files: list[ReleaseFile]) -> About:
         number=made.number,
         description=made.training_set.description,
         released_on=made.released_at.date().isoformat(),
-        num_rows=_num_rows(made),
+        num_rows=_num_there(made),
         configs=configs,
         left_out=made.checkpoint.get("left_out", {}),
     )
@@ -240,7 +242,9 @@ def _manifest(made: Release, files: list[ReleaseFile], content_hash: str) -> Jso
         "purpose": training_set.purpose,
         "released_at": made.released_at.isoformat(),
         "filter": made.checkpoint.get("filter"),
-        "examples": _num_rows(made),
+        "examples": _num_there(made),
+        **({"erased": made.num_erased} if made.num_erased else {}),
+        **({"former_hashes": made.former_hashes} if made.former_hashes else {}),
         "splitting": "by session, a tenth for validation by its SHA-256, kept in later releases",
         "left_out": made.checkpoint.get("left_out", {}),
         "files": [
@@ -265,3 +269,13 @@ def _num_rows(made: Release) -> dict[str, int]:
         Split.VALIDATION.value: made.num_validation,
         Split.TEST.value: made.num_test,
     }
+
+
+def _num_there(made: Release) -> dict[str, int]:
+    """How many rows of each split were not erased."""
+    numbers = _num_rows(made)
+    if made.num_erased:
+        gone = made.examples.exclude(erased_at=None).values_list("split")
+        for split, number in gone.annotate(Count("pk")).order_by("split"):
+            numbers[split] -= number
+    return numbers

@@ -39,6 +39,7 @@ from review.models.review import ReviewQuerySet
 COLLECTED_AT_ONCE = 100
 # How often a step may raise until its release has failed.
 MOST_TRIES = 3
+MOST_COUNTED = 1_000
 HUGGINGFACE = "huggingface"
 EVALUATION_FORMATS = ["evaluation"]
 
@@ -136,6 +137,8 @@ def cancel(*, release: Release, by: User, now: datetime) -> None:
     found = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
     if not found.is_unfinished:
         raise OverError("This release is whole, or was stopped.")
+    if found.is_rewritten:
+        raise OverError("It is written anew without what was erased, which cannot be stopped.")
     found.status, found.ended_at = Release.Status.CANCELLED, now
     found.save(update_fields=["status", "ended_at"])
     record(found.training_set, verb="stopped_release", by=by, now=now, release=found.number)
@@ -258,7 +261,7 @@ def _place(made: Release) -> None:
 
 
 def _has_changed(examples: ExampleQuerySet, last: Release) -> bool:
-    held = ReleasedExample.objects.filter(release=last)
+    held = ReleasedExample.objects.there().filter(release=last)
     new = examples.filter(~Exists(held.filter(example=OuterRef("pk"))))
     kept = examples.filter(pk=OuterRef("example"))
     gone = held.filter(~Exists(kept))
@@ -292,13 +295,15 @@ def _step(made: Release, now: datetime) -> None:
         _collect(made, now)
     elif made.status == Release.Status.FREEZING:
         freeze_step(made)
+    elif made.checkpoint.pop("stale", False):
+        # What is written of it yet holds what was erased.
+        folder_of(made).remove()
     elif made.status == Release.Status.WRITING:
         write_step(made, folder_of(made))
     elif not hash_step(made, folder_of(made)):
         finish(made, folder_of(made), now)
-        record(
-            made.training_set, verb="released", by=made.released_by, now=now, release=made.number
-        )
+        verb = "rewrote_release" if made.is_rewritten else "released"
+        record(made.training_set, verb=verb, by=made.released_by, now=now, release=made.number)
         return
     made.save()
 
@@ -330,7 +335,7 @@ def _settle_or_hold(made: Release, now: datetime) -> None:
         made.status, made.problem = Release.Status.HELD, str(error)[:300]
         made.checkpoint.pop("goes_on", None)
     except TrainingSetError as error:
-        _fail(made, str(error), now)
+        fail(made, str(error), now)
     made.save()
     _place(made)
 
@@ -341,15 +346,15 @@ def _raised(pk: int, error: Exception, now: datetime) -> None:
     made = Release.objects.active().select_for_update(of=("self",)).filter(pk=pk).first()
     if made is None:
         return
-    made.num_failures += 1
-    if made.num_failures >= MOST_TRIES:
-        _fail(
-            made, f"It stopped in the same place {MOST_TRIES} times: {type(error).__name__}.", now
-        )
+    made.num_failures = min(made.num_failures + 1, MOST_COUNTED)
+    # One that was whole is tried for ever: it has to be written anew, and others go before it.
+    if made.num_failures >= MOST_TRIES and not made.is_rewritten:
+        fail(made, f"It stopped in the same place {MOST_TRIES} times: {type(error).__name__}.", now)
     made.save()
 
 
-def _fail(made: Release, problem: str, now: datetime) -> None:
+def fail(made: Release, problem: str, now: datetime) -> None:
+    """Give a release up, unsaved; what it has written is deleted afterwards."""
     made.status, made.problem, made.ended_at = Release.Status.FAILED, problem[:300], now
 
 

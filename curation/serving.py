@@ -311,6 +311,8 @@ def _token(
         "project": project.pk,
         "version": version.pk,
         "content": version.content_hash,
+        # What a client keeps of a version does not hold any more once some of it was erased.
+        **({"erased": version.num_erased} if version.num_erased else {}),
         "held_out": held_out,
         "expired": 0 if held_out else shelf_of(version).num_expired(today),
         "messages": list(asked.messages),

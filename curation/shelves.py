@@ -94,19 +94,23 @@ class Shelf:
         return [self.vectors[self.near[one]] for one in ids]
 
 
-_shelves: OrderedDict[int, Shelf] = OrderedDict()
+# By version, and how many of its entries were erased.
+_shelves: OrderedDict[tuple[int, int], Shelf] = OrderedDict()
 _lock = threading.Lock()
 
 
 def shelf_of(version: LibraryVersion) -> Shelf:
     """Return a version's vectors; the first time in a process they are read, in some 300 ms."""
+    key = (version.pk, version.num_erased)
     with _lock:
-        if (found := _shelves.get(version.pk)) is not None:
-            _shelves.move_to_end(version.pk)
+        if (found := _shelves.get(key)) is not None:
+            _shelves.move_to_end(key)
             return found
     found = _read(version)
     with _lock:
-        _shelves[version.pk] = found
+        for stale in [one for one in _shelves if one[0] == version.pk]:
+            del _shelves[stale]
+        _shelves[key] = found
         while len(_shelves) > 1 and sum(one.num_bytes for one in _shelves.values()) > MOST_BYTES:
             _shelves.popitem(last=False)
     return found

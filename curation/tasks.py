@@ -9,6 +9,7 @@ from structlog import get_logger
 
 from curation import (
     deliveries,
+    erasing,
     gating,
     polling,
     promotion_jobs,
@@ -66,6 +67,27 @@ def ring_releases() -> None:
     """Ask a worker to look at releases now. Without a broker, the schedule finds them."""
     try:
         work_releases.apply_async(retry=False, expires=60)
+    except OperationalError:
+        log.warning("broker_unreachable")
+
+
+@shared_task
+def work_erasures() -> None:
+    """Erase some of what was asked for, and come back for the rest."""
+    try:
+        is_more_left = erasing.work_off(now=timezone.now(), most=20)
+    except Exception:
+        # Others wait behind the one that raised.
+        work_erasures.delay()
+        raise
+    if is_more_left:
+        work_erasures.delay()
+
+
+def ring_erasures() -> None:
+    """Ask a worker to look at erasures now. Without a broker, the schedule finds them."""
+    try:
+        work_erasures.apply_async(retry=False, expires=60)
     except OperationalError:
         log.warning("broker_unreachable")
 

@@ -128,7 +128,7 @@ def find_release(
 def lines(*, release: Release, split: str, format_: str) -> Iterator[bytes]:
     """Yield the lines of one split in one of the FORMATS, in UTF-8, in order."""
     write = FORMATS[format_].write
-    rows = release.examples.filter(split=split).order_by("position")
+    rows = release.examples.there().filter(split=split).order_by("position")
     for row in rows.only("example", "prompt", "tools", "chosen", "rejected").iterator(
         chunk_size=500
     ):

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import OperationalError, transaction
 
-from feedback import storing
+from feedback import erasure, storing
 from feedback.incoming import Incoming, Outcome
 from feedback.models import Project, RejectedRecord, WaitingRecord
 from feedback.payloads import (
@@ -94,16 +94,29 @@ def ingest(
     return report
 
 
+def _gone(field: str) -> Fault:
+    return Fault(field, "This was erased, and is not taken in again.")
+
+
 @transaction.atomic
 def _store(
     project: Project, records: Sequence[object], now: datetime, collected_for: str | None
 ) -> tuple[Report, list[Incoming[Record]]]:
     incoming, refused = _read(records, collected_for)
+    erased = erasure.refused(project=project, incoming=incoming)
+    told = [
+        Rejection(one.index, _text_field(one.raw, "id"), [_gone(erased[one.index])])
+        for one in incoming
+        if one.index in erased
+    ]
+    incoming = [one for one in incoming if one.index not in erased]
     for batch in _without_repeats(incoming):
         storing.store(project=project, batch=batch, now=now)
         let_wait(project, [one for one in batch if one.waits_for and not one.faults], now)
     report = _tell(incoming, refused)
     _keep_rejected(project, refused, now)
+    # Nothing is kept of them, not even that they came: they were erased.
+    report.rejected = sorted([*report.rejected, *told], key=lambda one: one.index)
     return report, incoming
 
 

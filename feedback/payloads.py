@@ -249,6 +249,10 @@ def printable(text: str) -> str:
     return re.sub("[\x00\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
-def excerpt(record: object, *, length: int = 2_000) -> str:
+# Of a record that was refused, so many characters are kept.
+EXCERPT_LENGTH = 2_000
+
+
+def excerpt(record: object, *, length: int = EXCERPT_LENGTH) -> str:
     """The beginning of a record as text that can be stored and shown."""
     return printable(repr(record)[:length])

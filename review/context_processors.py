@@ -170,6 +170,14 @@ PLACES = {
             pages=frozenset({"ingestion"}),
             role=Membership.Role.CURATOR,
         ),
+        Place(
+            url_name="erasure_list",
+            label="Erasure",
+            icon="trash-2",
+            key="X",
+            pages=frozenset({"erasure_list", "erasure_preview", "erasure_start", "erasure"}),
+            role=Membership.Role.ADMIN,
+        ),
     ],
 }
 

@@ -130,6 +130,9 @@ def _verdicts(project: Project) -> ReviewQuerySet:
 def _is_news(last: TriageModel | None, digest: str, number: int, vectors: str) -> bool:
     if last is None or (last.algorithm, last.vectors) != (VERSION, vectors):
         return True
+    # Forgotten since, because it was learned from what was erased.
+    if not last.parameters:
+        return True
     enough = max(NEWS, NEWS_SHARE * last.num_verdicts)
     return last.digest != digest and abs(number - last.num_verdicts) >= enough
 

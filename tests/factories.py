@@ -22,6 +22,7 @@ from curation.models import (
 from feedback.authentication import create_key
 from feedback.models import (
     ApiKey,
+    Erasure,
     Feedback,
     Membership,
     Output,
@@ -203,6 +204,16 @@ def make_handover(project: Project, **fields: Any) -> Handover:
     if "review" not in fields:
         fields["review"] = make_review(make_output(project), make_user(project))
     return Handover.objects.create(project=project, **fields)
+
+
+def make_erasure(project: Project, **fields: Any) -> Erasure:
+    """An erasure of a user that is done."""
+    fields = {"status": "done", "ended_at": NOW, "counts": {"sessions": 3, "outputs": 17}} | fields
+    if "asked_by" not in fields:
+        fields["asked_by"] = make_user(project, "admin")
+    return Erasure.objects.create(
+        project=project, scope="user", subject_hash="0123456789abcdef" * 4, asked_at=NOW, **fields
+    )
 
 
 def make_rule(project: Project, **fields: Any) -> RoutingRule:

@@ -29,6 +29,7 @@ from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
     make_delivery,
+    make_erasure,
     make_escalation,
     make_group,
     make_handover,
@@ -197,6 +198,7 @@ def filled(project: Project) -> Filled:
             "evidence": evidence.pk,
             "text": "system",
             "token": exposure.token,
+            "erasure": make_erasure(project).pk,
             "job": make_job(project, author).pk,
             "promotion": make_promotion(project, author).pk,
             "escalation": make_escalation(project).pk,

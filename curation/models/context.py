@@ -160,7 +160,11 @@ class ContextEntry(models.Model):
 
 
 class LibraryVersion(models.Model):
-    """A published, immutable state of a library."""
+    """A published, immutable state of a library.
+
+    Only erasure takes entries out of it, which `num_erased` counts; its hash stays what it was
+    published with.
+    """
 
     library = models.ForeignKey(ContextLibrary, models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
@@ -172,6 +176,7 @@ class LibraryVersion(models.Model):
     )
     published_at = models.DateTimeField()
     note = models.TextField(blank=True)
+    num_erased = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [

@@ -59,8 +59,8 @@ class ExampleQuerySet(models.QuerySet["Example"]):
         return self.filter(removed_at=None)
 
     def kept_at(self, at: datetime) -> ExampleQuerySet:
-        """Examples that belonged in a release begun at that time."""
-        return self.filter(Q(removed_at=None) | Q(removed_at__gt=at))
+        """Examples that belonged in a release begun at that time, less those erased since."""
+        return self.filter(Q(removed_at=None) | Q(removed_at__gt=at), erased_at=None)
 
 
 class Example(models.Model):
@@ -69,6 +69,7 @@ class Example(models.Model):
     `prompt` is the list of chat messages before the answer, and `tools` what the model could call;
     `chosen` the answer to learn, `rejected` the one to unlearn, either empty when there is none.
     One that was read from a file has no review, and perhaps a `group` that no split tears apart.
+    One that was erased says nothing any more; its row tells which one is revoked.
     """
 
     training_set = models.ForeignKey(TrainingSet, models.CASCADE, related_name="examples")
@@ -87,16 +88,26 @@ class Example(models.Model):
     created_by = models.ForeignKey(User, models.PROTECT, related_name="training_examples")
     created_at = models.DateTimeField()
     removed_at = models.DateTimeField(null=True, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     objects = ExampleQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=~Q(chosen="", rejected=""), name="%(app_label)s_%(class)s_says"
+                condition=~Q(chosen="", rejected="") | Q(erased_at__isnull=False),
+                name="%(app_label)s_%(class)s_says",
             ),
             models.CheckConstraint(
-                condition=~Q(rejected=F("chosen")), name="%(app_label)s_%(class)s_differs"
+                condition=~Q(rejected=F("chosen")) | Q(erased_at__isnull=False),
+                name="%(app_label)s_%(class)s_differs",
+            ),
+            models.CheckConstraint(
+                condition=Q(erased_at=None)
+                | Q(
+                    prompt=[], tools=[], chosen="", rejected="", group="", removed_at__isnull=False
+                ),
+                name="%(app_label)s_%(class)s_erased_says_nothing",
             ),
             models.UniqueConstraint(
                 fields=["training_set", "review"],
@@ -129,7 +140,9 @@ class Release(models.Model):
     It takes the examples up to `until` that were kept at `released_at`. A worker takes in what the
     set's filter matches, freezes the examples, writes the files and hashes them; `checkpoint` says
     how far it came. Where the gates have not seen what was taken in, it is held until they have.
-    Once it is done nothing of it changes.
+    Once it is done nothing of it changes, unless some of it is erased: then its files are written
+    anew without that, `num_erased` counts the rows, and `former_hashes` has the content hashes that
+    it had before.
     """
 
     class Status(models.TextChoices):
@@ -155,6 +168,8 @@ class Release(models.Model):
     num_failures = models.PositiveSmallIntegerField(default=0)
     problem = models.CharField(max_length=300, blank=True, default="")
     content_hash = models.CharField(max_length=64, blank=True, default="")
+    num_erased = models.PositiveIntegerField(default=0)
+    former_hashes = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     num_train = models.PositiveIntegerField(default=0)
     num_validation = models.PositiveIntegerField(default=0)
     num_test = models.PositiveIntegerField(default=0)
@@ -168,7 +183,8 @@ class Release(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["training_set"],
-                condition=Q(status__in=["collecting", "held", "freezing", "writing", "hashing"]),
+                condition=Q(status__in=["collecting", "held", "freezing", "writing", "hashing"])
+                & Q(former_hashes=[]),
                 name="%(app_label)s_%(class)s_one_at_a_time",
             ),
             models.CheckConstraint(
@@ -205,6 +221,11 @@ class Release(models.Model):
     def is_checked_again(self) -> bool:
         """Whether it goes on by itself once a check of the examples has ended."""
         return self.status == self.Status.HELD and bool(self.checkpoint.get("goes_on"))
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether it was whole before, and something of it was erased."""
+        return bool(self.former_hashes)
 
     @property
     def share_done(self) -> float:
@@ -287,8 +308,14 @@ class Revocation(models.Model):
         return f"revocation of {self.example_id}"
 
 
+class ReleasedExampleQuerySet(models.QuerySet["ReleasedExample"]):
+    def there(self) -> ReleasedExampleQuerySet:
+        """Those that were not erased."""
+        return self.filter(erased_at=None)
+
+
 class ReleasedExample(models.Model):
-    """What one example said in one release; never changed."""
+    """What one example said in one release; never changed, and only emptied if it is erased."""
 
     class Split(models.TextChoices):
         TRAIN = "train", "Train"
@@ -304,6 +331,9 @@ class ReleasedExample(models.Model):
     chosen = models.TextField(blank=True)
     rejected = models.TextField(blank=True)
     lineage = models.JSONField()
+    erased_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ReleasedExampleQuerySet.as_manager()
 
     class Meta:
         constraints = [

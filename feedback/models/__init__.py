@@ -1,4 +1,5 @@
 from feedback.models.embedding import Embedding
+from feedback.models.erasure import ErasedRecord, Erasure
 from feedback.models.feedback import Feedback, FeedbackReason
 from feedback.models.ingestion import RecordType, RejectedRecord, WaitingRecord
 from feedback.models.output import AnswerVersion, Output
@@ -11,6 +12,8 @@ __all__ = [
     "AnswerVersion",
     "ApiKey",
     "Embedding",
+    "ErasedRecord",
+    "Erasure",
     "Feedback",
     "FeedbackReason",
     "FeedbackWords",

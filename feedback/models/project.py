@@ -45,6 +45,8 @@ class Project(models.Model):
         help_text="Whether a second curator has to approve before a context library is published. "
         "Where there is one curator alone, they publish alone, and that is recorded.",
     )
+    # Whether ids were erased that ingestion has to refuse; most projects need not ask.
+    has_erased = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ProjectQuerySet.as_manager()

@@ -1,0 +1,60 @@
+"""Releases that were whole are written anew, since something of them was erased."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from django.db import transaction
+
+from curation.models import Release, ReleasedExample
+from curation.release_files import Folder
+from curation.release_writing import MANIFEST
+from curation.releasing import fail, folder_of
+from feedback import erasure
+
+
+@transaction.atomic
+def without_erased(*, release: Release, erased: int, ids: frozenset[str], now: datetime) -> None:
+    """Have a worker write a release anew, of which so many rows have just been emptied.
+
+    Its former files cannot be had any more, and go with the first step. What its manifest says of
+    the set's filter is told again, without the `ids`. One that is not whole yet fails instead.
+    """
+    made = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
+    folder = folder_of(made)
+    made.num_erased += erased
+    if made.status == Release.Status.DONE:
+        wanted = _told_filter(folder)
+        made.former_hashes = [*made.former_hashes, made.content_hash]
+        made.files.all().delete()
+    elif made.is_rewritten:
+        wanted = made.checkpoint.get("filter")
+    else:
+        wanted = None
+        if made.is_active and erased:
+            fail(made, "Data that it holds was erased while it was made. Begin it anew.", now)
+    if made.is_rewritten:
+        made.status, made.content_hash, made.num_done = Release.Status.WRITING, "", 0
+        made.checkpoint = {
+            "stale": True,
+            "filter": erasure.without(wanted, ids),
+            "has_tools": _has_tools(made),
+        }
+    elif made.checkpoint.get("filter"):
+        made.checkpoint["filter"] = erasure.without(made.checkpoint["filter"], ids)
+    made.save()
+
+
+def _told_filter(folder: Folder) -> object:
+    try:
+        return json.loads(folder.path(MANIFEST).read_bytes()).get("filter")
+    except (OSError, ValueError):
+        return None
+
+
+def _has_tools(made: Release) -> bool:
+    """Whether a row calls tools: all shards then have columns for that."""
+    rows = ReleasedExample.objects.there().filter(release=made)
+    called = rows.extra(where=["jsonb_path_exists(prompt, '$[*].tool_calls')"])
+    return rows.exclude(tools=[]).exists() or called.exists()
