@@ -61,7 +61,9 @@ class GateRulesForm(forms.Form):
     @classmethod
     def of(cls, rules: Rules, data: QueryDict | None) -> GateRulesForm:
         """The form of these rules."""
-        shares = {name: round(100 * getattr(rules, name), 4) for name in SHARES}
+        shares = {
+            name: f"{100 * getattr(rules, name):.4f}".rstrip("0").rstrip(".") for name in SHARES
+        }
         given = {**asdict(rules), **shares, "consent_names": list(rules.consent_names)}
         given["own_contacts"] = list(rules.own_contacts)
         return cls(data, initial=given)

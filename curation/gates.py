@@ -29,7 +29,7 @@ LABELS = {
     Gate.EXACT: "No exact duplicates",
     Gate.NEAR: "No near duplicates",
     Gate.LEAK: "No leakage between splits",
-    Gate.TESTED: "Nothing that is tested by",
+    Gate.TESTED: "No test cases among them",
     Gate.PERSONAL: "No personal data",
     Gate.TOKENS: "Token limit",
     Gate.AGREEMENT: "Reviewers agree",

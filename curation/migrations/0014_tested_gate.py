@@ -19,17 +19,17 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='gatefinding',
             name='gate',
-            field=models.CharField(choices=[('exact', 'No exact duplicates'), ('near', 'No near duplicates'), ('leak', 'No leakage between splits'), ('tested', 'Nothing that is tested by'), ('personal', 'No personal data'), ('tokens', 'Token limit'), ('agreement', 'Reviewers agree'), ('user', 'Share of one user'), ('reviewer', 'Share of one reviewer'), ('consent', 'Consent or licence')], max_length=10),
+            field=models.CharField(choices=[('exact', 'No exact duplicates'), ('near', 'No near duplicates'), ('leak', 'No leakage between splits'), ('tested', 'No test cases among them'), ('personal', 'No personal data'), ('tokens', 'Token limit'), ('agreement', 'Reviewers agree'), ('user', 'Share of one user'), ('reviewer', 'Share of one reviewer'), ('consent', 'Consent or licence')], max_length=10),
         ),
         migrations.AlterField(
             model_name='gatepass',
             name='gate',
-            field=models.CharField(choices=[('exact', 'No exact duplicates'), ('near', 'No near duplicates'), ('leak', 'No leakage between splits'), ('tested', 'Nothing that is tested by'), ('personal', 'No personal data'), ('tokens', 'Token limit'), ('agreement', 'Reviewers agree'), ('user', 'Share of one user'), ('reviewer', 'Share of one reviewer'), ('consent', 'Consent or licence')], max_length=10),
+            field=models.CharField(choices=[('exact', 'No exact duplicates'), ('near', 'No near duplicates'), ('leak', 'No leakage between splits'), ('tested', 'No test cases among them'), ('personal', 'No personal data'), ('tokens', 'Token limit'), ('agreement', 'Reviewers agree'), ('user', 'Share of one user'), ('reviewer', 'Share of one reviewer'), ('consent', 'Consent or licence')], max_length=10),
         ),
         migrations.AlterField(
             model_name='gaterules',
             name='blocking',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('exact', 'No exact duplicates'), ('near', 'No near duplicates'), ('leak', 'No leakage between splits'), ('tested', 'Nothing that is tested by'), ('personal', 'No personal data'), ('tokens', 'Token limit'), ('agreement', 'Reviewers agree'), ('user', 'Share of one user'), ('reviewer', 'Share of one reviewer'), ('consent', 'Consent or licence')], max_length=10), blank=True, default=curation.models.gate._blocking, size=None),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('exact', 'No exact duplicates'), ('near', 'No near duplicates'), ('leak', 'No leakage between splits'), ('tested', 'No test cases among them'), ('personal', 'No personal data'), ('tokens', 'Token limit'), ('agreement', 'Reviewers agree'), ('user', 'Share of one user'), ('reviewer', 'Share of one reviewer'), ('consent', 'Consent or licence')], max_length=10), blank=True, default=curation.models.gate._blocking, size=None),
         ),
         migrations.AddConstraint(
             model_name='gatefinding',

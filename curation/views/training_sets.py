@@ -18,6 +18,7 @@ from curation.formats import Row
 from curation.forms import FilterForm, TrainingSetForm
 from curation.models import Example, Release, Revocation, TrainingSet
 from curation.models.training import ExampleQuerySet
+from curation.views.gates import lines_of
 from curation.writers import FORMATS, LeftOutError
 from feedback.embedding import model_id
 from feedback.models import Membership, Reason
@@ -177,6 +178,7 @@ def _page(
         num_corrected=Count("pk", filter=~Q(rejected="") & ~Q(chosen="")),
         num_sessions=Count("output__session", distinct=True),
     )
+    report = gating.report(training_set=shown)
     context = {
         "training_set": shown,
         "examples": found,
@@ -197,6 +199,8 @@ def _page(
         "num_matching": releasing.matching(training_set=shown, wanted=wanted),
         "filter_form": form or FilterForm(initial={"filter": str(wanted or "")}),
         "revocation_reasons": Revocation.Reason.choices,
+        "report": report,
+        "failing": [line for line in lines_of(report) if line.tone != "ok"],
         "refusal": refusal,
         **_may(request),
     }

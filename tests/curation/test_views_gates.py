@@ -167,7 +167,7 @@ class TestRules:
     ) -> None:
         client.force_login(curator)
         form = client.get(f"{address}rules/").context["form"]
-        assert form["most_of_user"].value() == 20
+        assert form["most_of_user"].value() == "20"
         entered = {
             "token_limit": 2_048,
             "least_agreement": 75,

@@ -155,11 +155,27 @@ class TestTrainingSet:
             add(training_set, curator, text=f"fine {number}")
             release(training_set, curator)
         client.force_login(curator)
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(20):
             first = client.get(address)
         second = client.get(address, {"cursor": first.context["examples"].next_cursor})
         assert [len(one.context["examples"].rows) for one in (first, second)] == [25, 8]
         assert client.get(address, {"cursor": "x"}).status_code == 400
+
+    def test_tells_what_holds_the_next_release_up(
+        self, client: Client, project: Project, curator: User
+    ) -> None:
+        gated = make_training_set(project, slug="gated", is_gated=True)
+        add(gated, curator, "good", text="bad")
+        client.force_login(curator)
+        address = f"/p/{project.slug}/training-sets/gated/"
+        assert "not checked yet" in client.get(address).content.decode()
+        add(gated, curator, "good", text="bad")
+        client.post(f"{address}gates/check/")
+        page = client.get(address)
+        assert "1 hold it up" in page.content.decode()
+        assert [line.gate for line in page.context["failing"]] == ["exact", "consent"]
+        add(gated, curator, "other", text="worse")
+        assert "to be checked again" in client.get(address).content.decode()
 
     def test_finds_only_its_own_examples(
         self, client: Client, training_set: TrainingSet, curator: User, viewer: User, address: str
