@@ -11,6 +11,7 @@ from ninja.errors import AuthenticationError, AuthorizationError, HttpError, Val
 from structlog import get_logger
 
 from curation.api import router as curation_router
+from curation.candidates_api import router as candidates_router
 from curation.effects_api import router as effects_router
 from curation.erasures_api import router as erasures_router
 from curation.issues_api import router as issues_router
@@ -48,6 +49,7 @@ api.add_router("", issues_router)
 api.add_router("", reports_router)
 api.add_router("", promotions_router)
 api.add_router("", erasures_router)
+api.add_router("", candidates_router)
 
 
 @api.exception_handler(AuthenticationError)

@@ -213,6 +213,7 @@ CELERY_BEAT_SCHEDULE = {
     "work-releases": {"task": "curation.tasks.work_releases", "schedule": 5.0},
     "work-promotions": {"task": "curation.tasks.work_promotions", "schedule": 5.0},
     "work-erasures": {"task": "curation.tasks.work_erasures", "schedule": 10.0},
+    "propose-candidates": {"task": "curation.tasks.propose_candidates", "schedule": 60.0},
     "sweep-releases": {"task": "curation.tasks.sweep_releases", "schedule": 3600.0},
     "check-gates": {"task": "curation.tasks.check_gates", "schedule": 30.0},
     "retrain-triage": {"task": "review.tasks.retrain_triage", "schedule": 300.0},

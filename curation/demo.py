@@ -41,6 +41,8 @@ from review.rules import Rules, StratumRule, create_queue
 NEWEST = timedelta(minutes=3)
 # Corrections that nobody has promoted yet.
 LEFT = 6
+# Of those that several reviewers confirm, so many are left for workers to propose.
+LEFT_CONFIRMED = 8
 # So many days ago somebody started to review; what came before was there at once.
 DAYS = 13
 COLLEAGUES = (
@@ -207,7 +209,7 @@ def _settled(project: Project) -> list[Review]:
 def _fill_training_set(project: Project, by: User, now: datetime) -> None:
     """Release what was corrected until yesterday; most of the rest is for the next release.
 
-    The last few wait to be promoted.
+    The last few wait to be promoted, and some that are confirmed to be proposed.
     """
     training_set = training_sets.create_training_set(
         project=project,
@@ -218,6 +220,13 @@ def _fill_training_set(project: Project, by: User, now: datetime) -> None:
     )
     yesterday = now - timedelta(days=1)
     reviews = _settled(project)
+    confirmed = [
+        one.pk
+        for one in reviews
+        if Review.objects.filter(output=one.output_id, verdict=one.verdict).count() > 1
+        and not one.context_entries.exists()
+    ]
+    reviews = [one for one in reviews if one.pk not in confirmed[-LEFT_CONFIRMED:]]
     early = [review for review in reviews if review.created_at < yesterday]
     for review in early:
         promotion.promote_to_training_set(

@@ -131,6 +131,14 @@ def _is_known(near: Near, one: int, row: int, *, is_tested: bool) -> bool:
     return row in near.doubles and near.groups.of(one) == near.groups.of(row)
 
 
+def asks_the_same(first: Asked, second: Asked, cosine: float) -> bool:
+    """Whether two ask the same, by their words and their vectors’ cosine, as `find` has it."""
+    is_near = cosine >= SAME and _is_said_alike(first.before, second.before)
+    return (is_near or _is_worded_alike(first, second)) and not told_apart(
+        first.question, second.question
+    )
+
+
 def _is_worded_alike(first: Asked, second: Asked) -> bool:
     return _is_said_alike(first.before, second.before) and _is_said_alike(
         first.question, second.question

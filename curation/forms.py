@@ -361,3 +361,12 @@ class PlacesForm(forms.Form):
         """The slugs of the chosen libraries, or of the sets with `training`."""
         chosen = (one.partition(":") for one in self.cleaned_data["into"])
         return [slug for of, _, slug in chosen if of == sort]
+
+
+class CandidateForm(PlacesForm):
+    """What entries are to say of a candidate, and where it goes."""
+
+    query = Prose(label="Question", rows=2, required=False)
+    answer = Prose(label="Answer", rows=8)
+
+    field_order = ("query", "answer", "into", "kind", "why")

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from django.db import transaction
 from django.db.models import Model
 
-from curation import promotion
+from curation import context_libraries, promotion
 from curation.models import (
     ContextEntry,
     ContextLibrary,
@@ -35,12 +36,18 @@ _DUE = frozenset({"due_at", "due_order"})
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where reviews go: libraries and training sets of one project, and as what."""
+    """Where reviews go: libraries and training sets of one project, and as what.
+
+    `query` and `answer` replace what entries would say, where they are not None; a training
+    set takes the answer as it was reviewed.
+    """
 
     libraries: Sequence[ContextLibrary] = ()
     training_sets: Sequence[TrainingSet] = ()
     kind: str = "example"
     why: str = ""
+    query: str | None = None
+    answer: str | None = None
 
     def __bool__(self) -> bool:
         return bool(self.libraries or self.training_sets)
@@ -85,21 +92,61 @@ def _place(
         route = Review.Route.TRAINING
     placing.before = _handover(review, route)
     try:
-        if isinstance(into, ContextLibrary):
-            placing.entry = promotion.promote_to_library(
-                review=review, library=into, kind=places.kind, why=places.why, by=by, now=now
-            )
-            placing.made_sha256 = _sha256(ContextEntry, placing.entry.pk)
-        else:
-            placing.example = promotion.promote_to_training_set(
-                review=review, training_set=into, by=by, now=now
-            )
-            placing.made_sha256 = _sha256(Example, placing.example.pk)
+        # What could not be edited is not made either.
+        with transaction.atomic():
+            _make(placing, into, places, by, now)
     except promotion.PromotionError as error:
         placing.problem, placing.before = str(error)[:300], {}
+        placing.entry = placing.example = None
+        placing.made_sha256 = ""
     else:
         placing.after = _handover(review, route)
     return placing
+
+
+def _make(
+    placing: Placing,
+    into: ContextLibrary | TrainingSet,
+    places: Places,
+    by: User,
+    now: datetime,
+) -> None:
+    """Promote the placing's review, and set what was made. Raises PromotionError."""
+    review = placing.review
+    if isinstance(into, ContextLibrary):
+        placing.entry = promotion.promote_to_library(
+            review=review, library=into, kind=places.kind, why=places.why, by=by, now=now
+        )
+        _edit(placing.entry, places, by, now)
+        placing.made_sha256 = _sha256(ContextEntry, placing.entry.pk)
+    else:
+        placing.example = promotion.promote_to_training_set(
+            review=review, training_set=into, by=by, now=now
+        )
+        placing.made_sha256 = _sha256(Example, placing.example.pk)
+
+
+def _edit(entry: ContextEntry, places: Places, by: User, now: datetime) -> None:
+    """Have an entry say what a curator wrote. Raises PromotionError."""
+    query = entry.query if places.query is None else places.query
+    answer = entry.answer if places.answer is None else places.answer
+    if (query, answer) == (entry.query, entry.answer):
+        return
+    try:
+        context_libraries.edit_entry(
+            entry=entry,
+            kind=entry.kind,
+            query=query,
+            answer=answer,
+            why=entry.why,
+            roles=[],
+            environments=[],
+            models=[],
+            by=by,
+            now=now,
+        )
+    except context_libraries.LibraryError as error:
+        raise promotion.PromotionError(str(error)) from error
 
 
 def take_back(*, placings: Sequence[Placing], by: User, now: datetime) -> None:

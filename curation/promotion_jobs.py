@@ -101,6 +101,42 @@ def start(
     return job
 
 
+def do_now(*, review: Review, places: Places, by: User, now: datetime) -> PromotionJob:
+    """Promote one review, within the caller's transaction, and return the job that is done by that.
+
+    Raises JobError naming the field, NotAllowedError.
+    """
+    job = start(
+        project=review.project,
+        wanted=ReviewFilter(),
+        reviews=[review.pk],
+        places=places,
+        by=by,
+        now=now,
+    )
+    placings = place(review=review, places=places, job=job, by=by, now=now)
+    Placing.objects.bulk_create(placings)
+    job.is_of_candidate = True
+    job.num_seen = 1
+    job.num_refused = sum(bool(one.problem) for one in placings)
+    job.num_made = len(placings) - job.num_refused
+    job.status, job.ended_at = PromotionJob.Status.DONE, now
+    job.save()
+    return job
+
+
+def undo_now(*, job: PromotionJob, by: User, now: datetime) -> list[Placing]:
+    """Take back what a job made, within the caller's transaction; return what had to stay."""
+    rows = job.placings.in_force().select_related("review").select_for_update(of=("self",))
+    placings = list(rows)
+    take_back(placings=placings, by=by, now=now)
+    left = [one for one in placings if one.conflict]
+    job.num_conflicts, job.num_undone = len(left), len(placings) - len(left)
+    job.status, job.undone_by, job.undone_at = PromotionJob.Status.UNDONE, by, now
+    job.save()
+    return left
+
+
 def meant(*, job: PromotionJob) -> ReviewQuerySet:
     """The reviews that the job is about."""
     reviews = chosen(

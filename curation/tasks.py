@@ -13,6 +13,7 @@ from curation import (
     gating,
     polling,
     promotion_jobs,
+    proposing,
     regressions,
     release_cleaning,
     releasing,
@@ -120,6 +121,13 @@ def work_promotions() -> None:
         raise
     if is_more_left:
         work_promotions.delay()
+
+
+@shared_task
+def propose_candidates() -> None:
+    """Propose reviewed answers that are worth promoting."""
+    if num_proposed := proposing.propose_all(model=model_id(), now=timezone.now()):
+        log.info("candidates_proposed", num_candidates=num_proposed)
 
 
 def ring_promotions() -> None:

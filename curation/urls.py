@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from curation.views import (
+    candidates,
     drafts,
     effects,
     erasures,
@@ -30,6 +31,9 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/mcp", mcp.mcp, name="mcp"),
     path(f"{P}/reviews/", reviews.review_list, name="review_list"),
     path(f"{P}/reviews/<int:review>/promote/", reviews.promote, name="promote"),
+    path(f"{P}/candidates/", candidates.candidate_list, name="candidate_list"),
+    path(f"{P}/candidates/decide/", candidates.candidate_decide, name="candidate_decide"),
+    path(f"{P}/candidates/<int:candidate>/", candidates.candidate_edit, name="candidate_edit"),
     path(f"{P}/promotions/", promotions.promotion_list, name="promotion_list"),
     path(f"{P}/new-promotion/", promotions.promotion_create, name="promotion_create"),
     path(f"{P}/promotions/<int:promotion>/", promotions.promotion_job, name="promotion_job"),

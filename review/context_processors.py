@@ -122,6 +122,13 @@ PLACES = {
             ),
         ),
         Place(
+            url_name="candidate_list",
+            label="Candidates",
+            icon="sparkles",
+            key="C",
+            pages=frozenset({"candidate_list", "candidate_decide", "candidate_edit"}),
+        ),
+        Place(
             url_name="issue_list",
             label="Product issues",
             icon="flag",

@@ -9,6 +9,7 @@ from typing import Any
 
 from curation import sealing
 from curation.models import (
+    Candidate,
     ContextEntry,
     ContextLibrary,
     Delivery,
@@ -179,6 +180,15 @@ def make_promotion(project: Project, user: User, **fields: Any) -> PromotionJob:
     """A bulk promotion that waits: of everything, to nowhere."""
     fields = {"until": 0, "num_matching": 0} | fields
     return PromotionJob.objects.create(project=project, created_by=user, created_at=NOW, **fields)
+
+
+def make_candidate(project: Project, **fields: Any) -> Candidate:
+    """A candidate that waits, of an answer that one reviewer corrected."""
+    fields = {"num_reviewers": 2, "proposed_at": NOW} | fields
+    if "review" not in fields:
+        reviewer = make_user(project, "expert")
+        fields["review"] = make_review(make_output(project), reviewer, correction="Better.")
+    return Candidate.objects.create(project=project, **fields)
 
 
 def make_escalation(project: Project, **fields: Any) -> Escalation:

@@ -28,6 +28,7 @@ from feedback.models import Membership, Project, Tag
 from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
+    make_candidate,
     make_delivery,
     make_erasure,
     make_escalation,
@@ -200,6 +201,7 @@ def filled(project: Project) -> Filled:
             "token": exposure.token,
             "erasure": make_erasure(project).pk,
             "job": make_job(project, author).pk,
+            "candidate": make_candidate(project).pk,
             "promotion": make_promotion(project, author).pk,
             "escalation": make_escalation(project).pk,
             "handover": make_handover(project, route="issue").pk,

@@ -1,3 +1,4 @@
+from curation.models.candidate import Candidate
 from curation.models.checking import Probe, Proposal
 from curation.models.context import (
     ContextEntry,
@@ -26,6 +27,7 @@ from curation.models.training import (
 
 __all__ = [
     "Attempt",
+    "Candidate",
     "CheckedGroup",
     "ContextEntry",
     "ContextLibrary",

@@ -34,6 +34,8 @@ class PromotionJob(models.Model):
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="promotion_jobs")
     filter = models.JSONField(default=dict, blank=True)
+    # One that a curator accepted; it is no bulk promotion.
+    is_of_candidate = models.BooleanField(default=False)
     only_unpromoted = models.BooleanField(default=False)
     picked_reviews = ArrayField(models.BigIntegerField(), null=True, blank=True)
     libraries = models.ManyToManyField(ContextLibrary, blank=True, related_name="+")

@@ -34,7 +34,9 @@ MOST_LISTED = 50
 @project_view(Membership.Role.VIEWER)
 def promotion_list(request: ProjectRequest) -> HttpResponse:
     """Every member: the bulk promotions of the project, the newest first."""
-    jobs = PromotionJob.objects.filter(project=request.project).select_related("created_by")
+    jobs = PromotionJob.objects.filter(
+        project=request.project, is_of_candidate=False
+    ).select_related("created_by")
     found = page(
         jobs.defer("picked_reviews").prefetch_related("libraries", "training_sets"),
         order=["-created_at", "-id"],

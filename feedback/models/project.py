@@ -47,6 +47,11 @@ class Project(models.Model):
     )
     # Whether ids were erased that ingestion has to refuse; most projects need not ask.
     has_erased = models.BooleanField(default=False)
+    confirmations = models.PositiveSmallIntegerField(
+        default=2,
+        help_text="How many reviewers have to give an answer the same verdict before workers "
+        "propose it for promotion: at least 1.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ProjectQuerySet.as_manager()
@@ -56,6 +61,9 @@ class Project(models.Model):
             models.CheckConstraint(
                 condition=Q(spot_check_share__gt=0.5, spot_check_share__lte=1),
                 name="%(app_label)s_%(class)s_spot_check_share_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmations__gte=1), name="%(app_label)s_%(class)s_confirmed_by_one"
             ),
         ]
 

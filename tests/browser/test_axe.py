@@ -23,6 +23,7 @@ from tests.browser.states import STATES
 from tests.browser.test_frame import width_over
 from tests.factories import (
     NOW,
+    make_candidate,
     make_delivery,
     make_entry,
     make_erasure,
@@ -120,6 +121,12 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
     )
     promotion_jobs.work_off(now=NOW)
 
+    waiting = make_candidate(project, similarity=0.61, nearest_entry=entry)
+    make_candidate(project, status="unfit", unfit_why="Its answer has an e-mail address.")
+    decided = make_candidate(
+        project, status="rejected", reason="said", decided_by=scene.expert, decided_at=NOW
+    )
+
     def address(name: str, *parts: object) -> str:
         return reverse(name, args=[project.slug, *parts])
 
@@ -165,6 +172,10 @@ def pages(scene: Scene, encoder: Encoder) -> dict[str, str]:
         "output": address("output", scene.output.external_id),
         "reviews": address("review_list"),
         "promote": address("promote", review.pk),
+        "candidates": address("candidate_list"),
+        "candidates passed over": address("candidate_list") + "?show=passed-over",
+        "decided candidates": address("candidate_list") + f"?show=decided&done={decided.pk}",
+        "candidate": address("candidate_edit", waiting.pk),
         "bulk promotions": address("promotion_list"),
         "promote many": address("promotion_create") + "?filter=verdict:fix",
         "bulk promotion": address("promotion_job", job.pk),
@@ -210,8 +221,15 @@ class TestPages:
         project = make_project()
         page = page_for(make_user(project), theme="light")
         found = {}
-        names = ("queue_list", "theme_list", "library_list", "training_set_list", "review_list")
-        for name in (*names, "search", "ingestion"):
+        names = (
+            "queue_list",
+            "theme_list",
+            "library_list",
+            "training_set_list",
+            "review_list",
+            "candidate_list",
+        )
+        for name in (*names, "candidate_list", "search", "ingestion"):
             page.goto(reverse(name, args=[project.slug]))
             found[name] = in_both_themes(page)
         assert {name: lines for name, lines in found.items() if lines} == {}

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Exists, OuterRef
 from django.test import Client
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from curation import demo, demo_records, effects
 from curation.demo_reviews import judge
 from curation.management.commands import load_demo
 from curation.models import ContextEntry, Exposure, LibraryVersion, Release
+from curation.promotion import unpromoted
 from feedback.ingestion import Rejection, Report
 from feedback.models import Feedback, Output, Project, RejectedRecord, User, WaitingRecord
 from feedback.wire import Fault
@@ -58,6 +60,12 @@ class TestLoadDemo:
         self.check_reviews(project, user)
         self.check_shares(project)
         self.check_routes(project)
+        left = unpromoted(Review.objects.authoritative().filter(project=project, verdict="fix"))
+        same = Review.objects.filter(
+            output=OuterRef("output"), verdict="fix", is_authoritative=False
+        )
+        # For workers to propose, once their questions are embedded.
+        assert left.exclude(correction="").filter(Exists(same)).count() >= 5
         self.check_what_was_kept(project)
         self.check_effects(project)
         minted = client.post(
