@@ -15,6 +15,7 @@ from curation.candidates_api import router as candidates_router
 from curation.effects_api import router as effects_router
 from curation.erasures_api import router as erasures_router
 from curation.issues_api import router as issues_router
+from curation.libraries_api import router as libraries_router
 from curation.promotions_api import router as promotions_router
 from curation.releases_api import router as releases_router
 from curation.reports_api import router as reports_router
@@ -50,6 +51,7 @@ api.add_router("", reports_router)
 api.add_router("", promotions_router)
 api.add_router("", erasures_router)
 api.add_router("", candidates_router)
+api.add_router("", libraries_router)
 
 
 @api.exception_handler(AuthenticationError)

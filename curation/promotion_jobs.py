@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count, Max, Q
+from django.urls import reverse
 
 from curation.models import EntryKind, Placing, PromotionJob
 from curation.placing import Places, place, take_back
@@ -15,8 +16,9 @@ from curation.promotion import unpromoted
 from feedback.filters import FilterError
 from feedback.models import Membership, Output, Project, User
 from review.filters import ReviewFilter
-from review.models import Event, Review
+from review.models import Event, Notification, Review
 from review.models.review import ReviewQuerySet
+from review.notifications import notify_of
 
 # Reviews looked at in one transaction; each takes some queries for each place.
 CHUNK = 50
@@ -265,6 +267,7 @@ def _raised(pk: int, error: Exception, now: datetime) -> None:
         )
         job.status, job.ended_at = PromotionJob.Status.FAILED, job.ended_at or now
         _log(job, "failed", None, now)
+        _tell(job, now)
     job.save(update_fields=["num_failures", "problem", "status", "ended_at"])
 
 
@@ -298,6 +301,7 @@ def _chunk(job: PromotionJob, now: datetime) -> None:
     if len(chunk) < CHUNK:
         job.status, job.ended_at = PromotionJob.Status.DONE, now
         _log(job, "finished", job.created_by, now)
+        _tell(job, now)
     job.save()
 
 
@@ -311,6 +315,21 @@ def _undo_chunk(job: PromotionJob, now: datetime) -> None:
     job.num_undone += len(placings) - num_conflicts
     if len(placings) < CHUNK:
         job.status = PromotionJob.Status.UNDONE
+
+
+def _tell(job: PromotionJob, now: datetime) -> None:
+    """Tell who started it that it is through, or has failed. Needs a transaction."""
+    places = [*job.libraries.order_by("name", "pk"), *job.training_sets.order_by("name", "pk")]
+    notify_of(
+        project=job.project,
+        kind=Notification.Kind.PROMOTED,
+        subject=f"promotion {job.pk}",
+        title=f"{job.num_made:,} into {', '.join(one.name for one in places)}"[:120],
+        path=reverse("promotion_job", args=[job.project.slug, job.pk]),
+        to=[job.created_by_id],
+        by=None,
+        now=now,
+    )
 
 
 def _log(job: PromotionJob, verb: str, by: User | None, now: datetime) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from django.db import transaction
+from django.urls import reverse
 
 from curation import checks, context_libraries, serving
 from curation.checks import Finding
@@ -14,7 +15,8 @@ from curation.experiments import Trial
 from curation.models import ContextLibrary, LibraryVersion, Proposal
 from feedback.embedding import Encoder
 from feedback.models import Membership, Project, User
-from review.models import Event
+from review.models import Event, Notification
+from review.notifications import notify_of, settle_subject
 
 
 class FoundError(LibraryError):
@@ -73,6 +75,7 @@ def propose(
             _publish(proposal, encoder, approved_by=None, now=now)
         else:
             _record(proposal, "proposed", by, now)
+            _ask(proposal, by, now)
     return proposal
 
 
@@ -103,6 +106,7 @@ def decline(*, proposal: Proposal, by: User, now: datetime, remark: str = "") ->
     held.decided_by, held.decided_at, held.remark = by, now, remark
     held.save()
     _record(held, str(held.status), by, now)
+    _answer(held, by, now)
 
 
 def _waiting(proposal: Proposal) -> Proposal:
@@ -130,7 +134,45 @@ def _publish(
     proposal.decided_by, proposal.decided_at = approved_by or proposal.proposed_by, now
     proposal.version = version
     proposal.save()
+    if approved_by is not None:
+        _answer(proposal, approved_by, now)
     return version
+
+
+def _ask(proposal: Proposal, by: User, now: datetime) -> None:
+    """Tell the other curators that a proposal waits for one of them."""
+    library = proposal.library
+    roles = [Membership.Role.CURATOR, Membership.Role.ADMIN]
+    able = library.project.memberships.filter(role__in=roles, user__is_active=True)
+    notify_of(
+        project=library.project,
+        kind=Notification.Kind.APPROVAL,
+        subject=f"proposal {proposal.pk}",
+        title=library.name,
+        path=reverse("library_draft", args=[library.project.slug, library.slug]),
+        to=able.values_list("user", flat=True),
+        by=by,
+        now=now,
+    )
+
+
+def _answer(proposal: Proposal, by: User, now: datetime) -> None:
+    """Nobody has to approve any more; whoever proposed it is told, unless they withdrew it."""
+    library = proposal.library
+    subject = f"proposal {proposal.pk}"
+    settle_subject(kind=Notification.Kind.APPROVAL, subject=subject, now=now)
+    is_live = proposal.version is not None
+    page = "library" if is_live else "library_draft"
+    notify_of(
+        project=library.project,
+        kind=Notification.Kind.ANSWERED,
+        subject=subject,
+        title=f"{library.name}, {'published' if is_live else 'declined'}"[:120],
+        path=reverse(page, args=[library.project.slug, library.slug]),
+        to=[proposal.proposed_by_id],
+        by=by,
+        now=now,
+    )
 
 
 def _columns(trial: Trial) -> dict[str, object]:

@@ -41,6 +41,9 @@ SAID = {
     Notification.Kind.ESCALATED: "{who} escalated an answer",
     Notification.Kind.SETTLED: "{who} settled what you escalated",
     Notification.Kind.BULK: "Your bulk act has ended",
+    Notification.Kind.APPROVAL: "{who} proposed a library, and you may approve",
+    Notification.Kind.ANSWERED: "{who} decided on your proposal",
+    Notification.Kind.PROMOTED: "Your bulk promotion has ended",
 }
 _SALT = "review.digests"
 
@@ -204,6 +207,8 @@ def _said(line: Notification) -> str:
 
 def _path(line: Notification) -> str:
     slug = line.project.slug
+    if line.path:
+        return line.path
     if line.job_id:
         return reverse("bulk_job", args=[slug, line.job_id])
     if line.item_id:

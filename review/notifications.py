@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Case, F, Value, When
 
-from feedback.models import Membership, User
+from feedback.models import Membership, Project, User
 from review.models import Annotation, BulkJob, Notification, Queue, QueueItem, Review
 
 
@@ -96,6 +96,47 @@ def notify_done(*, job: BulkJob, now: datetime) -> None:
             "mail": None,
         },
     )
+
+
+def notify_of(
+    *,
+    project: Project,
+    kind: Notification.Kind,
+    subject: str,
+    title: str,
+    path: str,
+    to: Iterable[int],
+    by: User | None,
+    now: datetime,
+) -> None:
+    """Tell members of the project, by their ids, of something that an upper package has.
+
+    `subject` is its own name for it, of which each person has one line; `title` is what it is
+    called, and `path` leads there. Whoever did it is not told. Needs a transaction.
+    """
+    wanted = set(to) - {by.pk if by else None}
+    members = Membership.objects.filter(project=project, user__in=wanted)
+    for user in sorted(members.values_list("user", flat=True)):
+        Notification.objects.update_or_create(
+            user_id=user,
+            kind=kind,
+            subject=subject,
+            defaults={
+                "project": project,
+                "title": title,
+                "path": path,
+                "actor": by,
+                "num": 1,
+                "happened_at": now,
+                "read_at": None,
+                "mail": None,
+            },
+        )
+
+
+def settle_subject(*, kind: Notification.Kind, subject: str, now: datetime) -> None:
+    """Nobody has to decide on it any more: what asked for it is no news."""
+    Notification.objects.unread().filter(kind=kind, subject=subject).update(read_at=now)
 
 
 def settle_item(*, item: int, now: datetime) -> None:

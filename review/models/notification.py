@@ -36,7 +36,10 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
 
 class Notification(models.Model):
-    """That something happened, for one person: one row a thread, or a kind and item.
+    """That something happened, for one person: one row a thread, a kind and item, or a subject.
+
+    What an upper package tells of has a `subject`, its own name for it, with what it is called and
+    the path that leads there.
 
     `num` counts what happened since it was read, `actor` did the last of it. It holds no words:
     they are read where it leads. `mail` is the one that told of it, until more happens.
@@ -51,10 +54,14 @@ class Notification(models.Model):
         ESCALATED = "escalated", "Escalation to settle"
         SETTLED = "settled", "Own escalation settled"
         BULK = "bulk", "Bulk act done"
+        APPROVAL = "approval", "Proposal to approve"
+        ANSWERED = "answered", "Own proposal decided"
+        PROMOTED = "promoted", "Bulk promotion done"
 
-    # What each kind is about: a thread, an item, or a job.
+    # What each kind is about: a thread, an item, a subject, or a job.
     ON_THREADS = ("mention", "reply", "decided")
     ON_ITEMS = ("taken", "disputed", "escalated", "settled")
+    ON_SUBJECTS = ("approval", "answered", "promoted")
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notifications")
     project = models.ForeignKey(Project, models.CASCADE, related_name="notifications")
@@ -71,6 +78,9 @@ class Notification(models.Model):
     job = models.ForeignKey(
         BulkJob, models.CASCADE, null=True, blank=True, related_name="notifications"
     )
+    subject = models.CharField(max_length=60, blank=True, default="")
+    title = models.CharField(max_length=120, blank=True, default="")
+    path = models.CharField(max_length=300, blank=True, default="")
     actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     mail = models.ForeignKey(
         DigestMail, models.SET_NULL, null=True, blank=True, related_name="notifications"
@@ -93,6 +103,7 @@ class Notification(models.Model):
                     annotation__isnull=False,
                     item=None,
                     job=None,
+                    subject="",
                 )
                 | Q(
                     kind__in=["taken", "disputed", "escalated", "settled"],
@@ -100,8 +111,27 @@ class Notification(models.Model):
                     annotation=None,
                     item__isnull=False,
                     job=None,
+                    subject="",
                 )
-                | Q(kind="bulk", output=None, annotation=None, item=None, job__isnull=False),
+                | Q(
+                    kind="bulk",
+                    output=None,
+                    annotation=None,
+                    item=None,
+                    job__isnull=False,
+                    subject="",
+                )
+                | (
+                    Q(
+                        kind__in=["approval", "answered", "promoted"],
+                        output=None,
+                        annotation=None,
+                        item=None,
+                        job=None,
+                    )
+                    & ~Q(subject="")
+                    & ~Q(path="")
+                ),
                 name="%(app_label)s_%(class)s_kind_known",
             ),
             models.UniqueConstraint(
@@ -109,6 +139,11 @@ class Notification(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["user", "job"], name="%(app_label)s_%(class)s_one_a_job"
+            ),
+            models.UniqueConstraint(
+                fields=["user", "kind", "subject"],
+                condition=~Q(subject=""),
+                name="%(app_label)s_%(class)s_one_a_subject",
             ),
         ]
         indexes = [
@@ -122,7 +157,8 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         return (
-            f"{self.kind} for {self.user_id} in {self.annotation_id or self.item_id or self.job_id}"
+            f"{self.kind} for {self.user_id} in "
+            f"{self.annotation_id or self.item_id or self.job_id or self.subject}"
         )
 
 

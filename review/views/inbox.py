@@ -53,7 +53,7 @@ def inbox_read(request: SignedInRequest) -> HttpResponseBase:
 
 @require_POST
 def inbox_open(request: SignedInRequest, notification: int) -> HttpResponseBase:
-    """Whoever is signed in: go to the thread, item or job of a line of theirs, read by that.
+    """Whoever is signed in: go to what a line of theirs is about, read by that.
 
     With `stay` it is only marked as read.
     """
@@ -63,6 +63,8 @@ def inbox_open(request: SignedInRequest, notification: int) -> HttpResponseBase:
     notifications.read(notification=line, by=request.user, now=timezone.now())
     if "stay" in request.POST:
         return redirect("inbox")
+    if line.path:
+        return redirect(line.path)
     if line.job_id:
         return redirect("bulk_job", line.project.slug, line.job_id)
     if line.item_id:

@@ -23,7 +23,7 @@ from curation.models import (
 from curation.placing import Places
 from feedback.models import Project, User
 from review.filters import ReviewFilter
-from review.models import Event, Handover, Review
+from review.models import Event, Handover, Notification, Review
 from review.stored_rows import told
 from tests.calling import Caller
 from tests.factories import (
@@ -140,6 +140,18 @@ class TestWorkOff:
             *ContextEntry.objects.values_list("pk", flat=True),
             *Example.objects.values_list("pk", flat=True),
         }
+
+    def test_tells_who_started_it_that_it_is_through(
+        self, client: Client, project: Project, curator: User, places: Places
+    ) -> None:
+        settled(project, curator)
+        job = done(started(project, curator, places))
+        line = Notification.objects.get()
+        assert (line.user, line.kind) == (curator, "promoted")
+        assert line.title.startswith("3 into Facts, More")
+        client.force_login(curator)
+        assert "Your bulk promotion has ended" in client.get("/inbox/").content.decode()
+        assert line.path == f"/p/{project.slug}/promotions/{job.pk}/"
 
     def test_says_what_could_not_be_and_goes_on(
         self, project: Project, curator: User, places: Places

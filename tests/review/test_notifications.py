@@ -221,3 +221,57 @@ class TestInbox:
         client.force_login(ben)
         with django_assert_max_num_queries(6):
             client.get(reverse("inbox"))
+
+
+class TestNotifyOf:
+    def tell(self, project: Project, to: list[int], by: User | None = None) -> None:
+        notifications.notify_of(
+            project=project,
+            kind=Notification.Kind.APPROVAL,
+            subject="proposal 7",
+            title="Facts",
+            path="/p/x/",
+            to=to,
+            by=by,
+            now=NOW,
+        )
+
+    def test_tells_members_once_a_subject_and_not_who_did_it(
+        self, project: Project, ann: User, ben: User
+    ) -> None:
+        stranger = make_user()
+        for _ in range(2):
+            self.tell(project, [ann.pk, ben.pk, stranger.pk], by=ann)
+        assert (lines(ann), lines(ben)) == ([], [("approval", 1)])
+        assert not Notification.objects.filter(user=stranger).exists()
+
+    def test_is_no_news_once_it_is_settled_and_news_again_when_it_is_told_again(
+        self, project: Project, ben: User
+    ) -> None:
+        self.tell(project, [ben.pk])
+        kind = Notification.Kind.APPROVAL
+        notifications.settle_subject(kind=kind, subject="proposal 8", now=LATER)
+        assert lines(ben) == [("approval", 1)]
+        notifications.settle_subject(kind=kind, subject="proposal 7", now=LATER)
+        assert lines(ben) == []
+        self.tell(project, [ben.pk])
+        assert lines(ben) == [("approval", 1)]
+
+    @pytest.mark.parametrize(
+        "fields", [{}, {"subject": "x"}, {"path": "/"}, {"kind": "mention", "subject": "x"}]
+    )
+    def test_needs_a_subject_and_a_path(
+        self, project: Project, ben: User, fields: dict[str, str]
+    ) -> None:
+        with pytest.raises(IntegrityError, match="kind_known"), transaction.atomic():
+            Notification.objects.create(
+                user=ben, project=project, happened_at=NOW, **({"kind": "approval"} | fields)
+            )
+
+    def test_is_opened_where_it_leads(self, client: Client, project: Project, ben: User) -> None:
+        self.tell(project, [ben.pk])
+        client.force_login(ben)
+        assert "Facts" in client.get(reverse("inbox")).content.decode()
+        line = Notification.objects.get()
+        assert client.post(reverse("inbox_open", args=[line.pk]))["Location"] == "/p/x/"
+        assert lines(ben) == []
