@@ -269,7 +269,8 @@ def _see_to(project: Project, by: User, now: datetime) -> None:
             comment="Seen. The reviewer is right, and what users read is corrected.",
             now=one.raised_at + timedelta(hours=20),
         )
-    waiting = Handover.objects.waiting().filter(project=project, route=Review.Route.ISSUE)
+    counting = Handover.objects.counting().waiting()
+    waiting = counting.filter(project=project, route=Review.Route.ISSUE)
     in_turn = waiting.select_related("review").order_by("opened_at", "pk")
     early = list(in_turn.filter(opened_at__lt=now - timedelta(days=3)))
     if early:
