@@ -23,6 +23,7 @@ from feedback.api import router as feedback_router
 from feedback.collect_api import router as collect_router
 from review.alike_api import router as alike_router
 from review.api import router as review_router
+from review.escalations_api import router as escalations_router
 from review.marks_api import router as marks_router
 from review.routes_api import router as routes_router
 from review.work_api import router as work_router
@@ -43,6 +44,7 @@ api.add_router("", work_router)
 api.add_router("", marks_router)
 api.add_router("", alike_router)
 api.add_router("", routes_router)
+api.add_router("", escalations_router)
 api.add_router("", curation_router)
 api.add_router("", effects_router)
 api.add_router("", releases_router)

@@ -16,6 +16,7 @@ from curation import candidates
 from curation.models import Candidate
 from curation.promotions_api import PlacesRequest, PlacingReply, places_of, placing_reply
 from feedback.authentication import OwnKeyAuth, member_of
+from feedback.choices import told_choices
 from feedback.models import Membership
 from feedback.paging import CursorError
 from feedback.problems import Problem, invalid
@@ -36,7 +37,7 @@ class CandidateReply(BaseModel):
     """
 
     candidate: int
-    status: Candidate.Status
+    status: Annotated[Candidate.Status, told_choices(Candidate.Status)]
     review: int
     output: Annotated[str, Field(description="The sender's id.")]
     question: str

@@ -18,6 +18,7 @@ from curation.models import LibraryVersion
 from curation.rates import Arm, Change, interval
 from curation.readings import Kind, Reading
 from feedback.authentication import ApiKeyAuth
+from feedback.choices import told_choices
 from feedback.models import ApiKey, Project
 from feedback.problems import Problem
 from feedback.timeouts import TooSlowError
@@ -197,7 +198,7 @@ class ThemeReply(BaseModel):
 
     number: int
     name: str
-    state: Theme.State
+    state: Annotated[Theme.State, told_choices(Theme.State)]
     state_since: datetime | None
     effects: list[EffectReply]
 

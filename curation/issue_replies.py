@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from curation import issue_evidence
 from curation.models import Issue, IssueChange, Ticket
+from feedback.choices import told_choices
 
 Row = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
@@ -52,14 +53,14 @@ class TicketReply(BaseModel):
     fault: str | None
 
 
-class ChangeReply(BaseModel):
+class IssueChangeReply(BaseModel):
     """What became of an issue; a return that the watch found has the rates it rests on."""
 
-    kind: IssueChange.Kind
-    source: IssueChange.Source
+    kind: Annotated[IssueChange.Kind, told_choices(IssueChange.Kind)]
+    source: Annotated[IssueChange.Source, told_choices(IssueChange.Source)]
     by: str | None
     tracker: str | None
-    resolution: Issue.Resolution | None
+    resolution: Annotated[Issue.Resolution, told_choices(Issue.Resolution)] | None
     comment: str
     before: RateReply | None
     recent: RateReply | None
@@ -72,8 +73,8 @@ class IssueReply(BaseModel):
     number: int
     title: str
     description: str
-    status: Issue.Status
-    resolution: Issue.Resolution | None
+    status: Annotated[Issue.Status, told_choices(Issue.Status)]
+    resolution: Annotated[Issue.Resolution, told_choices(Issue.Resolution)] | None
     theme: int | None
     opened_by: str | None
     opened_at: datetime
@@ -106,7 +107,7 @@ class WholeIssueReply(IssueReply):
     evidence: EvidenceReply | None
     live: EvidenceReply
     examples: list[str]
-    changes: list[ChangeReply]
+    changes: list[IssueChangeReply]
 
 
 class IssuesReply(BaseModel):
@@ -131,7 +132,7 @@ class OpenRequest(BaseModel):
     ] = None
 
 
-class CloseRequest(BaseModel):
+class CloseIssueRequest(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", json_schema_extra={"example": {"resolution": "fixed"}}
     )
@@ -187,7 +188,7 @@ def whole(issue: Issue) -> WholeIssueReply:
         live=EvidenceReply.model_validate(live),
         examples=list(examples),
         changes=[
-            ChangeReply(
+            IssueChangeReply(
                 kind=IssueChange.Kind(one.kind),
                 source=IssueChange.Source(one.source),
                 by=one.by.get_username() if one.by else None,

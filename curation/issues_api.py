@@ -12,7 +12,7 @@ from ninja import Path, Query, Router, Status
 from curation import issues, tasks, trackers
 from curation.issue_replies import (
     AddRequest,
-    CloseRequest,
+    CloseIssueRequest,
     IssueReply,
     IssuesReply,
     OpenRequest,
@@ -129,7 +129,7 @@ def read_issue(request: HttpRequest, number: Number) -> WholeIssueReply:
     summary="Close an issue",
 )
 def close_issue(
-    request: HttpRequest, number: Number, payload: CloseRequest
+    request: HttpRequest, number: Number, payload: CloseIssueRequest
 ) -> Status[WholeIssueReply] | Status[Problem]:
     """Close an issue as fixed, which is watched from then on, or dropped. 409 when it is closed."""
     member, now = member_of(request), timezone.now()

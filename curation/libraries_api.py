@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
-from ninja import Path, Query, Router, Status
+from ninja import Path, Router, Status
 from ninja.errors import HttpError
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,7 @@ from curation import context_libraries, drafts, publishing
 from curation.experiments import Trial
 from curation.models import ContextLibrary, Proposal
 from feedback.authentication import OwnKeyAuth, member_of
+from feedback.choices import told_choices
 from feedback.embedding import get_encoder
 from feedback.models import Membership
 from feedback.paging import CursorError, page
@@ -93,7 +94,7 @@ class ProposalReply(BaseModel):
 
     proposal: int
     library: str
-    status: Proposal.Status
+    status: Annotated[Proposal.Status, told_choices(Proposal.Status)]
     content_hash: str
     note: str
     findings: list[FindingReply]
@@ -159,7 +160,7 @@ def read_draft(request: HttpRequest, slug: Slug) -> DraftReply:
 def list_proposals(
     request: HttpRequest,
     slug: Slug,
-    status: Annotated[Proposal.Status | None, Query()] = None,
+    status: Annotated[Proposal.Status, told_choices(Proposal.Status)] | None = None,
     cursor: str = "",
 ) -> ProposalsReply:
     """Return a page of what was proposed, the newest first."""

@@ -17,6 +17,7 @@ from curation.models import ContextLibrary, Placing, PromotionJob, TrainingSet
 from curation.placing import Places, find_places
 from curation.tasks import ring_promotions
 from feedback.authentication import OwnKeyAuth, member_of
+from feedback.choices import told_choices
 from feedback.filters import FilterError
 from feedback.models import Membership, Project
 from feedback.problems import Problem, idempotency_key, invalid
@@ -102,7 +103,7 @@ class PromotionReply(BaseModel):
     training_sets: list[str]
     kind: Kind
     why: str
-    status: PromotionJob.Status
+    status: Annotated[PromotionJob.Status, told_choices(PromotionJob.Status)]
     matching: int
     seen: int
     made: int

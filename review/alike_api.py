@@ -14,6 +14,7 @@ from ninja.errors import AuthorizationError
 from pydantic import BaseModel, ConfigDict, Field
 
 from feedback.authentication import OwnKeyAuth, member_of
+from feedback.choices import told_choices
 from feedback.models import Membership
 from feedback.paging import CursorError, page
 from feedback.problems import Problem, idempotency_key, invalid
@@ -74,7 +75,7 @@ class SampleReply(BaseModel):
     agreeing: int
     verdict: str | None
     bound: float | None
-    state: spot_checks.State
+    state: Annotated[spot_checks.State, told_choices(spot_checks.State)]
     why_not: str | None
     items: list[SampledReply]
     job: int | None

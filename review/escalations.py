@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Prefetch, Value, When
+from django.db.models import Exists, F, Max, OuterRef, Prefetch, Value, When
 from django.db.models.functions import Left
 
 from feedback.models import Output, Project, User
@@ -208,6 +208,7 @@ def _told(found: EscalationQuerySet, *, to: User, now: datetime) -> EscalationQu
         )
         .prefetch_related(Prefetch("item__claims", deciding))
         .annotate(
+            external_id=F("output__external_id"),
             question=Left("output__query", QUESTION),
             is_hidden=Exists(blind),
             is_party=Exists(reviewed),

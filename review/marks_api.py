@@ -14,6 +14,7 @@ from ninja.errors import AuthorizationError
 from pydantic import BaseModel, ConfigDict, Field
 
 from feedback.authentication import OwnKeyAuth, member_of
+from feedback.choices import told_choices
 from feedback.filters import FilterError
 from feedback.models import Membership, Output, Session, Tag
 from feedback.payloads import Id
@@ -134,7 +135,7 @@ class JobReply(BaseModel):
     queue: str | None
     reason: str | None
     route: str | None
-    status: BulkJob.Status
+    status: Annotated[BulkJob.Status, told_choices(BulkJob.Status)]
     matching: int
     seen: int
     changed: int
