@@ -47,7 +47,7 @@ def test_candidates_are_accepted_rejected_edited_and_undone_by_keys(page_for: Pa
     expect(page.locator(".cands__done")).to_contain_text("Rejected: not right")
     page.keyboard.press("u")
     expect(page.locator(".cands__done")).to_contain_text("It waits again")
-    expect(page.get_by_role("link", name="Question 1?", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Question 1?", exact=True)).to_be_focused()
     page.keyboard.press("j")
     page.keyboard.press("e")
     page.wait_for_url(f"**/candidates/{found[2].pk}/")
