@@ -168,6 +168,19 @@ function onHtmx(name, act) {
   document.addEventListener(`htmx:${name}`, (event) => act(/** @type {CustomEvent<HtmxDetail>} */ (event).detail, event));
 }
 
+// htmx takes up what it has put in only once that has settled. Who is quicker is not to load a
+// whole page, or nothing at all.
+for (const name of ["click", "submit"]) {
+  document.addEventListener(
+    name,
+    (event) => {
+      const added = event.target instanceof Element ? event.target.closest(".htmx-added") : null;
+      if (added) /** @type {any} */ (window).htmx.process(added);
+    },
+    { capture: true },
+  );
+}
+
 // After a sign-in in another tab the page's own token is out of date; the cookie's is not.
 document.addEventListener("htmx:configRequest", (event) => {
   const { headers, parameters } = /** @type {CustomEvent<{headers: Record<string, string>, parameters: Record<string, string>}>} */ (event).detail;
