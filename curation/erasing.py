@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from curation import erasure as kept
 from curation import issue_erasure
 from feedback import erasure as sent
+from feedback import stepping
 from feedback.erasure import Part
 from feedback.models import Erasure, Project, User
 from feedback.models.erasure import keyed_hash
@@ -152,55 +153,44 @@ def _checked(scope: str, subject: str) -> str:
 
 def _advance(now: datetime) -> bool:
     """Do one step of one erasure; return whether there was one that is not only waited for."""
-    made = None
-    try:
-        with transaction.atomic():
-            made = (
-                Erasure.objects.active()
-                .select_for_update(skip_locked=True, of=("self",))
-                .select_related("project", "asked_by")
-                .filter(Q(look_again_at=None) | Q(look_again_at__lte=now))
-                .order_by("num_failures", "pk")
-                .first()
-            )
-            if made is None:
-                return False
-            is_over = _step(made, now)
-            made.save()
-        if is_over:
-            forget()
-    except Exception as error:
-        if made is not None:
-            _raised(made.pk, error, now)
-        raise
-    return True
+    made = stepping.advance(
+        active=Erasure.objects.active()
+        .select_related("project", "asked_by")
+        .filter(Q(look_again_at=None) | Q(look_again_at__lte=now)),
+        step=_step,
+        give_up=_give_up,
+        most_tries=MOST_TRIES,
+        now=now,
+    )
+    if made is not None and not made.is_active:
+        forget()
+    return made is not None
 
 
-def _step(made: Erasure, now: datetime) -> bool:
-    """Erase one part, or do what follows; return whether all is done."""
-    made.status, made.num_failures = Erasure.Status.RUNNING, 0
+def _step(made: Erasure, now: datetime) -> None:
+    """Erase one part, or do what follows; the last step closes the erasure."""
+    made.status = Erasure.Status.RUNNING
     done = made.checkpoint
     part = _part(made.project, made.scope, made.subject, most=SESSIONS_AT_ONCE)
     if part.sessions or part.feedback or "since" not in done:
         # What comes back meanwhile is looked for from here on.
         done.setdefault("since", (now - SETTLES_AFTER).isoformat())
         _erase(made, part, now)
-        return False
+        return
     if done.get("libraries") or "themes" in done:
         _tidy(made, now)
-        return False
+        return
     if not done.get("settles"):
         done["settles"], made.look_again_at = True, now + SETTLES_AFTER
-        return False
+        return
     if _came_back(made, now):
-        return False
+        return
     if kept.unwritten(project=made.project, releases=done.get("releases", [])):
         made.look_again_at = now + timedelta(seconds=2)
-        return False
+        return
     made.status, made.subject, made.checkpoint = Erasure.Status.DONE, "", {}
     made.ended_at, made.look_again_at = now, None
     _record(made, "erased", made.asked_by, now)
-    return True
 
 
 def _tidy(made: Erasure, now: datetime) -> None:
@@ -262,17 +252,9 @@ def _came_back(made: Erasure, now: datetime) -> bool:
     return True
 
 
-@transaction.atomic
-def _raised(pk: int, error: Exception, now: datetime) -> None:
-    """Count what a step raised; the erasure has failed when that was too often."""
-    made = Erasure.objects.active().select_for_update(of=("self",)).filter(pk=pk).first()
-    if made is None:
-        return
-    made.num_failures += 1
-    if made.num_failures >= MOST_TRIES:
-        made.status, made.ended_at = Erasure.Status.FAILED, now
-        made.problem = f"It stopped in the same place {MOST_TRIES} times: {type(error).__name__}."
-    made.save()
+def _give_up(made: Erasure, error: Exception, now: datetime) -> None:
+    made.status, made.ended_at = Erasure.Status.FAILED, now
+    made.problem = f"It stopped in the same place {MOST_TRIES} times: {type(error).__name__}."
 
 
 def forget() -> None:

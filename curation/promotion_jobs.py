@@ -13,6 +13,7 @@ from django.urls import reverse
 from curation.models import EntryKind, Placing, PromotionJob
 from curation.placing import Places, place, take_back
 from curation.promotion import unpromoted
+from feedback import stepping
 from feedback.filters import FilterError
 from feedback.models import Membership, Output, Project, User
 from review.filters import ReviewFilter
@@ -193,7 +194,14 @@ def work_off(*, now: datetime, most: int = 200) -> bool:
     Raises what a chunk raises. That one is tried again when the others are done, and so often that
     its job has failed.
     """
-    return all(_advance(now) for _ in range(most))
+    active = PromotionJob.objects.filter(status__in=PromotionJob.ACTIVE)
+    active = active.select_related("project", "created_by", "undone_by")
+    return all(
+        stepping.advance(
+            active=active, step=_chunk, give_up=_give_up, most_tries=MOST_TRIES, now=now
+        )
+        for _ in range(most)
+    )
 
 
 def cancel(*, job: PromotionJob, by: User, now: datetime) -> None:
@@ -230,52 +238,22 @@ def _check(project: Project, by: User) -> None:
         raise NotAllowedError("You may not promote in this project.")
 
 
-def _advance(now: datetime) -> bool:
-    """Do one chunk. What it makes, its rows and how far it came are one transaction."""
-    job = None
-    try:
-        with transaction.atomic():
-            job = (
-                PromotionJob.objects.filter(status__in=PromotionJob.ACTIVE)
-                .order_by("num_failures", "pk")
-                .select_for_update(skip_locked=True, of=("self",))
-                .select_related("project", "created_by", "undone_by")
-                .first()
-            )
-            if job is not None:
-                _chunk(job, now)
-    except Exception as error:
-        if job is not None:
-            _raised(job.pk, error, now)
-        raise
-    return job is not None
-
-
-@transaction.atomic
-def _raised(pk: int, error: Exception, now: datetime) -> None:
-    """Count what a chunk raised; the job has failed when that was too often."""
-    active = PromotionJob.objects.filter(pk=pk, status__in=PromotionJob.ACTIVE)
-    job = active.select_for_update().first()
-    if job is None:
-        return
-    job.num_failures += 1
-    if job.num_failures >= MOST_TRIES:
-        what = str(error) if isinstance(error, FilterError) else type(error).__name__
-        job.problem = (
-            f"It stopped after {job.num_seen:,} of {job.num_matching:,} reviews: {what[:120]}, "
-            f"{MOST_TRIES} times in the same place. The log of the worker says more."
-        )
-        job.status, job.ended_at = PromotionJob.Status.FAILED, job.ended_at or now
-        _log(job, "failed", None, now)
-        _tell(job, now)
-    job.save(update_fields=["num_failures", "problem", "status", "ended_at"])
+def _give_up(job: PromotionJob, error: Exception, now: datetime) -> None:
+    """Say that what a chunk raised was too often."""
+    what = str(error) if isinstance(error, FilterError) else type(error).__name__
+    job.problem = (
+        f"It stopped after {job.num_seen:,} of {job.num_matching:,} reviews: {what[:120]}, "
+        f"{MOST_TRIES} times in the same place. The log of the worker says more."
+    )
+    job.status, job.ended_at = PromotionJob.Status.FAILED, job.ended_at or now
+    _log(job, "failed", None, now)
+    _tell(job, now)
 
 
 def _chunk(job: PromotionJob, now: datetime) -> None:
-    job.num_failures = 0
+    """Do one chunk: what it makes, its rows and how far it came."""
     if job.status == PromotionJob.Status.UNDOING:
         _undo_chunk(job, now)
-        job.save()
         return
     places = Places(
         libraries=list(job.libraries.select_related("project").order_by("pk")),
@@ -302,7 +280,6 @@ def _chunk(job: PromotionJob, now: datetime) -> None:
         job.status, job.ended_at = PromotionJob.Status.DONE, now
         _log(job, "finished", job.created_by, now)
         _tell(job, now)
-    job.save()
 
 
 def _undo_chunk(job: PromotionJob, now: datetime) -> None:

@@ -155,7 +155,7 @@ def _series(path: str) -> str:
 
 
 def finish(made: Release, folder: Folder, now: datetime) -> None:
-    """Write what stands beside the rows, and close the release. Needs a transaction."""
+    """Write what stands beside the rows, and close the release, unsaved. Needs a transaction."""
     done = made.checkpoint
     rows = {path: (size, num) for path, (size, num) in done.get("files", {}).items()}
     for path, num in done.get("shards", {}).items():
@@ -175,7 +175,6 @@ def finish(made: Release, folder: Folder, now: datetime) -> None:
     made.content_hash, made.ended_at = content_hash, now
     made.status, made.checkpoint = Release.Status.DONE, {}
     made.num_done = made.num_examples
-    made.save()
 
 
 def _file(made: Release, path: str, size: int, num_rows: int, sha256: str) -> ReleaseFile:

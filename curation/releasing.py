@@ -30,6 +30,7 @@ from curation.release_freezing import freeze_step, is_all_for_training
 from curation.release_writing import finish, hash_step, write_step
 from curation.training_sets import TrainingSetError, record
 from curation.writers import FORMATS
+from feedback import stepping
 from feedback.models import Output, User
 from review.filters import ReviewFilter
 from review.models import Review
@@ -39,7 +40,6 @@ from review.models.review import ReviewQuerySet
 COLLECTED_AT_ONCE = 100
 # How often a step may raise until its release has failed.
 MOST_TRIES = 3
-MOST_COUNTED = 1_000
 HUGGINGFACE = "huggingface"
 EVALUATION_FORMATS = ["evaluation"]
 
@@ -101,6 +101,7 @@ def release(
         with transaction.atomic():
             made = Release.objects.select_for_update(of=("self",)).get(pk=made.pk)
             _step(made, now)
+            made.save()
     if made.status != Release.Status.DONE:
         raise TrainingSetError(made.problem)
     return made
@@ -271,26 +272,17 @@ def _has_changed(examples: ExampleQuerySet, last: Release) -> bool:
 
 def _advance(now: datetime) -> bool:
     """Do one step of one release; return whether there was one."""
-    made = None
-    try:
-        with transaction.atomic():
-            made = (
-                Release.objects.active()
-                .select_for_update(skip_locked=True, of=("self",))
-                .order_by("num_failures", "pk")
-                .first()
-            )
-            if made is not None:
-                _step(made, now)
-    except Exception as error:
-        if made is not None:
-            _raised(made.pk, error, now)
-        raise
+    made = stepping.advance(
+        active=Release.objects.active(),
+        step=_step,
+        give_up=_give_up,
+        most_tries=MOST_TRIES,
+        now=now,
+    )
     return made is not None
 
 
 def _step(made: Release, now: datetime) -> None:
-    made.num_failures = 0
     if made.status == Release.Status.COLLECTING:
         _collect(made, now)
     elif made.status == Release.Status.FREEZING:
@@ -304,8 +296,6 @@ def _step(made: Release, now: datetime) -> None:
         finish(made, folder_of(made), now)
         verb = "rewrote_release" if made.is_rewritten else "released"
         record(made.training_set, verb=verb, by=made.released_by, now=now, release=made.number)
-        return
-    made.save()
 
 
 @transaction.atomic
@@ -340,17 +330,10 @@ def _settle_or_hold(made: Release, now: datetime) -> None:
     _place(made)
 
 
-@transaction.atomic
-def _raised(pk: int, error: Exception, now: datetime) -> None:
-    """Count what a step raised; the release has failed when that was too often."""
-    made = Release.objects.active().select_for_update(of=("self",)).filter(pk=pk).first()
-    if made is None:
-        return
-    made.num_failures = min(made.num_failures + 1, MOST_COUNTED)
+def _give_up(made: Release, error: Exception, now: datetime) -> None:
     # One that was whole is tried for ever: it has to be written anew, and others go before it.
-    if made.num_failures >= MOST_TRIES and not made.is_rewritten:
+    if not made.is_rewritten:
         fail(made, f"It stopped in the same place {MOST_TRIES} times: {type(error).__name__}.", now)
-    made.save()
 
 
 def fail(made: Release, problem: str, now: datetime) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max, Q
 
+from feedback import stepping
 from feedback.filters import FilterError
 from feedback.models import Membership, Output, Project, Reason, User
 from feedback.models.output import OutputQuerySet
@@ -132,7 +133,13 @@ def work_off(*, now: datetime, most: int = 200) -> bool:
     Raises what a chunk raises. That one is tried again when the others are done, and so often that
     its job has failed.
     """
-    return all(_advance(now) for _ in range(most))
+    active = BulkJob.objects.filter(status__in=BulkJob.ACTIVE)
+    return all(
+        stepping.advance(
+            active=active, step=_chunk, give_up=_give_up, most_tries=MOST_TRIES, now=now
+        )
+        for _ in range(most)
+    )
 
 
 def cancel(*, job: BulkJob, by: User, now: datetime) -> None:
@@ -176,54 +183,26 @@ def _mine(job: BulkJob, by: User) -> BulkJob:
     return job
 
 
-def _advance(now: datetime) -> bool:
-    """Do one chunk. What a chunk changes, its log and how far it came are one transaction."""
-    job = None
-    try:
-        with transaction.atomic():
-            job = (
-                BulkJob.objects.filter(status__in=BulkJob.ACTIVE)
-                .order_by("num_failures", "pk")
-                .select_for_update(skip_locked=True)
-                .first()
-            )
-            if job is not None:
-                _chunk(job, now)
-    except Exception as error:
-        if job is not None:
-            _raised(job.pk, error, now)
-        raise
-    return job is not None
-
-
-@transaction.atomic
-def _raised(pk: int, error: Exception, now: datetime) -> None:
-    """Count what a chunk raised; the job has failed when that was too often."""
-    job = BulkJob.objects.select_for_update().filter(pk=pk, status__in=BulkJob.ACTIVE).first()
-    if job is None:
-        return
-    job.num_failures += 1
-    if job.num_failures >= MOST_TRIES:
-        is_undoing = job.status == BulkJob.Status.UNDOING
-        done = job.num_undone + job.num_conflicts if is_undoing else job.num_seen
-        whole = job.num_changed if is_undoing else job.num_matching
-        what = str(error) if isinstance(error, FilterError) else type(error).__name__
-        job.problem = (
-            f"It stopped after {done:,} of {whole:,} {'changes' if is_undoing else 'answers'}: "
-            f"{what[:120]}, {MOST_TRIES} times in the same place. The log of the worker says more."
-        )
-        job.status, job.ended_at = BulkJob.Status.FAILED, job.ended_at or now
-        log(job=job, verb="failed", by=None, now=now)
-        notify_done(job=job, now=now)
-    job.save(update_fields=["num_failures", "problem", "status", "ended_at"])
+def _give_up(job: BulkJob, error: Exception, now: datetime) -> None:
+    """Say that what a chunk raised was too often."""
+    is_undoing = job.status == BulkJob.Status.UNDOING
+    done = job.num_undone + job.num_conflicts if is_undoing else job.num_seen
+    whole = job.num_changed if is_undoing else job.num_matching
+    what = str(error) if isinstance(error, FilterError) else type(error).__name__
+    job.problem = (
+        f"It stopped after {done:,} of {whole:,} {'changes' if is_undoing else 'answers'}: "
+        f"{what[:120]}, {MOST_TRIES} times in the same place. The log of the worker says more."
+    )
+    job.status, job.ended_at = BulkJob.Status.FAILED, job.ended_at or now
+    log(job=job, verb="failed", by=None, now=now)
+    notify_done(job=job, now=now)
 
 
 def _chunk(job: BulkJob, now: datetime) -> None:
-    job.num_failures = 0
+    """Do one chunk: what it changes, its log and how far it came."""
     if job.status == BulkJob.Status.UNDOING:
         if not undo_changes(job=job, limit=CHUNK):
             job.status = BulkJob.Status.UNDONE
-        job.save()
         return
     chunk = list(meant(job=job).filter(pk__gt=job.after).order_by("pk")[:CHUNK])
     changes = _act(job, chunk, now)
@@ -237,7 +216,6 @@ def _chunk(job: BulkJob, now: datetime) -> None:
         job.status, job.ended_at = BulkJob.Status.DONE, now
         log(job=job, verb="finished", by=job.created_by, now=now)
         notify_done(job=job, now=now)
-    job.save()
 
 
 def _act(job: BulkJob, chunk: Sequence[Output], now: datetime) -> list[BulkChange]:

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from feedback.models import Feedback, Output, Project, User
+from feedback.models import Feedback, Output, Project, Stepped, User
 from review.models import Review
 
 
@@ -134,7 +134,7 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         return self.filter(status__in=[*Release.ACTIVE, Release.Status.HELD])
 
 
-class Release(models.Model):
+class Release(Stepped):
     """A frozen version of a training set, or one that is being made.
 
     It takes the examples up to `until` that were kept at `released_at`. A worker takes in what the
@@ -165,8 +165,6 @@ class Release(models.Model):
     num_examples = models.PositiveIntegerField(default=0)
     num_done = models.PositiveIntegerField(default=0)
     checkpoint = models.JSONField(default=dict, blank=True)
-    num_failures = models.PositiveSmallIntegerField(default=0)
-    problem = models.CharField(max_length=300, blank=True, default="")
     content_hash = models.CharField(max_length=64, blank=True, default="")
     num_erased = models.PositiveIntegerField(default=0)
     former_hashes = ArrayField(models.CharField(max_length=64), default=list, blank=True)
@@ -175,7 +173,6 @@ class Release(models.Model):
     num_test = models.PositiveIntegerField(default=0)
     released_by = models.ForeignKey(User, models.PROTECT, related_name="releases")
     released_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True, blank=True)
 
     objects = ReleaseQuerySet.as_manager()
 
@@ -201,11 +198,6 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return f"{self.training_set_id} r{self.number}"
-
-    @property
-    def is_active(self) -> bool:
-        """Whether a worker has something to do about it."""
-        return self.status in self.ACTIVE
 
     @property
     def is_unfinished(self) -> bool:

@@ -6,6 +6,7 @@ from feedback.models.output import AnswerVersion, Output
 from feedback.models.project import ApiKey, Membership, Project, User
 from feedback.models.reason import Reason, Taxonomy
 from feedback.models.session import Session, SessionTag, Tag
+from feedback.models.stepped import Stepped
 from feedback.models.words import FeedbackWords, OutputWords
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RejectedRecord",
     "Session",
     "SessionTag",
+    "Stepped",
     "Tag",
     "Taxonomy",
     "User",

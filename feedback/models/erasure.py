@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from feedback.models.project import Project, User
+from feedback.models.stepped import Stepped
 
 
 def keyed_hash(project: int, kind: str, text: str) -> str:
@@ -29,7 +30,7 @@ class ErasureQuerySet(models.QuerySet["Erasure"]):
         return self.filter(status__in=Erasure.ACTIVE)
 
 
-class Erasure(models.Model):
+class Erasure(Stepped):
     """Removal of one session, or of all that is one end user's, and afterwards its record.
 
     `subject` is the sender's id of the session or user, and is forgotten once all is done; what
@@ -59,11 +60,8 @@ class Erasure(models.Model):
     checkpoint = models.JSONField(default=dict, blank=True)
     counts = models.JSONField(default=dict, blank=True)
     look_again_at = models.DateTimeField(null=True, blank=True)
-    num_failures = models.PositiveSmallIntegerField(default=0)
-    problem = models.CharField(max_length=300, blank=True, default="")
     asked_by = models.ForeignKey(User, models.PROTECT, related_name="erasures")
     asked_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True, blank=True)
 
     objects = ErasureQuerySet.as_manager()
 
@@ -88,11 +86,6 @@ class Erasure(models.Model):
 
     def __str__(self) -> str:
         return f"erasure {self.pk}"
-
-    @property
-    def is_active(self) -> bool:
-        """Whether a worker has something to do about it."""
-        return self.status in self.ACTIVE
 
     @property
     def num_rows(self) -> int:

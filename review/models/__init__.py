@@ -7,6 +7,7 @@ from review.models.event import Event
 from review.models.found import AnnotationEmbedding, AnnotationWords
 from review.models.group import DrawnItem, ItemGroup, SpotCheck
 from review.models.handover import Handover
+from review.models.job import Job
 from review.models.notification import Notification, NotificationChoice
 from review.models.provisional import Provisional
 from review.models.queue import Claim, Queue, QueueItem, Skip
@@ -36,6 +37,7 @@ __all__ = [
     "Evidence",
     "Handover",
     "ItemGroup",
+    "Job",
     "Mention",
     "Notification",
     "NotificationChoice",
