@@ -11,11 +11,12 @@ from ninja import Path, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
 from curation import erasing
-from curation.tasks import ring_erasures
+from curation.tasks import work_erasures
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.models import Erasure, Membership
 from feedback.payloads import Id
 from feedback.problems import Problem, invalid
+from feedback.ringing import ring
 
 router = Router(tags=["erasures"])
 
@@ -94,7 +95,7 @@ def erase(request: HttpRequest, payload: ErasureRequest) -> Status[ErasureReply]
         )
     except erasing.ErasureError as error:
         raise invalid("id" if error.path == "subject" else error.path, error.message) from error
-    ring_erasures()
+    ring(work_erasures)
     return Status(202, _reply(made))
 
 

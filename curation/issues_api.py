@@ -26,6 +26,7 @@ from feedback.authentication import ApiKeyAuth, OwnKeyAuth, member_of
 from feedback.models import ApiKey, Membership, Project
 from feedback.paging import CursorError, page
 from feedback.problems import Problem, invalid
+from feedback.ringing import ring
 from review.models import Handover, Review, Theme
 
 router = Router(tags=["issues"])
@@ -107,7 +108,7 @@ def open_issue(
         raise invalid(error.field, str(error)) from error
     except (issues.IssueError, trackers.TrackerError) as error:
         return Status(409, Problem(message=str(error)))
-    tasks.ring_issues()
+    ring(tasks.hand_over_issues)
     return Status(201, whole(_found(member.project, made.number)))
 
 
@@ -205,7 +206,7 @@ def _acted(
         raise invalid(error.field, str(error)) from error
     except (issues.IssueError, trackers.TrackerError) as error:
         return Status(409, Problem(message=str(error)))
-    tasks.ring_issues()
+    ring(tasks.hand_over_issues)
     return Status(200, whole(_found(member.project, number)))
 
 

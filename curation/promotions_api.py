@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from curation import promotion_jobs
 from curation.models import ContextLibrary, Placing, PromotionJob, TrainingSet
 from curation.placing import Places, find_places
-from curation.tasks import ring_promotions
+from curation.tasks import work_promotions
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
 from feedback.filters import FilterError
 from feedback.models import Membership, Project
 from feedback.problems import Problem, idempotency_key, invalid
+from feedback.ringing import ring
 from review.filters import ReviewFilter
 
 router = Router(tags=["curation"])
@@ -155,7 +156,7 @@ def start_promotion(request: HttpRequest, payload: PromotionRequest) -> Status[P
     except promotion_jobs.JobError as error:
         path = "libraries" if error.path == "into" else error.path
         raise invalid(path, error.message) from error
-    ring_promotions()
+    ring(work_promotions)
     return Status(202, _reply(job))
 
 
@@ -254,7 +255,7 @@ def _acted(
         raise AuthorizationError(message=str(error)) from error
     except promotion_jobs.OverError as error:
         return Status(409, Problem(message=str(error)))
-    ring_promotions()
+    ring(work_promotions)
     return Status(status, _reply(_job(request, pk)))
 
 

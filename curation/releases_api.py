@@ -18,6 +18,7 @@ from feedback.authentication import ApiKeyAuth
 from feedback.embedding import model_id
 from feedback.models import ApiKey, User
 from feedback.problems import Problem
+from feedback.ringing import ring
 
 router = Router()
 
@@ -138,7 +139,7 @@ def release_begin(
         )
     except training_sets.TrainingSetError as error:
         raise HttpError(409, str(error)) from error
-    tasks.ring_releases()
+    ring(tasks.work_releases)
     return Status(201, _told(made))
 
 
@@ -182,7 +183,7 @@ def release_check(
         releasing.check_again(release=found, by=by, now=timezone.now())
     except (releasing.OverError, gating.GateError) as error:
         raise HttpError(409, str(error)) from error
-    tasks.ring_gates()
+    ring(tasks.check_gates)
     return _told(_release(request, slug, number, is_done=False))
 
 

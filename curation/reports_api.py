@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError
 from curation import polling, tasks
 from curation.models import Tracker
 from feedback.problems import Problem, invalid
+from feedback.ringing import ring
 
 router = Router(tags=["issues"])
 
@@ -71,6 +72,6 @@ def report(
         raise AuthenticationError(message=UNSIGNED) from error
     except polling.ReportError as error:
         raise invalid("", str(error)) from error
-    tasks.ring_tickets()
-    tasks.ring_issues()
+    ring(tasks.follow_tickets)
+    ring(tasks.hand_over_issues)
     return Status(202, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from celery import shared_task
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 from structlog import get_logger
 
 from curation import (
@@ -21,6 +20,7 @@ from curation import (
     watching,
 )
 from feedback.embedding import model_id
+from feedback.ringing import ring, work_some
 
 log = get_logger()
 
@@ -47,14 +47,7 @@ def follow_themes() -> None:
 @shared_task
 def work_releases() -> None:
     """Do a few steps of the releases that are being made, and come back for the rest."""
-    try:
-        is_more_left = releasing.work_off(now=timezone.now(), most=20)
-    except Exception:
-        # Others wait behind the one that raised.
-        work_releases.delay()
-        raise
-    if is_more_left:
-        work_releases.delay()
+    work_some(work_releases, releasing.work_off)
 
 
 @shared_task
@@ -64,33 +57,10 @@ def sweep_releases() -> None:
         log.info("releases_swept", num_folders=num_folders)
 
 
-def ring_releases() -> None:
-    """Ask a worker to look at releases now. Without a broker, the schedule finds them."""
-    try:
-        work_releases.apply_async(retry=False, expires=60)
-    except OperationalError:
-        log.warning("broker_unreachable")
-
-
 @shared_task
 def work_erasures() -> None:
     """Erase some of what was asked for, and come back for the rest."""
-    try:
-        is_more_left = erasing.work_off(now=timezone.now(), most=20)
-    except Exception:
-        # Others wait behind the one that raised.
-        work_erasures.delay()
-        raise
-    if is_more_left:
-        work_erasures.delay()
-
-
-def ring_erasures() -> None:
-    """Ask a worker to look at erasures now. Without a broker, the schedule finds them."""
-    try:
-        work_erasures.apply_async(retry=False, expires=60)
-    except OperationalError:
-        log.warning("broker_unreachable")
+    work_some(work_erasures, erasing.work_off)
 
 
 @shared_task(acks_late=False, soft_time_limit=MOST_SECONDS, time_limit=MOST_SECONDS + 60)
@@ -99,28 +69,13 @@ def check_gates() -> None:
     while gating.work_off(vectors=model_id(), clock=timezone.now):
         log.info("gates_checked")
         # One may have waited for it.
-        ring_releases()
-
-
-def ring_gates() -> None:
-    """Ask a worker to look at what waits now. Without a broker, the schedule finds it."""
-    try:
-        check_gates.apply_async(retry=False, expires=60)
-    except OperationalError:
-        log.warning("broker_unreachable")
+        ring(work_releases)
 
 
 @shared_task
 def work_promotions() -> None:
     """Do a few chunks of the bulk promotions that wait, and come back for the rest."""
-    try:
-        is_more_left = promotion_jobs.work_off(now=timezone.now(), most=20)
-    except Exception:
-        # Others wait behind the one that raised.
-        work_promotions.delay()
-        raise
-    if is_more_left:
-        work_promotions.delay()
+    work_some(work_promotions, promotion_jobs.work_off)
 
 
 @shared_task
@@ -128,14 +83,6 @@ def propose_candidates() -> None:
     """Propose reviewed answers that are worth promoting."""
     if num_proposed := proposing.propose_all(model=model_id(), now=timezone.now()):
         log.info("candidates_proposed", num_candidates=num_proposed)
-
-
-def ring_promotions() -> None:
-    """Ask a worker to look at bulk promotions now. Without a broker, the schedule finds them."""
-    try:
-        work_promotions.apply_async(retry=False, expires=60)
-    except OperationalError:
-        log.warning("broker_unreachable")
 
 
 @shared_task
@@ -150,19 +97,3 @@ def follow_tickets() -> None:
     """Read where tickets stand, and let their issues follow."""
     if num_issues := polling.poll(clock=timezone.now, most=20):
         log.info("tickets_followed", num_issues=num_issues)
-
-
-def ring_issues() -> None:
-    """Ask a worker to look at what is to be sent now. Without a broker, the schedule finds it."""
-    try:
-        hand_over_issues.apply_async(retry=False, expires=60)
-    except OperationalError:
-        log.warning("broker_unreachable")
-
-
-def ring_tickets() -> None:
-    """Ask a worker to read tickets now, likewise."""
-    try:
-        follow_tickets.apply_async(retry=False, expires=60)
-    except OperationalError:
-        log.warning("broker_unreachable")

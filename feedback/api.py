@@ -19,7 +19,7 @@ from feedback.ingestion import ingest
 from feedback.models import ApiKey, Embedding, Output
 from feedback.paging import CursorError
 from feedback.search import MAX_LIMIT, Hit, search
-from feedback.tasks import ring
+from feedback.tasks import embed_soon
 from feedback.timeouts import TooSlowError
 
 router = Router()
@@ -123,7 +123,7 @@ def ingest_records(request: HttpRequest) -> JsonResponse:
     project = request.auth.project  # type: ignore[attr-defined]
     report = ingest(project=project, records=records, now=timezone.now())
     if report.accepted or report.updated:
-        ring()
+        embed_soon()
     return JsonResponse(report.to_json())
 
 

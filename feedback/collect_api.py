@@ -16,7 +16,7 @@ from feedback import collecting, payloads, tokens, wire
 from feedback.api import IngestReply
 from feedback.authentication import ApiKeyAuth
 from feedback.models import ApiKey, Output
-from feedback.tasks import ring
+from feedback.tasks import embed_soon
 
 router = Router()
 
@@ -113,7 +113,7 @@ def collect(request: HttpRequest) -> HttpResponse:
             now=timezone.now(),
         )
         if report.accepted or report.updated:
-            ring()
+            embed_soon()
         return report.to_json()
 
     return _answer(request, store)

@@ -6,12 +6,12 @@ import time
 
 from celery import shared_task
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 from structlog import get_logger
 
 from feedback import ingestion
 from feedback.embedding import embed_pending, get_encoder, model_id
 from feedback.nearest import ensure_indexes
+from feedback.ringing import ring
 
 log = get_logger()
 
@@ -47,13 +47,9 @@ def join_waiting() -> None:
     ingestion.expire(now=now)
 
 
-def ring() -> None:
+def embed_soon() -> None:
     """Ask for new rows to be embedded soon. Without a broker, the schedule finds them."""
     now = time.monotonic()
-    if now - _last_rung[0] < RING_EVERY:
-        return
-    _last_rung[0] = now
-    try:
-        embed.apply_async(retry=False, expires=60)
-    except OperationalError:
-        log.warning("broker_unreachable")
+    if now - _last_rung[0] >= RING_EVERY:
+        _last_rung[0] = now
+        ring(embed)

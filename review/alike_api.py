@@ -18,10 +18,11 @@ from feedback.choices import told_choices
 from feedback.models import Membership
 from feedback.paging import CursorError, page
 from feedback.problems import Problem, idempotency_key, invalid
+from feedback.ringing import ring
 from review import bulk, spot_checks
 from review.marks_api import JobReply, job_reply
 from review.models import ItemGroup, Queue, QueueItem
-from review.tasks import ring_bulk
+from review.tasks import work_bulk
 
 router = Router(tags=["review"])
 
@@ -198,7 +199,7 @@ def decide(
         raise AuthorizationError(message=str(error)) from error
     except spot_checks.SpotCheckError as error:
         return Status(409, Problem(message=str(error)))
-    ring_bulk()
+    ring(work_bulk)
     return Status(202, job_reply(job))
 
 

@@ -19,13 +19,14 @@ from feedback.filters import FilterError
 from feedback.models import Membership, Output, Session, Tag
 from feedback.payloads import Id
 from feedback.problems import Problem, idempotency_key, invalid
+from feedback.ringing import ring
 from review import bulk, tags
 from review.anchoring import AnchorError
 from review.annotations import LONGEST_TEXT, AnnotationError, StaleVersionError, annotate_sent
 from review.filters import ReviewFilter
 from review.models import BulkJob, Queue
 from review.records import annotation_record
-from review.tasks import ring_bulk
+from review.tasks import work_bulk
 from review.trail import tag_names
 
 router = Router(tags=["review"])
@@ -265,7 +266,7 @@ def start_bulk(request: HttpRequest, payload: BulkRequest) -> Status[JobReply]:
         raise invalid(error.path, error.message) from error
     except bulk.NotAllowedError as error:
         raise AuthorizationError(message=str(error)) from error
-    ring_bulk()
+    ring(work_bulk)
     return Status(202, job_reply(job))
 
 
@@ -318,7 +319,7 @@ def _acted(
         raise AuthorizationError(message=str(error)) from error
     except bulk.OverError as error:
         return Status(409, Problem(message=str(error)))
-    ring_bulk()
+    ring(work_bulk)
     return Status(status, job_reply(_job(request, pk)))
 
 

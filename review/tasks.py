@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from celery import shared_task
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 from structlog import get_logger
 
 from feedback.embedding import get_encoder, model_id
 from feedback.nearest import ensure_indexes
+from feedback.ringing import work_some
 from review import (
     anchors,
     bulk,
@@ -86,19 +86,4 @@ def index_annotation_vectors() -> None:
 @shared_task
 def work_bulk() -> None:
     """Do a few chunks of the bulk acts that wait, and come back for the rest."""
-    try:
-        is_more_left = bulk.work_off(now=timezone.now(), most=20)
-    except Exception:
-        # Others wait behind the one that raised.
-        work_bulk.delay()
-        raise
-    if is_more_left:
-        work_bulk.delay()
-
-
-def ring_bulk() -> None:
-    """Ask a worker to look at the bulk acts now. Without a broker, the schedule finds them."""
-    try:
-        work_bulk.apply_async(retry=False, expires=60)
-    except OperationalError:
-        log.warning("broker_unreachable")
+    work_some(work_bulk, bulk.work_off)

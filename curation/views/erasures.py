@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from curation import erasing, tasks
 from feedback.models import Erasure, Membership
 from feedback.paging import page
+from feedback.ringing import ring
 from review.http import ProjectRequest, project_view
 
 PAGE_SIZE = 50
@@ -86,7 +87,7 @@ def erasure_start(request: ProjectRequest) -> HttpResponseBase:
     except erasing.ErasureError as error:
         form.add_error(error.path, error.message)
         return _confirm(request, form, scope, subject, status=422)
-    tasks.ring_erasures()
+    ring(tasks.work_erasures)
     return redirect("erasure", request.project.slug, made.pk)
 
 
@@ -110,7 +111,7 @@ def erasure_again(request: ProjectRequest, erasure: int) -> HttpResponseBase:
     except erasing.ErasureError as error:
         messages.warning(request, error.message)
     else:
-        tasks.ring_erasures()
+        ring(tasks.work_erasures)
     return redirect("erasure", request.project.slug, shown.pk)
 
 

@@ -23,6 +23,7 @@ from curation.models import GateFinding, GatePass, TrainingSet
 from feedback.embedding import model_id
 from feedback.models import Membership
 from feedback.paging import CursorError, page
+from feedback.ringing import ring
 from review.http import ProjectRequest, project_view
 
 PAGE_SIZE = 25
@@ -67,7 +68,7 @@ def gates_check(request: ProjectRequest, training_set: str) -> HttpResponseBase:
     if asked.num_examples <= gating.MOST_AT_ONCE:
         gating.run(check=asked, vectors=model_id(), clock=timezone.now)
     else:
-        tasks.ring_gates()
+        ring(tasks.check_gates)
     return redirect("training_set_gates", request.project.slug, shown.slug)
 
 

@@ -19,6 +19,7 @@ from curation.models import Attempt, Delivery, Issue, Tracker
 from curation.tracker_forms import tracker_boxes
 from feedback.models import Membership
 from feedback.paging import page
+from feedback.ringing import ring
 from review.http import ProjectRequest, project_view
 from review.models import Handover, Review, Theme
 from review.views.tokens import changed
@@ -93,7 +94,7 @@ def issue_create(request: ProjectRequest) -> HttpResponseBase:
         except (issues.IssueError, trackers.TrackerError) as error:
             refusal = str(error)
         else:
-            tasks.ring_issues()
+            ring(tasks.hand_over_issues)
             messages.success(request, f"P-{made.number} is open.")
             return redirect("issue", request.project.slug, made.number)
     context = {
@@ -206,7 +207,7 @@ def _acted(
         except issues.IssueError as error:
             refusal = str(error)
         else:
-            tasks.ring_issues()
+            ring(tasks.hand_over_issues)
             return redirect("issue", request.project.slug, shown.number)
     return _page(request, shown, form=form, refusal=refusal, status=409 if refusal else 422)
 

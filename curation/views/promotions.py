@@ -18,10 +18,11 @@ from curation.forms import PlacesForm
 from curation.models import Placing, PromotionJob
 from curation.placing import Places, find_places
 from curation.promotion_jobs import JobError
-from curation.tasks import ring_promotions
+from curation.tasks import work_promotions
 from feedback.filters import FilterError
 from feedback.models import Membership
 from feedback.paging import page
+from feedback.ringing import ring
 from review.filters import ReviewFilter
 from review.http import ProjectRequest, project_view
 from review.views.tokens import tokens
@@ -158,7 +159,7 @@ def _start(
         by=request.user,
         now=timezone.now(),
     )
-    ring_promotions()
+    ring(work_promotions)
     return redirect("promotion_job", request.project.slug, job.pk)
 
 
@@ -184,7 +185,7 @@ def _acted(request: ProjectRequest, promotion: int, act: Callable[..., None]) ->
         raise PermissionDenied from error
     except promotion_jobs.OverError as error:
         messages.warning(request, str(error))
-    ring_promotions()
+    ring(work_promotions)
     return redirect("promotion_job", request.project.slug, job.pk)
 
 

@@ -15,6 +15,7 @@ from curation.models import Release, ReleasedExample
 from curation.writers import FORMATS
 from feedback.embedding import model_id
 from feedback.models import Membership
+from feedback.ringing import ring
 from review.http import ProjectRequest, project_view
 
 REVOCATIONS_SHOWN = 200
@@ -62,9 +63,9 @@ def release_check(request: ProjectRequest, training_set: str, number: int) -> Ht
     else:
         if check.num_examples <= gating.MOST_AT_ONCE:
             gating.run(check=check, vectors=model_id(), clock=timezone.now)
-            tasks.ring_releases()
+            ring(tasks.work_releases)
         else:
-            tasks.ring_gates()
+            ring(tasks.check_gates)
     return redirect("release", request.project.slug, training_set, number)
 
 

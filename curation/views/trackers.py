@@ -16,6 +16,7 @@ from curation.models import Delivery, Tracker
 from curation.tracker_forms import TokenForm, TrackerForm
 from curation.views.issues import find_issue
 from feedback.models import Membership
+from feedback.ringing import ring
 from review.http import ProjectRequest, project_view
 
 
@@ -89,7 +90,7 @@ def issue_send(request: ProjectRequest, issue: int) -> HttpResponseBase:
         messages.error(request, "Choose where it is to go.")
     else:
         trackers.hand_over(issue=shown, trackers=[found], by=request.user, now=timezone.now())
-        tasks.ring_issues()
+        ring(tasks.hand_over_issues)
     return redirect("issue", request.project.slug, shown.number)
 
 
@@ -108,7 +109,7 @@ def delivery_again(request: ProjectRequest, delivery: int) -> HttpResponseBase:
     except trackers.TrackerError as error:
         messages.error(request, str(error))
     else:
-        tasks.ring_issues()
+        ring(tasks.hand_over_issues)
     return redirect("issue", request.project.slug, found.ticket.issue.number)
 
 

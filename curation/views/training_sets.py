@@ -23,6 +23,7 @@ from curation.writers import FORMATS, LeftOutError
 from feedback.embedding import model_id
 from feedback.models import Membership, Reason
 from feedback.paging import page
+from feedback.ringing import ring
 from review.filters import ReviewFilter
 from review.http import ProjectRequest, project_view
 
@@ -95,7 +96,7 @@ def training_set_release(request: ProjectRequest, training_set: str) -> HttpResp
         )
     except training_sets.TrainingSetError as error:
         return _page(request, shown, refusal=str(error))
-    tasks.ring_releases()
+    ring(tasks.work_releases)
     return redirect("release", request.project.slug, shown.slug, made.number)
 
 

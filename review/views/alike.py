@@ -12,10 +12,11 @@ from django.views.decorators.vary import vary_on_headers
 
 from feedback.models import Membership
 from feedback.paging import page
+from feedback.ringing import ring
 from review import bulk, spot_checks, worklist
 from review.http import ProjectRequest, project_view
 from review.models import BulkJob, ItemGroup, QueueItem
-from review.tasks import ring_bulk
+from review.tasks import work_bulk
 from review.views.selecting import whole
 from review.views.tokens import changed
 
@@ -89,7 +90,7 @@ def alike_decide(request: ProjectRequest, queue: str, group: int) -> HttpRespons
             return redirect("bulk_job", request.project.slug, done.pk)
         messages.warning(request, str(error))
         return redirect("alike", request.project.slug, shown.queue.slug, shown.pk)
-    ring_bulk()
+    ring(work_bulk)
     return redirect("bulk_job", request.project.slug, job.pk)
 
 

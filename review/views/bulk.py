@@ -16,12 +16,13 @@ from django.views.decorators.vary import vary_on_headers
 from feedback.filters import FilterError
 from feedback.models import Membership
 from feedback.paging import page
+from feedback.ringing import ring
 from review import bulk
 from review.exporting import export_lines
 from review.filters import ReviewFilter
 from review.http import ProjectRequest, project_view
 from review.models import BulkChange, BulkJob, Queue
-from review.tasks import ring_bulk
+from review.tasks import work_bulk
 from review.views.tokens import changed, tokens
 
 PAGE_SIZE = 50
@@ -73,7 +74,7 @@ def bulk_start(request: ProjectRequest) -> HttpResponseBase:
         raise PermissionDenied from error
     except (bulk.BulkError, FilterError) as error:
         return render(request, "review/bulk/refused.html", {"error": error}, status=422)
-    ring_bulk()
+    ring(work_bulk)
     return redirect("bulk_job", request.project.slug, job.pk)
 
 
@@ -128,7 +129,7 @@ def _acted(request: ProjectRequest, job: int, act: Callable[..., None]) -> HttpR
         raise PermissionDenied from error
     except bulk.OverError as error:
         messages.warning(request, str(error))
-    ring_bulk()
+    ring(work_bulk)
     return redirect("bulk_job", request.project.slug, found.pk)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from curation import gating, promotion
+from curation import gating, promotion, tasks
 from curation.gate_runs import rules_of
 from curation.gates import Gate
 from curation.models import GateCheck, GateFinding, GatePass, TrainingSet
@@ -63,8 +63,8 @@ class TestGates:
         address: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        rung: list[bool] = []
-        monkeypatch.setattr("curation.tasks.ring_gates", lambda: rung.append(True))
+        rung: list[dict[str, object]] = []
+        monkeypatch.setattr(tasks.check_gates, "apply_async", lambda **how: rung.append(how))
         monkeypatch.setattr(gating, "MOST_AT_ONCE", 1)
         add(training_set, curator, 2, "Where is my card?")
         client.force_login(curator)

@@ -22,7 +22,7 @@ class TestEmbed:
         assert asked == ["again"]
 
 
-class TestRing:
+class TestEmbedSoon:
     @pytest.fixture(autouse=True)
     def quiet_so_far(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(tasks, "_last_rung", [float("-inf")])
@@ -31,7 +31,7 @@ class TestRing:
         asked: list[dict[str, object]] = []
         monkeypatch.setattr(tasks.embed, "apply_async", lambda **how: asked.append(how))
         for _ in range(5):
-            tasks.ring()
+            tasks.embed_soon()
         assert len(asked) == 1
 
     def test_without_a_broker_nothing_breaks(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,5 +39,5 @@ class TestRing:
             raise OperationalError
 
         monkeypatch.setattr(tasks.embed, "apply_async", refuse)
-        tasks.ring()
+        tasks.embed_soon()
         assert tasks._last_rung[0] > 0

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from curation.demo import Demo, DemoError, load
-from feedback.tasks import ring
+from feedback.tasks import embed_soon
 
 
 class Command(BaseCommand):
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if demo is None:
             self.stdout.write("The demo project is there already.")
         else:
-            ring()
+            embed_soon()
             self.stdout.write(f"Loaded the demo project; how to enter it stands in {access}.")
 
 

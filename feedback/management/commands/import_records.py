@@ -16,7 +16,7 @@ from tqdm import tqdm
 from feedback import wire
 from feedback.ingestion import Report, ingest
 from feedback.models import Project
-from feedback.tasks import ring
+from feedback.tasks import embed_soon
 
 BATCH = 1_000
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError(f"{path}: {error.strerror or error}") from error
         except wire.WireError as error:
             raise CommandError(f"{path}: {error}") from error
-        ring()
+        embed_soon()
         self.stdout.write(
             f"{total.accepted} accepted, {total.updated} updated, {total.unchanged} unchanged, "
             f"{len(total.rejected)} rejected"
