@@ -21,6 +21,7 @@ from curation.releases_api import router as releases_router
 from curation.reports_api import router as reports_router
 from feedback.api import router as feedback_router
 from feedback.collect_api import router as collect_router
+from feedback.problems import ConflictError, Problem
 from review.alike_api import router as alike_router
 from review.api import router as review_router
 from review.escalations_api import router as escalations_router
@@ -72,6 +73,11 @@ def unauthorised(request: HttpRequest, error: AuthorizationError) -> HttpRespons
 @api.exception_handler(HttpError)
 def failed(request: HttpRequest, error: HttpError) -> HttpResponse:
     return api.create_response(request, {"message": str(error)}, status=error.status_code)
+
+
+@api.exception_handler(ConflictError)
+def conflicting(request: HttpRequest, error: ConflictError) -> HttpResponse:
+    return api.create_response(request, Problem(message=str(error)), status=409)
 
 
 @api.exception_handler(Http404)

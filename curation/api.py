@@ -16,7 +16,7 @@ from curation import serving
 from curation.prompts import Message
 from curation.replies import ContextReply
 from curation.shelves import Audience
-from feedback.authentication import ApiKeyAuth
+from feedback.authentication import ApiKeyAuth, key_of
 from feedback.embedding import get_encoder
 from feedback.models import ApiKey
 from feedback.payloads import Id, Name, Text
@@ -93,7 +93,7 @@ def context(request: HttpRequest, payload: ContextRequest) -> HttpResponse:
     """
     try:
         served = serving.serve_context(
-            project=request.auth.project,  # type: ignore[attr-defined]
+            project=key_of(request).project,
             library_slug=payload.library,
             asked=_asked(payload),
             encoder=get_encoder(),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
 from django.http import Http404, HttpRequest
 from django.utils import timezone
-from ninja import Path, Query, Router, Status
+from ninja import Path, Query, Router
 from ninja.errors import AuthorizationError, HttpError
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +20,7 @@ from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
 from feedback.models import Membership
 from feedback.paging import CursorError
-from feedback.problems import Problem, invalid
+from feedback.problems import ConflictError, Problem, invalid
 
 router = Router(tags=["curation"])
 
@@ -122,7 +123,7 @@ def list_candidates(
 )
 def accept_candidate(
     request: HttpRequest, candidate: CandidateId, payload: AcceptRequest
-) -> Status[AcceptedReply] | Status[Problem]:
+) -> AcceptedReply:
     """Promote it into each place; 409 when somebody has decided on it.
 
     A place that could not take it says why; 422 when none could.
@@ -141,14 +142,11 @@ def accept_candidate(
         path = "libraries" if error.path == "into" else error.path
         raise invalid(path, error.message) from error
     except candidates.DecidedError as error:
-        return Status(409, Problem(message=str(error)))
+        raise ConflictError(str(error)) from error
     except candidates.NotAllowedError as error:
         raise AuthorizationError(message=str(error)) from error
     reply = _reply(_candidate(request, candidate))
-    return Status(
-        200,
-        AcceptedReply(candidate=reply, placings=[placing_reply(one) for one in placings]),
-    )
+    return AcceptedReply(candidate=reply, placings=[placing_reply(one) for one in placings])
 
 
 @router.post(
@@ -159,12 +157,9 @@ def accept_candidate(
 )
 def reject_candidate(
     request: HttpRequest, candidate: CandidateId, payload: RejectRequest
-) -> Status[CandidateReply] | Status[Problem]:
+) -> CandidateReply:
     """Leave it unpromoted; it is not proposed again. 409 when somebody has decided on it."""
-
-    def reject(**who: object) -> None:
-        candidates.reject(reason=payload.reason, note=payload.note, **who)  # type: ignore[arg-type]
-
+    reject = partial(candidates.reject, reason=payload.reason, note=payload.note)
     return _acted(request, candidate, reject)
 
 
@@ -174,9 +169,7 @@ def reject_candidate(
     response={200: CandidateReply, 422: Problem, GONE: Problem},
     summary="Undo a decision on a candidate",
 )
-def undo_candidate(
-    request: HttpRequest, candidate: CandidateId
-) -> Status[CandidateReply] | Status[Problem]:
+def undo_candidate(request: HttpRequest, candidate: CandidateId) -> CandidateReply:
     """Have it wait again, and take back what accepting it made.
 
     409 when it waits, or when what was made was changed, published or released since.
@@ -184,18 +177,16 @@ def undo_candidate(
     return _acted(request, candidate, candidates.undo)
 
 
-def _acted(
-    request: HttpRequest, pk: int, act: Callable[..., None]
-) -> Status[CandidateReply] | Status[Problem]:
+def _acted(request: HttpRequest, pk: int, act: Callable[..., None]) -> CandidateReply:
     try:
         act(candidate=_candidate(request, pk), by=member_of(request).user, now=timezone.now())
     except candidates.CandidateError as error:
         raise invalid(error.path, error.message) from error
     except candidates.DecidedError as error:
-        return Status(409, Problem(message=str(error)))
+        raise ConflictError(str(error)) from error
     except candidates.NotAllowedError as error:
         raise AuthorizationError(message=str(error)) from error
-    return Status(200, _reply(_candidate(request, pk)))
+    return _reply(_candidate(request, pk))
 
 
 def _candidate(request: HttpRequest, pk: int) -> Candidate:

@@ -17,9 +17,9 @@ from curation.entry_effects import EntryEffect
 from curation.models import LibraryVersion
 from curation.rates import Arm, Change, interval
 from curation.readings import Kind, Reading
-from feedback.authentication import ApiKeyAuth
+from feedback.authentication import ApiKeyAuth, key_of
 from feedback.choices import told_choices
-from feedback.models import ApiKey, Project
+from feedback.models import ApiKey
 from feedback.problems import Problem
 from feedback.timeouts import TooSlowError
 from review.models import Theme
@@ -215,7 +215,9 @@ def version_effect(request: HttpRequest, library: Slug, number: Number) -> Versi
     503 when there are too many outputs to count at the moment.
     """
     version = (
-        LibraryVersion.objects.filter(library__project=_project(request), library__slug=library)
+        LibraryVersion.objects.filter(
+            library__project=key_of(request).project, library__slug=library
+        )
         .select_related("library__project")
         .filter(number=number)
         .first()
@@ -245,7 +247,7 @@ def theme_effect(request: HttpRequest, number: Number) -> ThemeReply:
 
     503 when there are too many outputs to count at the moment.
     """
-    themes = Theme.objects.filter(project=_project(request)).defer("centroid")
+    themes = Theme.objects.filter(project=key_of(request).project).defer("centroid")
     theme = themes.filter(number=number).first()
     if theme is None:
         raise Http404("There is no such theme.")
@@ -260,8 +262,3 @@ def theme_effect(request: HttpRequest, number: Number) -> ThemeReply:
         state_since=theme.state_since,
         effects=[EffectReply.of(effect) for effect in found],
     )
-
-
-def _project(request: HttpRequest) -> Project:
-    project: Project = request.auth.project  # type: ignore[attr-defined]
-    return project

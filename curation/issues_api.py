@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, cast
+from functools import partial
+from typing import Annotated, Literal
 
 from django.http import Http404, HttpRequest
 from django.utils import timezone
@@ -22,10 +23,10 @@ from curation.issue_replies import (
     whole,
 )
 from curation.models import Issue, Tracker
-from feedback.authentication import ApiKeyAuth, OwnKeyAuth, member_of
+from feedback.authentication import ApiKeyAuth, OwnKeyAuth, key_of, member_of
 from feedback.models import ApiKey, Membership, Project
 from feedback.paging import CursorError, page
-from feedback.problems import Problem, invalid
+from feedback.problems import ConflictError, Problem, invalid
 from feedback.ringing import ring
 from review.models import Handover, Review, Theme
 
@@ -50,7 +51,7 @@ def list_issues(
     cursor: Annotated[str, Query(description="The `next_cursor` of the page before.")] = "",
 ) -> IssuesReply:
     """Return a page of the project's issues, what changed last first."""
-    found = Issue.objects.filter(project=_project(request))
+    found = Issue.objects.filter(project=key_of(request).project)
     if state == "open":
         found = found.unsettled()
     elif state == "closed":
@@ -77,9 +78,7 @@ def list_issues(
     response={201: WholeIssueReply, 409: Problem, ERRORS: Problem},
     summary="Open an issue",
 )
-def open_issue(
-    request: HttpRequest, payload: OpenRequest
-) -> Status[WholeIssueReply] | Status[Problem]:
+def open_issue(request: HttpRequest, payload: OpenRequest) -> Status[WholeIssueReply]:
     """Make an issue of a theme, or of a decision that asks for one.
 
     409 when the theme has an open issue, or the decision is done.
@@ -107,7 +106,7 @@ def open_issue(
     except issues.IssueFieldError as error:
         raise invalid(error.field, str(error)) from error
     except (issues.IssueError, trackers.TrackerError) as error:
-        return Status(409, Problem(message=str(error)))
+        raise ConflictError(str(error)) from error
     ring(tasks.hand_over_issues)
     return Status(201, whole(_found(member.project, made.number)))
 
@@ -120,7 +119,7 @@ def open_issue(
 )
 def read_issue(request: HttpRequest, number: Number) -> WholeIssueReply:
     """Return an issue with what speaks for it, then and now, and what became of it."""
-    return whole(_found(_project(request), number))
+    return whole(_found(key_of(request).project, number))
 
 
 @router.post(
@@ -131,14 +130,9 @@ def read_issue(request: HttpRequest, number: Number) -> WholeIssueReply:
 )
 def close_issue(
     request: HttpRequest, number: Number, payload: CloseIssueRequest
-) -> Status[WholeIssueReply] | Status[Problem]:
+) -> WholeIssueReply:
     """Close an issue as fixed, which is watched from then on, or dropped. 409 when it is closed."""
-    member, now = member_of(request), timezone.now()
-    return _acted(
-        member,
-        number,
-        lambda issue: issues.close(issue=issue, **payload.model_dump(), by=member.user, now=now),
-    )
+    return _acted(request, number, partial(issues.close, **payload.model_dump()))
 
 
 @router.post(
@@ -147,16 +141,9 @@ def close_issue(
     response={200: WholeIssueReply, 409: Problem, ERRORS: Problem},
     summary="Open a closed issue again",
 )
-def reopen_issue(
-    request: HttpRequest, number: Number, payload: ReopenRequest
-) -> Status[WholeIssueReply] | Status[Problem]:
+def reopen_issue(request: HttpRequest, number: Number, payload: ReopenRequest) -> WholeIssueReply:
     """Open a closed issue again. 409 when it is open, or its theme has another one open."""
-    member, now = member_of(request), timezone.now()
-    return _acted(
-        member,
-        number,
-        lambda issue: issues.reopen(issue=issue, **payload.model_dump(), by=member.user, now=now),
-    )
+    return _acted(request, number, partial(issues.reopen, **payload.model_dump()))
 
 
 @router.post(
@@ -165,17 +152,10 @@ def reopen_issue(
     response={200: WholeIssueReply, 409: Problem, ERRORS: Problem},
     summary="Let a decision lead to an issue",
 )
-def add_handover(
-    request: HttpRequest, number: Number, payload: AddRequest
-) -> Status[WholeIssueReply] | Status[Problem]:
+def add_handover(request: HttpRequest, number: Number, payload: AddRequest) -> WholeIssueReply:
     """Close what a decision asks for by an open issue. 409 when either is done."""
-    member, now = member_of(request), timezone.now()
-    handover = _handover(member.project, payload.handover)
-    return _acted(
-        member,
-        number,
-        lambda issue: issues.add_handover(issue=issue, handover=handover, by=member.user, now=now),
-    )
+    handover = _handover(member_of(request).project, payload.handover)
+    return _acted(request, number, partial(issues.add_handover, handover=handover))
 
 
 @router.post(
@@ -184,34 +164,23 @@ def add_handover(
     response={200: WholeIssueReply, 409: Problem, ERRORS: Problem},
     summary="Send an issue to trackers",
 )
-def send_issue(
-    request: HttpRequest, number: Number, payload: SendRequest
-) -> Status[WholeIssueReply] | Status[Problem]:
+def send_issue(request: HttpRequest, number: Number, payload: SendRequest) -> WholeIssueReply:
     """Have an issue sent to trackers, each once; a worker does it."""
-    member, now = member_of(request), timezone.now()
-    to = _trackers(member.project, payload.trackers)
-    return _acted(
-        member,
-        number,
-        lambda issue: trackers.hand_over(issue=issue, trackers=to, by=member.user, now=now),
-    )
+    to = _trackers(member_of(request).project, payload.trackers)
+    return _acted(request, number, partial(trackers.hand_over, trackers=to))
 
 
-def _acted(
-    member: Membership, number: int, act: Callable[[Issue], object]
-) -> Status[WholeIssueReply] | Status[Problem]:
+def _acted(request: HttpRequest, number: int, act: Callable[..., object]) -> WholeIssueReply:
+    member = member_of(request)
+    issue = _found(member.project, number)
     try:
-        act(_found(member.project, number))
+        act(issue=issue, by=member.user, now=timezone.now())
     except issues.IssueFieldError as error:
         raise invalid(error.field, str(error)) from error
     except (issues.IssueError, trackers.TrackerError) as error:
-        return Status(409, Problem(message=str(error)))
+        raise ConflictError(str(error)) from error
     ring(tasks.hand_over_issues)
-    return Status(200, whole(_found(member.project, number)))
-
-
-def _project(request: HttpRequest) -> Project:
-    return cast("Project", request.auth.project)  # type: ignore[attr-defined]
+    return whole(_found(member.project, number))
 
 
 def _found(project: Project, number: int) -> Issue:

@@ -20,7 +20,7 @@ from feedback.choices import told_choices
 from feedback.embedding import get_encoder
 from feedback.models import Membership
 from feedback.paging import CursorError, page
-from feedback.problems import Problem, invalid
+from feedback.problems import ConflictError, Problem, invalid
 
 router = Router(tags=["curation"])
 
@@ -243,7 +243,7 @@ def read_proposal(request: HttpRequest, slug: Slug, proposal: ProposalId) -> Pro
 )
 def approve(
     request: HttpRequest, slug: Slug, proposal: ProposalId, payload: RemarkRequest
-) -> Status[ProposalReply] | Status[Problem]:
+) -> ProposalReply:
     """Publish what another curator proposed. 409 for your own, one that is decided, or a draft that
     says something else by now.
     """
@@ -257,8 +257,8 @@ def approve(
             remark=_remark(payload),
         )
     except context_libraries.LibraryError as error:
-        return Status(409, Problem(message=str(error)))
-    return Status(200, _reply(_proposal(request, slug, proposal)))
+        raise ConflictError(str(error)) from error
+    return _reply(_proposal(request, slug, proposal))
 
 
 @router.post(
@@ -269,7 +269,7 @@ def approve(
 )
 def decline(
     request: HttpRequest, slug: Slug, proposal: ProposalId, payload: RemarkRequest
-) -> Status[ProposalReply] | Status[Problem]:
+) -> ProposalReply:
     """Leave it unpublished; your own is withdrawn so. 409 when it is decided."""
     found = _proposal(request, slug, proposal)
     try:
@@ -280,8 +280,8 @@ def decline(
             remark=_remark(payload),
         )
     except context_libraries.LibraryError as error:
-        return Status(409, Problem(message=str(error)))
-    return Status(200, _reply(_proposal(request, slug, proposal)))
+        raise ConflictError(str(error)) from error
+    return _reply(_proposal(request, slug, proposal))
 
 
 def _remark(payload: RemarkRequest) -> str:

@@ -20,7 +20,7 @@ from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
 from feedback.filters import FilterError
 from feedback.models import Membership, Project
-from feedback.problems import Problem, idempotency_key, invalid
+from feedback.problems import ConflictError, Problem, idempotency_key, invalid
 from feedback.ringing import ring
 from review.filters import ReviewFilter
 
@@ -181,9 +181,7 @@ def read_promotion(request: HttpRequest, promotion: PromotionId) -> PromotionDet
     response={200: PromotionReply, 409: Problem, frozenset({401, 403, 404}): Problem},
     summary="Cancel a promotion",
 )
-def cancel_promotion(
-    request: HttpRequest, promotion: PromotionId
-) -> Status[PromotionReply] | Status[Problem]:
+def cancel_promotion(request: HttpRequest, promotion: PromotionId) -> Status[PromotionReply]:
     """Stop it where it is. What was made stays, and can be undone. 409 when it has ended."""
     return _acted(request, promotion, promotion_jobs.cancel, status=200)
 
@@ -194,9 +192,7 @@ def cancel_promotion(
     response={202: PromotionReply, 409: Problem, frozenset({401, 403, 404}): Problem},
     summary="Undo a promotion",
 )
-def undo_promotion(
-    request: HttpRequest, promotion: PromotionId
-) -> Status[PromotionReply] | Status[Problem]:
+def undo_promotion(request: HttpRequest, promotion: PromotionId) -> Status[PromotionReply]:
     """Have a worker take back what it made, but for what was changed, published or released since.
 
     409 when it has not ended, or is undone.
@@ -247,14 +243,14 @@ def _filter(given: str | dict[str, Any] | None) -> ReviewFilter:
 
 def _acted(
     request: HttpRequest, pk: int, act: Callable[..., None], *, status: int
-) -> Status[PromotionReply] | Status[Problem]:
+) -> Status[PromotionReply]:
     """Do it, and tell how far the promotion is then; 409 when it is too late."""
     try:
         act(job=_job(request, pk), by=member_of(request).user, now=timezone.now())
     except promotion_jobs.NotAllowedError as error:
         raise AuthorizationError(message=str(error)) from error
     except promotion_jobs.OverError as error:
-        return Status(409, Problem(message=str(error)))
+        raise ConflictError(str(error)) from error
     ring(work_promotions)
     return Status(status, _reply(_job(request, pk)))
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from curation import gating, releasing, tasks, training_sets
 from curation.http import file_response, release_download
 from curation.models import Release, ReleasedExample, TrainingSet
-from feedback.authentication import ApiKeyAuth
+from feedback.authentication import ApiKeyAuth, key_of
 from feedback.embedding import model_id
 from feedback.models import ApiKey, User
 from feedback.problems import Problem
@@ -289,7 +289,7 @@ def release_file(
             [{"loc": ("query", name), "msg": "There is no such parameter."} for name in unknown]
         )
     release = training_sets.find_release(
-        project=request.auth.project,  # type: ignore[attr-defined]
+        project=key_of(request).project,
         slug=slug,
         number=number,
     )
@@ -299,7 +299,7 @@ def release_file(
 
 
 def _training_set(request: HttpRequest, slug: str) -> TrainingSet:
-    sets = request.auth.project.training_sets  # type: ignore[attr-defined]
+    sets = key_of(request).project.training_sets
     found: TrainingSet | None = None if "\0" in slug else sets.filter(slug=slug).first()
     if found is None:
         raise HttpError(404, "There is no such training set.")
@@ -308,7 +308,7 @@ def _training_set(request: HttpRequest, slug: str) -> TrainingSet:
 
 def _release(request: HttpRequest, slug: str, number: int, *, is_done: bool = True) -> Release:
     found = training_sets.find_release(
-        project=request.auth.project,  # type: ignore[attr-defined]
+        project=key_of(request).project,
         slug=slug,
         number=number,
         is_done=is_done,
@@ -320,7 +320,7 @@ def _release(request: HttpRequest, slug: str, number: int, *, is_done: bool = Tr
 
 def _by(request: HttpRequest) -> User:
     """Whose key it is, or who made the product's."""
-    key: ApiKey = request.auth  # type: ignore[attr-defined]
+    key = key_of(request)
     by = key.membership.user if key.membership else key.created_by
     if by is None:
         raise HttpError(403, "Whoever made this key is gone, and a release needs somebody's name.")

@@ -55,7 +55,7 @@ UNSIGNED = "The address or the signature is not right."
 def report(
     request: HttpRequest,
     hook: Annotated[UUID, Path(description="As the tracker's row in the settings has it.")],
-) -> Status[None] | Status[Problem]:
+) -> Status[None]:
     """Take a signed report of a webhook's receiver, or an event of a tracker.
 
     An event of GitHub, GitLab or Jira may have any body: the ticket is read again by it. 401 for an

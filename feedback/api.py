@@ -12,7 +12,7 @@ from ninja.errors import HttpError
 from pydantic import Field
 
 from feedback import payloads, wire
-from feedback.authentication import ApiKeyAuth
+from feedback.authentication import ApiKeyAuth, key_of
 from feedback.embedding import get_encoder
 from feedback.filters import FilterError, OutputFilter
 from feedback.ingestion import ingest
@@ -120,7 +120,7 @@ def ingest_records(request: HttpRequest) -> JsonResponse:
         records = _records(request)
     except wire.WireError as error:
         raise HttpError(error.status, str(error)) from error
-    project = request.auth.project  # type: ignore[attr-defined]
+    project = key_of(request).project
     report = ingest(project=project, records=records, now=timezone.now())
     if report.accepted or report.updated:
         embed_soon()
@@ -165,7 +165,7 @@ def search_texts(
         raise HttpError(422, "q: Say what to look for.")
     try:
         page = search(
-            project=request.auth.project,  # type: ignore[attr-defined]
+            project=key_of(request).project,
             query=q.replace("\x00", " "),
             encoder=get_encoder(),
             wanted=OutputFilter.parse(filter),

@@ -33,9 +33,9 @@ class OwnKeyError(ValueError):
 class ApiKeyAuth(HttpBearer):
     """Accepts `Authorization: Bearer pst_<prefix>_<secret>` of a live key with the scope.
 
-    A person's own key has the scopes that its role reaches. The request then carries `api_key`;
-    its `project` is the only one the call may touch. Raises AuthenticationError (401) for an
-    unknown key, AuthorizationError (403) for one without the scope.
+    A person's own key has the scopes that its role reaches. The request then carries the key, for
+    key_of; its `project` is the only one the call may touch. Raises AuthenticationError (401) for
+    an unknown key, AuthorizationError (403) for one without the scope.
     """
 
     def __init__(self, scope: ApiKey.Scope) -> None:
@@ -76,6 +76,12 @@ class OwnKeyAuth(HttpBearer):
         if not membership.may(self.role):
             raise AuthorizationError(message=f"This takes the role {self.role}.")
         return membership
+
+
+def key_of(request: HttpRequest) -> ApiKey:
+    """The key that ApiKeyAuth let in."""
+    key: ApiKey = request.auth  # type: ignore[attr-defined]
+    return key
 
 
 def member_of(request: HttpRequest) -> Membership:

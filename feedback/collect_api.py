@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 
 from feedback import collecting, payloads, tokens, wire
 from feedback.api import IngestReply
-from feedback.authentication import ApiKeyAuth
+from feedback.authentication import ApiKeyAuth, key_of
 from feedback.models import ApiKey, Output
 from feedback.tasks import embed_soon
 
@@ -77,7 +77,7 @@ _RECORDS = {
 )
 def create_feedback_token(request: HttpRequest, payload: FeedbackTokenRequest) -> dict[str, str]:
     """Make a token with which a page may send feedback and signals about this one output."""
-    project = request.auth.project  # type: ignore[attr-defined]
+    project = key_of(request).project
     if not Output.objects.filter(project=project, external_id=payload.output).exists():
         raise HttpError(404, "There is no such output.")
     life = tokens.DEFAULT_LIFE

@@ -23,6 +23,10 @@ def invalid(path: str, message: str) -> ValidationError:
     return ValidationError([{"loc": ("body", "payload", *path.split(".")), "msg": message}])
 
 
+class ConflictError(Exception):
+    """A request that comes too late, or not in turn: a 409, which the message explains."""
+
+
 def idempotency_key(request: HttpRequest) -> UUID | None:
     """The request's `Idempotency-Key`, any text of at most LONGEST_KEY; None without one.
 

@@ -17,7 +17,7 @@ from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
 from feedback.models import Membership
 from feedback.paging import CursorError, page
-from feedback.problems import Problem, idempotency_key, invalid
+from feedback.problems import ConflictError, Problem, idempotency_key, invalid
 from feedback.ringing import ring
 from review import bulk, spot_checks
 from review.marks_api import JobReply, job_reply
@@ -157,7 +157,7 @@ def read_group(request: HttpRequest, group: GroupId) -> GroupReply:
     response={201: GroupReply, 409: Problem, ERRORS: Problem},
     summary="Draw a sample",
 )
-def draw_sample(request: HttpRequest, group: GroupId) -> Status[GroupReply] | Status[Problem]:
+def draw_sample(request: HttpRequest, group: GroupId) -> Status[GroupReply]:
     """Draw at random what is to be reviewed before the group is decided as one.
 
     409 while the sample before is being reviewed, and where each has to be looked at.
@@ -166,7 +166,7 @@ def draw_sample(request: HttpRequest, group: GroupId) -> Status[GroupReply] | St
     try:
         spot_checks.draw_sample(group=found, by=member_of(request).user, now=timezone.now())
     except spot_checks.SpotCheckError as error:
-        return Status(409, Problem(message=str(error)))
+        raise ConflictError(str(error)) from error
     return Status(201, _reply(found))
 
 
@@ -176,9 +176,7 @@ def draw_sample(request: HttpRequest, group: GroupId) -> Status[GroupReply] | St
     response={202: JobReply, 409: Problem, ERRORS: Problem},
     summary="Decide as one",
 )
-def decide(
-    request: HttpRequest, group: GroupId, payload: DecideRequest
-) -> Status[JobReply] | Status[Problem]:
+def decide(request: HttpRequest, group: GroupId, payload: DecideRequest) -> Status[JobReply]:
     """Have a worker decide the rest as the sample was; the reply is the job, to ask for and undo.
 
     409 when the sample does not allow it. With an `Idempotency-Key` the same request sent again
@@ -198,7 +196,7 @@ def decide(
     except bulk.NotAllowedError as error:
         raise AuthorizationError(message=str(error)) from error
     except spot_checks.SpotCheckError as error:
-        return Status(409, Problem(message=str(error)))
+        raise ConflictError(str(error)) from error
     ring(work_bulk)
     return Status(202, job_reply(job))
 

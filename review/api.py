@@ -11,9 +11,9 @@ from django.http import HttpRequest
 from ninja import Query, Router
 from ninja.errors import HttpError
 
-from feedback.authentication import ApiKeyAuth
+from feedback.authentication import ApiKeyAuth, key_of
 from feedback.filters import FilterError
-from feedback.models import ApiKey, Feedback, Output, Project, Session
+from feedback.models import ApiKey, Feedback, Output, Session
 from feedback.paging import CursorError, page
 from feedback.problems import Problem
 from feedback.records import feedback_record, output_record, session_record
@@ -78,7 +78,7 @@ def read_session(
     A page of the trail has up to `limit` outputs, in time, with all that is about them; what is
     about the whole session comes with the first. `next_cursor` leads on and is null at the end.
     """
-    project: Project = request.auth.project  # type: ignore[attr-defined]
+    project = key_of(request).project
     row = (
         Session.objects.filter(project=project, external_id=_id(session))
         .prefetch_related("tags")
@@ -94,7 +94,7 @@ def read_session(
         raise HttpError(400, str(error)) from error
     about = Q(output__in=found.rows) if cursor else Q(output__in=found.rows) | Q(output=None)
     trail = [output_record(output) for output in found.rows]
-    trail += _about(row.feedback.filter(about), found.rows, request.auth)  # type: ignore[attr-defined]
+    trail += _about(row.feedback.filter(about), found.rows, key_of(request))
     return {
         **session_record(row),
         "trail": sorted(trail, key=_moment),
@@ -122,7 +122,7 @@ def list_outputs(
     `filter` is written as on every page: `refund model:a,b -tag:x`. `next_cursor` leads on and is
     null at the end.
     """
-    project: Project = request.auth.project  # type: ignore[attr-defined]
+    project = key_of(request).project
     try:
         wanted = ReviewFilter.parse(filter)
         found = listed(project=project, wanted=wanted, size=limit, cursor=cursor)
@@ -149,13 +149,13 @@ def list_outputs(
 )
 def read_output(request: HttpRequest, output: str) -> dict[str, Any]:
     """Return an output, its former `versions`, and the `trail` of what was said about it."""
-    project: Project = request.auth.project  # type: ignore[attr-defined]
+    project = key_of(request).project
     outputs = Output.objects.filter(project=project, external_id=_id(output))
     row = outputs.select_related("session").first()
     if row is None:
         raise HttpError(404, "There is no such output.")
     versions = row.former_versions.order_by("number").values("number", "text", "superseded_at")
-    trail = sorted(_about(row.feedback.all(), [row], request.auth), key=_moment)  # type: ignore[attr-defined]
+    trail = sorted(_about(row.feedback.all(), [row], key_of(request)), key=_moment)
     return {**output_record(row), "versions": list(versions), "trail": trail}
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest
 from django.utils import timezone
-from ninja import Path, Query, Router, Status
+from ninja import Path, Query, Router
 from pydantic import BaseModel, ConfigDict, Field
 
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.models import Membership
 from feedback.paging import CursorError
-from feedback.problems import Problem, invalid
+from feedback.problems import ConflictError, Problem, invalid
 from review import escalations
 from review.models import Escalation, Queue
 
@@ -108,14 +109,9 @@ def list_escalations(
 )
 def close_escalation(
     request: HttpRequest, escalation: EscalationId, payload: CloseEscalationRequest
-) -> Status[EscalationReply] | Status[Problem]:
+) -> EscalationReply:
     """Settle it by a comment; the decision stays. 409 when somebody has, or is deciding on it."""
-    by, now = member_of(request).user, timezone.now()
-    return _settled(
-        request,
-        escalation,
-        lambda one: escalations.close(escalation=one, by=by, comment=payload.comment, now=now),
-    )
+    return _acted(request, escalation, partial(escalations.close, comment=payload.comment))
 
 
 @router.post(
@@ -126,36 +122,29 @@ def close_escalation(
 )
 def return_escalation(
     request: HttpRequest, escalation: EscalationId, payload: ReturnEscalationRequest
-) -> Status[EscalationReply] | Status[Problem]:
+) -> EscalationReply:
     """Have the answer reviewed once more; until then no decision on it counts. 409 as for close."""
-    member, now = member_of(request), timezone.now()
-    queue = Queue.objects.filter(project=member.project, slug=payload.queue).first()
+    project = member_of(request).project
+    queue = Queue.objects.filter(project=project, slug=payload.queue).first()
     if queue is None:
         raise invalid("queue", "There is no such queue.")
-
-    def send_back(one: Escalation) -> None:
-        escalations.send_back(
-            escalation=one, queue=queue, by=member.user, comment=payload.comment, now=now
-        )
-
-    return _settled(request, escalation, send_back)
+    send_back = partial(escalations.send_back, queue=queue, comment=payload.comment)
+    return _acted(request, escalation, send_back)
 
 
-def _settled(
-    request: HttpRequest, pk: int, act: Callable[[Escalation], None]
-) -> Status[EscalationReply] | Status[Problem]:
-    member = member_of(request)
+def _acted(request: HttpRequest, pk: int, act: Callable[..., object]) -> EscalationReply:
+    member, now = member_of(request), timezone.now()
     found = Escalation.objects.filter(project=member.project, pk=pk).first()
     if found is None:
         raise Http404("There is no such escalation.")
     try:
-        act(found)
+        act(escalation=found, by=member.user, now=now)
     except escalations.EscalationError as error:
         raise invalid(error.path, error.message) from error
     except escalations.SettledError as error:
-        return Status(409, Problem(message=str(error)))
-    told = escalations.told(escalation=found, to=member.user, now=timezone.now())
-    return Status(200, _reply(told))
+        raise ConflictError(str(error)) from error
+    told = escalations.told(escalation=found, to=member.user, now=now)
+    return _reply(told)
 
 
 def _reply(raised: escalations.Raised) -> EscalationReply:

@@ -18,7 +18,7 @@ from feedback.choices import told_choices
 from feedback.filters import FilterError
 from feedback.models import Membership, Output, Session, Tag
 from feedback.payloads import Id
-from feedback.problems import Problem, idempotency_key, invalid
+from feedback.problems import ConflictError, Problem, idempotency_key, invalid
 from feedback.ringing import ring
 from review import bulk, tags
 from review.anchoring import AnchorError
@@ -155,7 +155,7 @@ class JobReply(BaseModel):
 )
 def create_annotation(
     request: HttpRequest, payload: AnnotationRequest
-) -> Status[dict[str, object]] | Status[Problem]:
+) -> Status[dict[str, object]]:
     """Anchor a comment to words of the current answer; the reply is the annotation as a record.
 
     `exact` has to stand at the place. With an `Idempotency-Key` the same request sent again
@@ -185,7 +185,7 @@ def create_annotation(
         path = "reasons" if error.path == "reason" else error.path
         raise invalid(path, error.message) from error
     except StaleVersionError as error:
-        return Status(409, Problem(message=f"The answer is at version {error.version} now."))
+        raise ConflictError(f"The answer is at version {error.version} now.") from error
     prefetch_related_objects([made], "replies__author", "evidence")
     return Status(201, annotation_record(made))
 
@@ -287,7 +287,7 @@ def read_bulk(request: HttpRequest, job: JobId) -> JobReply:
     response={200: JobReply, 409: Problem, frozenset({401, 403, 404}): Problem},
     summary="Cancel a bulk act",
 )
-def cancel_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[Problem]:
+def cancel_bulk(request: HttpRequest, job: JobId) -> Status[JobReply]:
     """Stop the act where it is; only who started it and moderators. 409 when it has ended.
 
     What was done by then stays, and can be undone.
@@ -301,7 +301,7 @@ def cancel_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[P
     response={202: JobReply, 409: Problem, frozenset({401, 403, 404}): Problem},
     summary="Undo a bulk act",
 )
-def undo_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[Problem]:
+def undo_bulk(request: HttpRequest, job: JobId) -> Status[JobReply]:
     """Have a worker take back what the act really changed; only who started it and moderators.
 
     A row that somebody changed since is left as it is. 409 when it has not ended, or is undone.
@@ -311,14 +311,14 @@ def undo_bulk(request: HttpRequest, job: JobId) -> Status[JobReply] | Status[Pro
 
 def _acted(
     request: HttpRequest, pk: int, act: Callable[..., None], *, status: int
-) -> Status[JobReply] | Status[Problem]:
+) -> Status[JobReply]:
     """Do it, and tell how far the job is then; 409 when it is too late."""
     try:
         act(job=_job(request, pk), by=member_of(request).user, now=timezone.now())
     except bulk.NotAllowedError as error:
         raise AuthorizationError(message=str(error)) from error
     except bulk.OverError as error:
-        return Status(409, Problem(message=str(error)))
+        raise ConflictError(str(error)) from error
     ring(work_bulk)
     return Status(status, job_reply(_job(request, pk)))
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 from django.http import Http404, HttpRequest
 from django.utils import timezone
-from ninja import Path, Query, Router, Status
+from ninja import Path, Query, Router
 from pydantic import BaseModel, ConfigDict, Field
 
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.models import Membership
 from feedback.paging import CursorError
-from feedback.problems import Problem, invalid
+from feedback.problems import ConflictError, Problem, invalid
 from review import due_times, handovers
 from review.models import Handover
 
@@ -152,10 +153,9 @@ def list_handovers(
     response={200: HandoverReply, 409: Problem, ERRORS: Problem},
     summary="Take a handover",
 )
-def take(request: HttpRequest, handover: HandoverId) -> Status[HandoverReply] | Status[Problem]:
+def take(request: HttpRequest, handover: HandoverId) -> HandoverReply:
     """Say that you are at it. 409 when somebody else is, or it is done."""
-    by, now = member_of(request).user, timezone.now()
-    return _done(request, handover, lambda one: handovers.take(handover=one, by=by, now=now))
+    return _acted(request, handover, handovers.take)
 
 
 @router.post(
@@ -164,12 +164,9 @@ def take(request: HttpRequest, handover: HandoverId) -> Status[HandoverReply] | 
     response={200: HandoverReply, 409: Problem, ERRORS: Problem},
     summary="Give a handover back",
 )
-def give_back(
-    request: HttpRequest, handover: HandoverId
-) -> Status[HandoverReply] | Status[Problem]:
+def give_back(request: HttpRequest, handover: HandoverId) -> HandoverReply:
     """Open it again, whoever has taken it. 409 when it is done."""
-    by, now = member_of(request).user, timezone.now()
-    return _done(request, handover, lambda one: handovers.give_back(handover=one, by=by, now=now))
+    return _acted(request, handover, handovers.give_back)
 
 
 @router.post(
@@ -178,33 +175,24 @@ def give_back(
     response={200: HandoverReply, 409: Problem, ERRORS: Problem},
     summary="Close a handover",
 )
-def close(
-    request: HttpRequest, handover: HandoverId, payload: CloseRequest
-) -> Status[HandoverReply] | Status[Problem]:
+def close(request: HttpRequest, handover: HandoverId, payload: CloseRequest) -> HandoverReply:
     """Be through with it without a promotion, with why or where it went. 409 when it is done."""
-    by, now = member_of(request).user, timezone.now()
-    return _done(
-        request,
-        handover,
-        lambda one: handovers.close(handover=one, by=by, comment=payload.comment, now=now),
-    )
+    return _acted(request, handover, partial(handovers.close, comment=payload.comment))
 
 
-def _done(
-    request: HttpRequest, pk: int, act: Callable[[Handover], None]
-) -> Status[HandoverReply] | Status[Problem]:
-    member = member_of(request)
+def _acted(request: HttpRequest, pk: int, act: Callable[..., None]) -> HandoverReply:
+    member, now = member_of(request), timezone.now()
     found = Handover.objects.filter(project=member.project, pk=pk).first()
     if found is None:
         raise Http404("There is no such handover.")
     try:
-        act(found)
+        act(handover=found, by=member.user, now=now)
     except handovers.UnsaidError as error:
         raise invalid("comment", str(error)) from error
     except handovers.HandoverError as error:
-        return Status(409, Problem(message=str(error)))
-    told = handovers.told(handover=found, to=member.user, now=timezone.now())
-    return Status(200, _reply(told))
+        raise ConflictError(str(error)) from error
+    told = handovers.told(handover=found, to=member.user, now=now)
+    return _reply(told)
 
 
 def _reply(one: Any) -> HandoverReply:
