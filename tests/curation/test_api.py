@@ -23,7 +23,6 @@ from tests.factories import (
     make_project,
     make_review,
     make_training_set,
-    make_user,
 )
 
 pytestmark = pytest.mark.django_db
@@ -42,11 +41,6 @@ def paths(response: Any) -> list[str]:
 @pytest.fixture
 def key(project: Project) -> str:
     return make_key(project)
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
 
 
 class TestContext:

@@ -10,26 +10,9 @@ from curation.context_libraries import LibraryError
 from curation.models import ContextLibrary, LibraryVersion
 from feedback.embedding import Encoder
 from feedback.models import Project, User
-from tests.factories import (
-    NOW,
-    make_entry,
-    make_library,
-    make_output,
-    make_session,
-    make_user,
-)
+from tests.factories import NOW, make_entry, make_library, make_output, make_session
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
-def library(project: Project) -> ContextLibrary:
-    return make_library(project)
 
 
 def run(

@@ -12,7 +12,7 @@ from curation.models import ContextEntry, ContextLibrary, LibraryVersion, Publis
 from feedback.embedding import Encoder
 from feedback.models import Project, User
 from review.models import Event
-from tests.factories import NOW, make_entry, make_library, make_project, make_user
+from tests.factories import NOW, make_entry, make_library, make_project
 
 pytestmark = pytest.mark.django_db
 
@@ -30,16 +30,6 @@ class Fake:
         self.asked += texts
         self.meanwhile()
         return [[1.0, float(len(text))] for text in texts]
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
-def library(project: Project) -> ContextLibrary:
-    return make_library(project)
 
 
 def publish(library: ContextLibrary, by: User, encoder: Encoder | None = None) -> LibraryVersion:

@@ -9,20 +9,10 @@ from curation.diffs import Piece
 from curation.drafts import Counts
 from curation.models import ContextEntry, ContextLibrary, LibraryVersion
 from feedback.embedding import Encoder
-from feedback.models import Project, User
-from tests.factories import NOW, make_entry, make_library, make_user
+from feedback.models import User
+from tests.factories import NOW, make_entry
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
-def library(project: Project) -> ContextLibrary:
-    return make_library(project)
 
 
 @pytest.fixture

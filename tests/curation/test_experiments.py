@@ -13,21 +13,11 @@ from curation.serving import Asked, Served
 from feedback.embedding import Encoder
 from feedback.models import Project, User
 from review.models import Event
-from tests.factories import NOW, make_entry, make_library, make_user
+from tests.factories import NOW, make_entry, make_library
 
 pytestmark = pytest.mark.django_db
 
 QUERY = "When did Bloom come out?"
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
-def library(project: Project) -> ContextLibrary:
-    return make_library(project)
 
 
 @pytest.fixture

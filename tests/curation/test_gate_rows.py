@@ -15,11 +15,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
 def training_set(project: Project) -> TrainingSet:
     return make_training_set(project, is_gated=True)
 

@@ -44,11 +44,6 @@ TRAIN = [name for name in map(str, range(200)) if split_of(name) == "train"]
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
 def training_set(project: Project) -> TrainingSet:
     return make_training_set(project, is_gated=True)
 

@@ -27,11 +27,6 @@ pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
 def routed(project: Project, **fields: Any) -> Review:
     """A review on both routes, as a migration opened what it asks for."""
     review = make_review(make_output(project), make_user(project), **fields)

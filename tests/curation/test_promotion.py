@@ -17,15 +17,9 @@ from tests.factories import (
     make_project,
     make_review,
     make_training_set,
-    make_user,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
 
 
 @pytest.fixture

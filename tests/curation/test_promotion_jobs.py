@@ -44,11 +44,6 @@ LATER = NOW + timedelta(days=1)
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project, role="curator")
-
-
-@pytest.fixture
 def places(project: Project) -> Places:
     return Places(
         libraries=[make_library(project), make_library(project, name="More")],

@@ -30,11 +30,6 @@ QUESTIONS = {
 }
 
 
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
 def confirmed(
     project: Project, query: str, *, by: int = 2, is_embedded: bool = True, **fields: Any
 ) -> Review:

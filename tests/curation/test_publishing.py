@@ -13,25 +13,15 @@ from curation.publishing import FoundError
 from feedback.embedding import Encoder
 from feedback.models import Membership, Project, User
 from review.models import Event
-from tests.factories import NOW, make_entry, make_library, make_user
+from tests.factories import NOW, make_entry, make_user
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
 
 
 @pytest.fixture
 def other(project: Project) -> User:
     """A second curator."""
     return make_user(project, role="admin")
-
-
-@pytest.fixture
-def library(project: Project) -> ContextLibrary:
-    return make_library(project)
 
 
 @pytest.fixture

@@ -30,11 +30,6 @@ BASE = "/api/v1/training-sets/answers/releases"
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project, role="curator")
-
-
-@pytest.fixture
 def training_set(project: Project, curator: User) -> TrainingSet:
     training_set = make_training_set(project, slug="answers", is_gated=True)
     add(training_set, curator, "Where is my card?")

@@ -32,7 +32,7 @@ from curation.models import (
 from curation.shards import CONFIGS
 from curation.training_sets import TrainingSetError
 from curation.writers import FORMATS
-from feedback.models import Project, User
+from feedback.models import User
 from review.filters import ReviewFilter
 from tests.factories import (
     NOW,
@@ -50,16 +50,6 @@ pytestmark = pytest.mark.django_db
 
 CALL = {"id": "c", "type": "function", "function": {"name": "look", "arguments": {"a": None}}}
 OTHER = {"id": "d", "type": "function", "function": {"name": "find", "arguments": {"b": ["x"]}}}
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
-def training_set(project: Project) -> TrainingSet:
-    return make_training_set(project)
 
 
 def fill(training_set: TrainingSet, by: User, number: int = 12) -> None:

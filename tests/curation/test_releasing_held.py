@@ -11,16 +11,11 @@ from curation.models import Release, TrainingSet
 from feedback.embedding import model_id
 from feedback.models import Project, User
 from review.filters import ReviewFilter
-from tests.factories import NOW, make_output, make_review, make_training_set, make_user
+from tests.factories import NOW, make_output, make_review, make_training_set
 
 pytestmark = pytest.mark.django_db
 
 LONG = "Where is the card that I ordered from you three weeks ago on a rainy Monday?"
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project, role="curator")
 
 
 @pytest.fixture

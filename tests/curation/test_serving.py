@@ -20,30 +20,11 @@ from curation.serving import (
 )
 from curation.shelves import Audience
 from feedback.embedding import Encoder
-from feedback.models import Project, User
-from tests.factories import (
-    NOW,
-    make_entry,
-    make_feedback,
-    make_library,
-    make_output,
-    make_project,
-    make_review,
-    make_user,
-)
+from feedback.models import User
+from tests.factories import NOW, make_entry, make_feedback, make_output, make_project, make_review
 
 pytestmark = pytest.mark.django_db
 TODAY = NOW.date()
-
-
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
-def library(project: Project) -> ContextLibrary:
-    return make_library(project)
 
 
 ASKED = ("session", "k", "token_budget", "audience")

@@ -9,7 +9,7 @@ from curation.models import ContextLibrary
 from feedback.models import Project
 from review.models import Event, Theme
 from tests.curation.exposed import answer, publish
-from tests.factories import NOW, make_library, make_theme
+from tests.factories import NOW, make_theme
 
 pytestmark = pytest.mark.django_db
 
@@ -22,11 +22,6 @@ def theme(project: Project) -> Theme:
     theme = make_theme(project)
     answer(project, 200, at=NOW - DAY, bad=30, theme=theme, others=30)
     return theme
-
-
-@pytest.fixture
-def library(project: Project) -> ContextLibrary:
-    return make_library(project)
 
 
 def _state(theme: Theme, now: datetime) -> str:

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from curation import deliveries, sealing, trackers
 from curation.models import Delivery, Issue, Ticket, Tracker
 from feedback.models import Project, User
-from tests.curation.listening import Server, listening
+from tests.curation.listening import Server
 from tests.factories import (
     NOW,
     make_delivery,
@@ -34,13 +33,6 @@ def by(project: Project) -> User:
 def admin(client: Client, by: User) -> Client:
     client.force_login(by)
     return client
-
-
-@pytest.fixture
-def server(settings: Settings) -> Iterator[Server]:
-    with listening() as server:
-        settings.OUTGOING_HOSTS = [server.host]
-        yield server
 
 
 def _add(project: Project, by: User, **fields: Any) -> tuple[Tracker, str]:
@@ -216,3 +208,20 @@ class TestPages:
             assert admin.post(url).status_code == 302
         failed.refresh_from_db()
         assert failed.status == "waiting"
+
+
+class TestConstraints:
+    @pytest.mark.parametrize(
+        ("fields", "constraint"),
+        [
+            ({"kind": "github", "target": ""}, "has_target"),
+            ({"target": "x"}, "has_target"),
+            ({"kind": "other", "target": "x"}, "kind_known"),
+            ({"removed_at": NOW}, "removed_without_secrets"),
+            ({"name": "twice"}, "named_once"),
+        ],
+    )
+    def test_hold(self, project: Project, fields: dict[str, Any], constraint: str) -> None:
+        make_tracker(project, name="twice")
+        with pytest.raises(IntegrityError, match=f"curation_tracker_{constraint}"):
+            make_tracker(project, **fields)

@@ -30,16 +30,6 @@ TRAIN = "session of train"
 VALIDATION = next(f"session {n}" for n in range(100) if split_of(f"session {n}") == "validation")
 
 
-@pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project)
-
-
-@pytest.fixture
-def training_set(project: Project) -> TrainingSet:
-    return make_training_set(project)
-
-
 def add(training_set: TrainingSet, by: User, session: str = TRAIN, **fields: Any) -> Example:
     """An example whose answer was accepted, or corrected when a correction is given."""
     project = training_set.project

@@ -26,11 +26,6 @@ FORM = {
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project, role="curator")
-
-
-@pytest.fixture
 def library(project: Project) -> ContextLibrary:
     return make_library(project, slug="facts")
 

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project, role="curator")
-
-
-@pytest.fixture
 def training_set(project: Project) -> TrainingSet:
     return make_training_set(project, slug="answers", is_gated=True)
 

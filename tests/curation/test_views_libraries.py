@@ -26,11 +26,6 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project, role="curator")
-
-
-@pytest.fixture
 def viewer(project: Project) -> User:
     return make_user(project, role="viewer")
 

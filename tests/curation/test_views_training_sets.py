@@ -25,11 +25,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project, role="curator")
-
-
-@pytest.fixture
 def viewer(project: Project) -> User:
     return make_user(project, role="viewer")
 

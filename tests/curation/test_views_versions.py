@@ -14,11 +14,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def curator(project: Project) -> User:
-    return make_user(project, role="curator")
-
-
-@pytest.fixture
 def library(project: Project, curator: User, encoder: Encoder) -> ContextLibrary:
     """Two versions, of which the second is tried."""
     library = make_library(project, slug="facts")

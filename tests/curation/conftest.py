@@ -1,0 +1,47 @@
+"""Fixtures that the tests of this package share; a file with other needs has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from curation.models import ContextLibrary, TrainingSet
+from feedback.models import Project, User
+from tests.curation.listening import Server, listening
+from tests.curation.sending import Clock
+from tests.factories import make_library, make_training_set, make_user
+
+
+@pytest.fixture
+def curator(project: Project) -> User:
+    return make_user(project)
+
+
+@pytest.fixture
+def admin(project: Project) -> User:
+    return make_user(project, "admin")
+
+
+@pytest.fixture
+def library(project: Project) -> ContextLibrary:
+    return make_library(project)
+
+
+@pytest.fixture
+def training_set(project: Project) -> TrainingSet:
+    return make_training_set(project)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Server]:
+    """A server of others, to which may be sent."""
+    with listening() as server:
+        settings.OUTGOING_HOSTS = [server.host]
+        yield server
