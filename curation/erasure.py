@@ -177,7 +177,10 @@ def _examples(part: Part) -> QuerySet[Example]:
     said = Example.feedback.through.objects.filter(feedback__in=part.feedback)
     read = Q(output=None, group__in=part.session_ids)
     return Example.objects.filter(
-        _of_outputs(part) | Q(pk__in=said.values("example")) | read,
+        _of_outputs(part)
+        | Q(rejected_output__in=part.outputs)
+        | Q(pk__in=said.values("example"))
+        | read,
         training_set__project=part.project,
         erased_at=None,
     )

@@ -21,7 +21,8 @@ class Row:
     Either answer is "" when there is none. A message has `role` and `content`; an assistant's may
     have `tool_calls`, whose `arguments` are an object, and a tool's has `tool_call_id` and perhaps
     `name`. `tools` are what the model could call, as {"type": "function", "function": {…}}. `id`
-    names the example in messages, and `group` what must not be torn apart by a split.
+    names the example in messages, and `group` what must not be torn apart by a split. `is_pair`
+    says that one answer is to be preferred to the other, and neither learnt by itself.
     """
 
     prompt: Sequence[Mapping[str, object]]
@@ -30,6 +31,7 @@ class Row:
     tools: Sequence[Mapping[str, object]] = ()
     id: str = ""
     group: str = ""
+    is_pair: bool = False
     metadata: Mapping[str, object] = field(default_factory=dict)
 
 

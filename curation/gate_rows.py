@@ -71,7 +71,8 @@ def beside(training_set: TrainingSet, batch: Sequence[Example], model: str) -> B
     for output, theme in rows.values_list("feedback__output", "theme").distinct():
         themes[output].append(theme)
     verdicts: dict[tuple[int, int], list[str]] = defaultdict(list)
-    reviews = Review.objects.filter(output__in=outputs).order_by("pk")
+    others = {example.rejected_output_id for example in batch if example.rejected_output_id}
+    reviews = Review.objects.filter(output__in=outputs | others).order_by("pk")
     for output, version, verdict in reviews.values_list("output", "output_version", "verdict"):
         verdicts[output, version].append(verdict)
     tags: dict[int, list[str]] = defaultdict(list)

@@ -33,7 +33,6 @@ from curation.models import (
 from curation.models.training import ExampleQuerySet
 from curation.wording import digest, plain
 from review.agreement import krippendorff
-from review.models import Review
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +63,8 @@ class _Seen:
     keys: list[NDArray[np.uint32]] = field(default_factory=list)
     cases: array[int] = field(default_factory=lambda: array("q"))
     case_of: dict[str, int] = field(default_factory=dict)
+    pairs: set[int] = field(default_factory=set)
+    unlearnt: set[int] = field(default_factory=set)
     num_recorded: int = 0
     num_embedded: int = 0
 
@@ -143,6 +144,10 @@ class Run:
 
     def _alone(self, example: Example, beside: Beside) -> list[Finding | None]:
         seen, output, review = self._seen, example.output, example.review
+        if example.is_pair:
+            seen.pairs.add(len(seen.rows))
+        elif not example.chosen:
+            seen.unlearnt.add(len(seen.rows))
         seen.rows.append(example.pk)
         seen.names.append(beside.groups[example.pk])
         seen.themes.append(tuple(beside.themes.get(example.output_id or 0, ())))
@@ -158,7 +163,8 @@ class Run:
         )
         num_tokens += max(tokens.count(example.chosen), tokens.count(example.rejected))
         seen.num_tokens.append(num_tokens)
-        metadata = [one.metadata for one in (session, output) if one is not None]
+        sources = (session, output, example.rejected_output)
+        metadata = [one.metadata for one in sources if one is not None]
         consent = gates.unlicensed(
             example.pk, beside.tags.get(session.pk, ()) if session else (), metadata, self._rules
         )
@@ -168,16 +174,18 @@ class Run:
             gates.personal(example.pk, [*texts, example.chosen, example.rejected], self._rules),
             gates.too_long(example.pk, num_tokens, self._rules),
             consent,
-            self._disputed(example, review, beside),
+            *self._disputed(example, beside),
         ]
 
-    def _disputed(self, example: Example, review: Review | None, beside: Beside) -> Finding | None:
-        if review is None:
-            return None
-        verdicts = beside.verdicts.get((review.output_id, review.output_version), ())
-        if len(verdicts) > 1:
-            self._seen.verdicts[tuple(sorted(verdicts))] += 1
-        return gates.disputed(example.pk, review.verdict, verdicts, self._rules)
+    def _disputed(self, example: Example, beside: Beside) -> Iterator[Finding | None]:
+        """What of the decisions that the row comes from too few reviewers shared."""
+        for review in (example.review, example.chosen_review, example.rejected_review):
+            if review is None:
+                continue
+            verdicts = beside.verdicts.get((review.output_id, review.output_version), ())
+            if len(verdicts) > 1 and not example.is_pair:
+                self._seen.verdicts[tuple(sorted(verdicts))] += 1
+            yield gates.disputed(example.pk, review.verdict, verdicts, self._rules)
 
     def _compare(self, file: IO[bytes]) -> splits.Groups:
         """Find near duplicates; return which rows stay together because of them."""
@@ -202,10 +210,22 @@ class Run:
         self._write(
             gates.near(seen.rows[row], seen.rows[other])
             for row, other in near.doubles.items()
-            if seen.rows[row] not in exact
+            if seen.rows[row] not in exact and not self._is_beside(row, other)
         )
         self._figures[Gate.NEAR] = {"num_embedded": seen.num_embedded}
         return near.groups
+
+    def _is_beside(self, row: int, other: int) -> bool:
+        """Whether a row may ask what another does: they are answers to one question of a session.
+
+        A pair always is, and of two other rows not both are to be learnt.
+        """
+        seen, num_cases = self._seen, len(self._seen.cases)
+        return row in seen.pairs or (
+            bool({row, other} & (seen.pairs | seen.unlearnt))
+            and seen.names[row] == seen.names[other]
+            and self._asked[num_cases + row] == self._asked[num_cases + other]
+        )
 
     def _tested(self, near: duplicates.Near) -> Iterator[Finding]:
         """The rows that share a question or a session with a test case."""
@@ -325,7 +345,9 @@ class Run:
 
 
 def _whole(examples: ExampleQuerySet) -> ExampleQuerySet:
-    return examples.select_related("output__session", "review").order_by("pk")
+    return examples.select_related(
+        *("output__session", "review"), *("rejected_output", "chosen_review", "rejected_review")
+    ).order_by("pk")
 
 
 def _settled(training_set: TrainingSet) -> dict[str, str]:

@@ -12,7 +12,7 @@ import orjson
 from django.db import transaction
 from django.db.models import Model
 
-from curation import context_libraries, promotion
+from curation import context_libraries, pairing, promotion
 from curation.models import (
     ContextEntry,
     ContextLibrary,
@@ -185,6 +185,8 @@ def _take_back(placing: Placing, by: User, now: datetime) -> str:
         return "Somebody edited it since."
     if why := _held(row):
         return why
+    if isinstance(row, Example):
+        pairing.delete_with(example=row)
     row.delete()
     Event.objects.create(
         project_id=placing.review.project_id,

@@ -11,7 +11,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from curation.formats import Row, chat_prompt, faults
 from curation.models import ContextEntry, ContextLibrary, EntryKind, Example, TrainingSet
-from feedback.models import Feedback, Output, Project, User
+from curation.pairing import pair_up, reviewed_text, said_about
+from feedback.models import Project, User
 from review import handovers
 from review.models import Event, Review
 from review.models.review import ReviewQuerySet
@@ -74,7 +75,7 @@ def promote_to_library(
 def promote_to_training_set(
     *, review: Review, training_set: TrainingSet, by: User, now: datetime
 ) -> Example:
-    """Add what a review settled to a training set.
+    """Add what a review settled to a training set, with the pairs that its answer makes.
 
     An original that was corrected or rejected is to be unlearnt. The prompt is the system text, the
     earlier messages with the calls of tools, and the question. Raises PromotionError
@@ -96,13 +97,18 @@ def promote_to_training_set(
             created_at=now,
         )
         example.feedback.set(said_about(output))
+        pairs = pair_up(example=example, by=by, now=now)
         Event.objects.create(
             project=training_set.project,
             actor=by,
             verb="promoted",
             target_type="example",
             target_id=example.pk,
-            data={"review": review.pk, "training_set": training_set.pk},
+            data={
+                "review": review.pk,
+                "training_set": training_set.pk,
+                **({"pairs": len(pairs)} if pairs else {}),
+            },
             at=now,
         )
         handovers.promoted(review=review, route=Review.Route.TRAINING, by=by, now=now)
@@ -171,13 +177,6 @@ def _counts(review: Review, into: Project) -> None:
         raise PromotionError("Another review of this answer counts. Promote that one.")
 
 
-def reviewed_text(review: Review) -> str:
-    """Return the answer as the reviewer saw it, also when the output has a newer version."""
-    if review.output_version == review.output.version:
-        return review.output.text
-    return review.output.former_versions.get(number=review.output_version).text
-
-
 def unpromoted(reviews: ReviewQuerySet) -> ReviewQuerySet:
     """Those of the reviews that no library's draft and no training set holds."""
     of_review = Q(review=OuterRef("pk"))
@@ -185,11 +184,6 @@ def unpromoted(reviews: ReviewQuerySet) -> ReviewQuerySet:
         ~Exists(ContextEntry.objects.kept().filter(of_review)),
         ~Exists(Example.objects.kept().filter(of_review)),
     )
-
-
-def said_about(output: Output) -> list[Feedback]:
-    """Return the explicit feedback on an output, the oldest first."""
-    return list(output.feedback.explicit().order_by("at", "pk"))
 
 
 def holding(route: str) -> QuerySet[ContextEntry] | QuerySet[Example]:

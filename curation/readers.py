@@ -160,6 +160,7 @@ def _neutral(data: Data) -> Row:
         tools=data.get("tools") or [],
         id=data.get("id", ""),
         group=data.get("group", ""),
+        is_pair=data.get("is_pair", False),
         metadata=data.get("metadata") or {},
     )
 

@@ -73,11 +73,16 @@ def freeze_step(made: Release) -> None:
 
 def _chunk(examples: ExampleQuerySet) -> list[Example]:
     return list(
-        examples.select_related("output__session", "review")
+        examples.select_related(
+            *("output__session", "review"),
+            *("chosen_review", "rejected_output", "rejected_review"),
+        )
         .prefetch_related("feedback")
         .only(
             *("prompt", "tools", "chosen", "rejected", "group", "training_set"),
             *("output__external_id", "output__session__external_id", "review__output_version"),
+            *("is_pair", "chosen_review__output_version", "rejected_review__output_version"),
+            "rejected_output__external_id",
         )
         .order_by("pk")[:FROZEN_AT_ONCE]
     )
@@ -108,7 +113,13 @@ def _splits(made: Release, groups: set[str]) -> dict[str, str]:
 
 
 def _lineage(example: Example, *, group: str) -> dict[str, object]:
-    output, review = example.output, example.review
+    output, review = example.output, example.chosen_review or example.review
+    other, its_review = example.rejected_output, example.rejected_review
+    of_other = {
+        "rejected_output": other.external_id if other else None,
+        "rejected_output_version": its_review.output_version if its_review else None,
+        "rejected_review": its_review.pk if its_review else None,
+    }
     return {
         "group": group,
         "example": example.pk,
@@ -117,4 +128,5 @@ def _lineage(example: Example, *, group: str) -> dict[str, object]:
         "output_version": review.output_version if review else None,
         "review": review.pk if review else None,
         "feedback": sorted(feedback.external_id for feedback in example.feedback.all()),
+        **(of_other if example.is_pair else {}),
     }

@@ -123,6 +123,7 @@ def _rows(made: Release, split: str, after: int, until: int) -> Iterator[Row]:
                 one.tools,
                 id=str(one.example_id),
                 group=str(lineage.pop("group", "")),
+                is_pair=one.is_pair,
                 metadata={name: lineage[name] for name in lineage if name != "example"},
             )
 

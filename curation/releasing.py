@@ -12,9 +12,9 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, Max, OuterRef, Q
 
-from curation import gating, promotion, release_cleaning
+from curation import gating, pairing, promotion, release_cleaning
 from curation.models import (
     Example,
     GateCheck,
@@ -41,6 +41,11 @@ COLLECTED_AT_ONCE = 100
 # How often a step may raise until its release has failed.
 MOST_TRIES = 3
 HUGGINGFACE = "huggingface"
+# Frozen rows one of whose outputs is not there any more.
+_GONE = (Q(example__output=None) & ~Q(lineage__output=None)) | (
+    Q(example__rejected_output=None, lineage__has_key="rejected_output")
+    & ~Q(lineage__rejected_output=None)
+)
 EVALUATION_FORMATS = ["evaluation"]
 
 
@@ -149,8 +154,9 @@ def cancel(*, release: Release, by: User, now: datetime) -> None:
 def revoke(*, example: Example, reason: str, by: User, now: datetime) -> None:
     """Say that an example is not to be used any more, also where it was released.
 
-    It is taken out of the next release. Raises TrainingSetError for an unknown reason; a second
-    revocation changes nothing.
+    It is taken out of the next release, and so are the pairs that its answer makes, which are
+    revoked with it. Raises TrainingSetError for an unknown reason; a second revocation changes
+    nothing.
     """
     if reason not in Revocation.Reason.values:
         raise TrainingSetError("There is no such reason.")
@@ -163,6 +169,7 @@ def revoke(*, example: Example, reason: str, by: User, now: datetime) -> None:
     if found.removed_at is None:
         found.removed_at = now
         found.save(update_fields=["removed_at"])
+    pairing.revoke_with(example=found, reason=reason, by=by, now=now)
     record(found.training_set, verb="revoked_example", by=by, now=now, example=found.pk)
 
 
@@ -178,8 +185,7 @@ def revocations(*, release: Release) -> list[dict[str, object]]:
         )
     ]
     gone = (
-        release.examples.filter(example__output=None, example__revocation=None)
-        .exclude(lineage__output=None)
+        release.examples.filter(_GONE, example__revocation=None)
         .order_by("example")
         .values_list("example", flat=True)
     )
@@ -266,7 +272,7 @@ def _has_changed(examples: ExampleQuerySet, last: Release) -> bool:
     new = examples.filter(~Exists(held.filter(example=OuterRef("pk"))))
     kept = examples.filter(pk=OuterRef("example"))
     gone = held.filter(~Exists(kept))
-    erased = held.exclude(lineage__output=None).filter(example__output=None)
+    erased = held.filter(_GONE)
     return new.exists() or gone.exists() or erased.exists()
 
 

@@ -13,6 +13,7 @@ from django.utils.text import slugify
 
 from curation.formats import Row, faults, line
 from curation.models import Example, Release, ReleasedExample, TrainingSet
+from curation.pairing import remove_with
 from curation.promotion import withdrawn
 from curation.writers import FORMATS, LeftOutError
 from feedback.models import Project, User
@@ -57,10 +58,12 @@ def create_training_set(
 def remove_example(*, example: Example, by: User, now: datetime) -> None:
     """Take an example out of the next release; a second removal changes nothing.
 
-    The review that it came from waits to be promoted again, unless another set has it.
+    The pairs that its answer makes go with it. The review that it came from waits to be promoted
+    again, unless another set has it.
     """
     if Example.objects.kept().filter(pk=example.pk).update(removed_at=now):
         record(example.training_set, verb="removed_example", by=by, now=now, example=example.pk)
+        remove_with(example=example, now=now)
         withdrawn(review=example.review, route=Review.Route.TRAINING, by=by, now=now)
 
 
@@ -85,6 +88,7 @@ def add_rows(*, training_set: TrainingSet, rows: Iterable[Row], by: User, now: d
                 chosen=row.chosen,
                 rejected=row.rejected,
                 group=row.group[:200],
+                is_pair=row.is_pair,
                 created_by=by,
                 created_at=now,
             )
@@ -129,10 +133,14 @@ def lines(*, release: Release, split: str, format_: str) -> Iterator[bytes]:
     """Yield the lines of one split in one of the FORMATS, in UTF-8, in order."""
     write = FORMATS[format_].write
     rows = release.examples.there().filter(split=split).order_by("position")
-    for row in rows.only("example", "prompt", "tools", "chosen", "rejected").iterator(
+    for row in rows.only("example", "prompt", "tools", "chosen", "rejected", "lineage").iterator(
         chunk_size=500
     ):
-        example = Row(row.prompt, row.chosen, row.rejected, row.tools, id=str(row.example_id))
+        example = Row(
+            *(row.prompt, row.chosen, row.rejected, row.tools),
+            id=str(row.example_id),
+            is_pair=row.is_pair,
+        )
         with suppress(LeftOutError):
             for written in write(example):
                 yield line(written).encode()

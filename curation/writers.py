@@ -49,7 +49,7 @@ def openai_sft(row: Row) -> list[Json]:
     answer's weight of 1 is the default and left out, so that all messages of an ordinary file have
     the same keys, which is what data set loaders make columns of.
     """
-    if not row.chosen:
+    if not _is_learnt(row):
         return []
     turns = [
         {**turn, "weight": 0} if turn["role"] == "assistant" else turn for turn in _as_openai(row)
@@ -76,14 +76,14 @@ def openai_dpo(row: Row) -> list[Json]:
 
 def trl_sft(row: Row) -> list[Json]:
     """Return TRL's conversational row for SFTTrainer."""
-    if not row.chosen:
+    if not _is_learnt(row):
         return []
     return [{"messages": [*_as_sent(row), _answer(row.chosen)], **_tools(row)}]
 
 
 def prompt_completion(row: Row) -> list[Json]:
     """Return a conversational prompt and its completion: loss is taken on the completion alone."""
-    if not row.chosen:
+    if not _is_learnt(row):
         return []
     return [{"prompt": _as_sent(row), "completion": [_answer(row.chosen)], **_tools(row)}]
 
@@ -112,7 +112,7 @@ def trl_kto(row: Row) -> list[Json]:
 
 def llamafactory_sft(row: Row) -> list[Json]:
     """Return a ShareGPT row: turns in strict alternation, system text and tools beside them."""
-    if not row.chosen:
+    if not _is_learnt(row):
         return []
     turns, beside = _sharegpt(row)
     return [{"conversations": [*turns, {"from": "gpt", "value": row.chosen}], **beside}]
@@ -135,6 +135,8 @@ def llamafactory_dpo(row: Row) -> list[Json]:
 
 def llamafactory_kto(row: Row) -> list[Json]:
     """Return a ShareGPT row for each judged answer, with a true boolean as its tag."""
+    if row.is_pair:
+        return []
     turns, beside = _sharegpt(row)
     return [
         {"conversations": [*turns, {"from": "gpt", "value": text}], "kto_tag": label, **beside}
@@ -144,7 +146,7 @@ def llamafactory_kto(row: Row) -> list[Json]:
 
 def axolotl_sft(row: Row) -> list[Json]:
     """Return a row for Axolotl's chat_template; `train` is true for the reviewed answer alone."""
-    if not row.chosen:
+    if not _is_learnt(row):
         return []
     turns = [{**turn, "train": False} for turn in _as_sent(row)]
     return [{"messages": [*turns, {**_answer(row.chosen), "train": True}], **_tools(row)}]
@@ -166,6 +168,8 @@ def axolotl_dpo(row: Row) -> list[Json]:
 
 def axolotl_kto(row: Row) -> list[Json]:
     """Return ChatML text for each judged answer: Axolotl's KTO has no type that takes messages."""
+    if row.is_pair:
+        return []
     _without_tools(row, "axolotl's KTO reader knows no tools")
     texts = [str(turn["content"]) for turn in row.prompt] + [row.chosen, row.rejected]
     if any(mark in text for mark in CHATML_MARKS for text in texts):
@@ -185,6 +189,8 @@ def axolotl_kto(row: Row) -> list[Json]:
 
 def evaluation(row: Row) -> list[Json]:
     """Return a case to test a model or a prompt by: the question, a good and a known bad answer."""
+    if row.is_pair:
+        return []
     return [
         {
             "id": row.id,
@@ -206,6 +212,7 @@ def neutral(row: Row) -> list[Json]:
             "tools": [dict(tool) for tool in row.tools],
             "chosen": row.chosen,
             "rejected": row.rejected,
+            **({"is_pair": True} if row.is_pair else {}),
             "metadata": dict(row.metadata),
         }
     ]
@@ -219,7 +226,14 @@ def _tools(row: Row) -> Json:
     return {"tools": [dict(tool) for tool in row.tools]} if row.tools else {}
 
 
+def _is_learnt(row: Row) -> bool:
+    """Whether there is an answer that is good by itself: of a pair one is only the better."""
+    return bool(row.chosen) and not row.is_pair
+
+
 def _judged(row: Row) -> list[tuple[str, bool]]:
+    if row.is_pair:
+        return []
     return [(text, label) for text, label in ((row.chosen, True), (row.rejected, False)) if text]
 
 

@@ -1,7 +1,11 @@
-"""What resembles an answer: feedback of the same meaning, and decisions on answers just like it."""
+"""What resembles an answer: feedback of the same meaning, decisions on answers just like it.
+
+And the other answers to its question.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +20,7 @@ from feedback.nearest import Near, nearest
 from feedback.scope import Scope
 from review.models import Review
 
-MOST_SIMILAR, MOST_PRECEDENTS = 8, 5
+MOST_SIMILAR, MOST_PRECEDENTS, MOST_BESIDE = 8, 5, 20
 # Texts of one output that others are compared with, the newest, and rows looked at for each: some
 # are on the output itself, and several on one other.
 MOST_OWN, MOST_SEEN = 4, 100
@@ -54,8 +58,22 @@ class Precedent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Another answer to the same question, the decision on it, and what people ranked it.
+
+    `review` is None where there is none, or somebody is still to judge without knowing it.
+    """
+
+    output: Output
+    review: Review | None
+    ranks: Sequence[Feedback]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Related:
     """The most similar feedback and the nearest precedents, each the nearest first.
+
+    `beside` are the other answers to the same question, and `own_ranks` how this one was ranked.
 
     `is_embedded` is false while the output has no vectors yet.
     """
@@ -63,6 +81,8 @@ class Related:
     similar: Sequence[Similar]
     precedents: Sequence[Precedent]
     is_embedded: bool
+    beside: Sequence[Beside] = ()
+    own_ranks: Sequence[Feedback] = ()
 
 
 def related(*, output: Output, model: str) -> Related:
@@ -73,11 +93,35 @@ def related(*, output: Output, model: str) -> Related:
     vectors = dict(
         Embedding.objects.filter(output=output, model=model).values_list("part", "vector")
     )
+    ranks, beside = _beside(output)
     return Related(
         similar=_similar(output, model, list(vectors.values())),
         precedents=_precedents(output, model, vectors) if len(vectors) == 2 else [],
         is_embedded=bool(vectors),
+        beside=beside,
+        own_ranks=ranks,
     )
+
+
+def _beside(output: Output) -> tuple[Sequence[Feedback], list[Beside]]:
+    """How an output was ranked, and the first other answers to its question."""
+    others = list(Output.objects.beside(output).order_by("at", "pk")[:MOST_BESIDE])
+    if not others:
+        return (), []
+    reviews = {
+        one.output_id: one
+        for one in Review.objects.revealed()
+        .authoritative()
+        .filter(output__in=others)
+        .select_related("reviewer")
+    }
+    ranks: dict[int | None, list[Feedback]] = defaultdict(list)
+    said = Feedback.objects.explicit().filter(output__in=[output, *others], name=Feedback.RANK)
+    for one in said.order_by("at", "pk"):
+        if one.is_rank:
+            ranks[one.output_id].append(one)
+    beside = [Beside(output=one, review=reviews.get(one.pk), ranks=ranks[one.pk]) for one in others]
+    return ranks[output.pk], beside
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Greatest, Least
 
 from feedback.models import Feedback, Output, Project, Stepped, User
 from review.models import Review
@@ -62,6 +63,11 @@ class ExampleQuerySet(models.QuerySet["Example"]):
         """Examples that belonged in a release begun at that time, less those erased since."""
         return self.filter(Q(removed_at=None) | Q(removed_at__gt=at), erased_at=None)
 
+    def pairs_with(self, output: int | None) -> ExampleQuerySet:
+        """Pairs of which an output, by its id, is either answer; none without one."""
+        either = Q(output=output) | Q(rejected_output=output)
+        return self.none() if output is None else self.filter(either, is_pair=True)
+
 
 class Example(models.Model):
     """One reviewed output as training material.
@@ -69,6 +75,8 @@ class Example(models.Model):
     `prompt` is the list of chat messages before the answer, and `tools` what the model could call;
     `chosen` the answer to learn, `rejected` the one to unlearn, either empty when there is none.
     One that was read from a file has no review, and perhaps a `group` that no split tears apart.
+    A pair is two answers to one question, to learn which is preferred and neither by itself: it has
+    no review of its own, but an output and perhaps a review of each of them.
     One that was erased says nothing any more; its row tells which one is revoked.
     """
 
@@ -85,6 +93,16 @@ class Example(models.Model):
     )
     feedback = models.ManyToManyField(Feedback, blank=True, related_name="training_examples")
     group = models.CharField(max_length=200, blank=True)
+    is_pair = models.BooleanField(default=False)
+    chosen_review = models.ForeignKey(
+        Review, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    rejected_output = models.ForeignKey(
+        Output, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    rejected_review = models.ForeignKey(
+        Review, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created_by = models.ForeignKey(User, models.PROTECT, related_name="training_examples")
     created_at = models.DateTimeField()
     removed_at = models.DateTimeField(null=True, blank=True)
@@ -113,6 +131,24 @@ class Example(models.Model):
                 fields=["training_set", "review"],
                 condition=Q(review__isnull=False, removed_at=None),
                 name="%(app_label)s_%(class)s_review_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_pair=True)
+                | Q(chosen_review=None, rejected_output=None, rejected_review=None),
+                name="%(app_label)s_%(class)s_other_is_of_pair",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_pair=False)
+                | Q(erased_at__isnull=False)
+                | ~Q(chosen="") & ~Q(rejected="") & Q(review=None),
+                name="%(app_label)s_%(class)s_pair_is_of_two",
+            ),
+            models.UniqueConstraint(
+                "training_set",
+                Least("output", "rejected_output"),
+                Greatest("output", "rejected_output"),
+                condition=Q(output__isnull=False, rejected_output__isnull=False, removed_at=None),
+                name="%(app_label)s_%(class)s_pair_once",
             ),
         ]
 
@@ -343,3 +379,8 @@ class ReleasedExample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.example_id} in release {self.release_id}"
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it teaches a preference alone."""
+        return "rejected_output" in self.lineage

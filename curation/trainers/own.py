@@ -25,4 +25,9 @@ def examples(data: Data, sheet: Sheet) -> None:
     if not data["chosen"].strip() and not data["rejected"].strip():
         sheet.fault("chosen", "There is no answer.")
     differ(data["chosen"], data["rejected"], "rejected", sheet)
+    is_pair = data.get("is_pair", False)
+    if not isinstance(is_pair, bool):
+        sheet.fault("is_pair", "Give true or false.")
+    elif is_pair and not (data["chosen"].strip() and data["rejected"].strip()):
+        sheet.fault("is_pair", "A pair has two answers.")
     need_tools(data, "tools", sheet)

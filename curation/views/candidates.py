@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from curation import candidates, promotion
+from curation import candidates, pairing, promotion
 from curation.forms import CandidateForm, PlacesForm
 from curation.models import Candidate, Placing
 from curation.models.candidate import CandidateQuerySet
@@ -184,7 +184,7 @@ def _numbered(button: str) -> int:
 def _answer(one: Candidate) -> str:
     """What would be kept; a candidate always settles something, unless its review changed."""
     if one.review.correction.strip() or one.review.output_version != one.review.output.version:
-        return one.review.correction or promotion.reviewed_text(one.review)
+        return one.review.correction or pairing.reviewed_text(one.review)
     return one.review.output.text
 
 

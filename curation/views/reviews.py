@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from curation import diffs, promotion
+from curation import diffs, pairing, promotion
 from curation.formats import Row
 from curation.forms import LibraryPromotionForm, TrainingPromotionForm
 from curation.models import ContextEntry, EntryKind, Example
@@ -172,7 +172,7 @@ def _settled(review: Review) -> dict[str, object]:
     except promotion.PromotionError as error:
         return {
             "unsettled": str(error),
-            "original": promotion.reviewed_text(review),
+            "original": pairing.reviewed_text(review),
             "is_unlearnt": row is not None,
         }
     before, after = diffs.compare(row.rejected, answer) if row and row.rejected else ([], [])
@@ -182,7 +182,7 @@ def _settled(review: Review) -> dict[str, object]:
         "after": after,
         "num_earlier": len(row.prompt) - 1 if row else 0,
         "untrainable": untrainable,
-        "said": promotion.said_about(review.output),
+        "said": pairing.said_about(review.output),
     }
 
 

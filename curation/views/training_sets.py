@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -21,11 +23,12 @@ from curation.models.training import ExampleQuerySet
 from curation.views.gates import lines_of
 from curation.writers import FORMATS, LeftOutError
 from feedback.embedding import model_id
-from feedback.models import Membership, Reason
+from feedback.models import Membership, Output, Reason
 from feedback.paging import page
 from feedback.ringing import ring
 from review.filters import ReviewFilter
 from review.http import ProjectRequest, project_view
+from review.models import Review
 
 PAGE_SIZE = 25
 RELEASES_SHOWN = 20
@@ -176,7 +179,8 @@ def _page(
     wanted = None if shown.filter is None else ReviewFilter.from_json(shown.filter)
     counts = shown.examples.kept().aggregate(
         num=Count("pk"),
-        num_corrected=Count("pk", filter=~Q(rejected="") & ~Q(chosen="")),
+        num_corrected=Count("pk", filter=~Q(rejected="") & ~Q(chosen="") & Q(is_pair=False)),
+        num_pairs=Count("pk", filter=Q(is_pair=True)),
         num_sessions=Count("output__session", distinct=True),
     )
     report = gating.report(training_set=shown)
@@ -186,6 +190,7 @@ def _page(
         "example": example,
         "turns": _turns(example) if example else [],
         "reasons": _reasons(example),
+        "sides": _sides(example) if example and example.is_pair else [],
         "line": _line(example, format_) if example else "",
         "formats": {name: one.label for name, one in FORMATS.items()},
         "format": format_,
@@ -215,7 +220,8 @@ def _chosen(
     """The example that ?example= names; else the first of the list."""
     asked = request.GET.get("example", "")
     whole = examples.select_related(
-        "output__session", "review__reviewer", "created_by"
+        *("output__session", "review__reviewer", "created_by", "rejected_output"),
+        *("chosen_review__reviewer", "rejected_review__reviewer"),
     ).prefetch_related("review__reasons", "review__added_reasons__reason", "feedback__reasons")
     if asked.isascii() and asked.isdecimal() and len(asked) < 19:
         return get_object_or_404(whole, pk=int(asked))
@@ -228,6 +234,36 @@ def _reasons(example: Example | None) -> list[Reason]:
         return []
     added = [one.reason for one in example.review.added_reasons.all()]
     return [*example.review.reasons.all(), *added]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One answer of a pair, with the decision on it and how it was ranked, in words."""
+
+    label: str
+    output: Output | None
+    review: Review | None
+    ranks: Sequence[str]
+
+
+def _sides(pair: Example) -> list[Side]:
+    said = list(pair.feedback.all())
+    return [
+        Side(
+            label=label,
+            output=output,
+            review=review,
+            ranks=[
+                f"{one.author_role or 'Somebody'}: {one.rank_in_words}"
+                for one in said
+                if output and one.output_id == output.pk and one.is_rank
+            ],
+        )
+        for label, output, review in (
+            ("Chosen", pair.output, pair.chosen_review),
+            ("Rejected", pair.rejected_output, pair.rejected_review),
+        )
+    ]
 
 
 def _listed(examples: ExampleQuerySet) -> ExampleQuerySet:
@@ -256,7 +292,10 @@ def _turns(example: Example) -> list[dict[str, object]]:
 
 def _line(example: Example, format_: str) -> str:
     """The example as the next release writes it, spread over lines; "" when it leaves it out."""
-    row = Row(example.prompt, example.chosen, example.rejected, example.tools)
+    row = Row(
+        *(example.prompt, example.chosen, example.rejected, example.tools),
+        is_pair=example.is_pair,
+    )
     try:
         written = FORMATS[format_].write(row)
     except LeftOutError:

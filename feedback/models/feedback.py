@@ -38,6 +38,9 @@ class Feedback(models.Model):
     what makes the row one (target, name, annotator, author, identifier).
     """
 
+    # The name of feedback that ranks answers to one question.
+    RANK = "rank"
+
     class AnnotatorKind(models.TextChoices):
         HUMAN = "HUMAN", "Human"
         LLM = "LLM", "Model"
@@ -137,6 +140,18 @@ class Feedback(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.external_id}"
+
+    @property
+    def is_rank(self) -> bool:
+        """Whether a person put the answer in an order with others to the same question."""
+        return self.name == self.RANK and self.annotator_kind == self.AnnotatorKind.HUMAN
+
+    @property
+    def rank_in_words(self) -> str:
+        """The rank as it was labelled, else its place or score."""
+        if self.label:
+            return self.label
+        return f"ranked {self.value}" if self.value is not None else f"scored {self.score or 0:g}"
 
 
 class FeedbackReason(models.Model):

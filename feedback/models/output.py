@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from feedback.models.project import Project, User
 from feedback.models.session import Session
@@ -20,6 +21,30 @@ class OutputQuerySet(models.QuerySet["Output"]):
         Written as two ranges, since an index does not serve `<>`.
         """
         return self.filter(Q(embedded_with__lt=model) | Q(embedded_with__gt=model))
+
+    def beside(self, output: Output) -> OutputQuerySet:
+        """The other answers to an output's question: of its session, after the very same context.
+
+        Where no messages before the question were sent, the same words may follow upon something
+        else later on: only those count between which nothing else was answered.
+        """
+        others = self.filter(session=output.session_id).exclude(pk=output.pk)
+        alike = Q(
+            query=output.query,
+            system=output.system,
+            messages=output.messages,
+            documents=output.documents,
+            tools=output.tools,
+        )
+        found = others.filter(alike)
+        if output.messages:
+            return found
+        different = others.exclude(alike)
+        former = different.filter(at__lt=output.at).order_by("-at").values("at")[:1]
+        latter = different.filter(at__gt=output.at).order_by("at").values("at")[:1]
+        return found.filter(
+            at__gte=Coalesce(Subquery(former), F("at")), at__lte=Coalesce(Subquery(latter), F("at"))
+        )
 
 
 class Output(models.Model):

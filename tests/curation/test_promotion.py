@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from curation import promotion
+from curation import pairing, promotion
 from curation.models import ContextEntry, Example
 from curation.promotion import AlreadyPromotedError, PromotionError
 from feedback.models import AnswerVersion, Feedback, Output, Project, User
@@ -235,5 +235,5 @@ class TestSaidAbout:
         early = make_feedback(output)
         make_feedback(output, is_implicit=True, name="copy")
         make_feedback(make_output(output.project))
-        assert promotion.said_about(output) == [early, late]
+        assert pairing.said_about(output) == [early, late]
         assert Feedback.objects.count() == 4

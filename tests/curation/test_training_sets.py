@@ -280,7 +280,7 @@ class TestLines:
     def test_of_preferences_are_the_corrected_ones(
         self, training_set: TrainingSet, curator: User
     ) -> None:
-        add(training_set, curator, text="good as it was")
+        add(training_set, curator, text="good as it was", query="Who wrote Bloom?")
         add(training_set, curator, text="bad", correction="good")
         [row] = read(release(training_set, curator), "train", "openai-dpo")
         assert row["preferred_output"] == [{"role": "assistant", "content": "good"}]

@@ -20,6 +20,7 @@ from tests.factories import (
     make_project,
     make_queue,
     make_review,
+    make_session,
     make_user,
 )
 
@@ -133,3 +134,45 @@ class TestPanel:
         assert "Not compared yet." in client.get(address, headers=HTMX).content.decode()
         embed_pending(encoder=encoder)
         assert "Nobody said anything like it" in client.get(address, headers=HTMX).content.decode()
+
+
+class TestBeside:
+    def test_other_answers_come_with_their_decisions_and_ranks(
+        self, project: Project, client: Client
+    ) -> None:
+        by = make_user(project, "expert")
+        session = make_session(project)
+        output, good, ranked, unseen = (
+            make_output(project, session, text=text, at=NOW + timedelta(minutes=at))
+            for at, text in enumerate(("this one", "good one", "ranked one", "unseen one"))
+        )
+        make_output(project, text="elsewhere")
+        make_output(project, session, query="What else?", text="another", at=NOW)
+        review = make_review(good, by, verdict="accept")
+        make_item(make_queue(project, reviewers_per_item=2), unseen)
+        make_review(unseen, by, verdict="reject")
+        own = make_feedback(output, name="rank", value=2, label="second")
+        rank = make_feedback(ranked, name="rank", value=1, label="<i>first</i>")
+        make_feedback(ranked, name="rank", value=1, annotator_kind="LLM")
+        found = related(output=output, model=model_id())
+        assert [(one.output, one.review, list(one.ranks)) for one in found.beside] == [
+            (good, review, []),
+            (ranked, None, [rank]),
+            (unseen, None, []),
+        ]
+        assert list(found.own_ranks) == [own]
+        client.force_login(make_user(project, "viewer"))
+        address = reverse("related", args=[project.slug, output.pk])
+        page = client.get(address, headers=HTMX).content.decode()
+        assert "Other answers to this question" in page
+        assert "This one: <bdi>second</bdi>" in page
+        assert "&lt;i&gt;first&lt;/i&gt;" in page
+
+    def test_nothing_is_said_where_there_is_one_answer(
+        self, project: Project, client: Client
+    ) -> None:
+        output = make_output(project)
+        client.force_login(make_user(project, "viewer"))
+        address = reverse("related", args=[project.slug, output.pk])
+        page = client.get(address, headers=HTMX).content.decode()
+        assert "Other answers" not in page
