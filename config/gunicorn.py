@@ -1,6 +1,7 @@
 """Settings of the web server that the command line does not give."""
 
 import gc
+import os
 import threading
 
 from gunicorn.workers.base import Worker
@@ -15,6 +16,10 @@ loglevel = "warning"
 # Where a heartbeat file does not wait for a disk.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
 
+# A question is encoded as fast by one thread. Two wait for each other, and where the embedder has
+# the other core they take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def post_worker_init(worker: Worker) -> None:
     """Load the embedding model aside, so that no request waits for it if it can be helped."""
@@ -25,7 +30,7 @@ def post_worker_init(worker: Worker) -> None:
 def _warm_up() -> None:
     from feedback.embedding import get_encoder
 
-    get_encoder()
+    get_encoder().encode(["The first texts load it."])
     # What is loaded by now stays; looking through it again and again for garbage takes tens of
     # milliseconds each time, in the midst of some request.
     gc.collect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,10 +21,9 @@ BATCH_ROWS = 128
 
 
 class Encoder(Protocol):
-    """Turns texts into unit vectors of `dimensions` numbers."""
+    """Turns texts into unit vectors."""
 
     model_id: str
-    dimensions: int
 
     def encode(self, texts: Sequence[str]) -> list[list[float]]:
         """Return one unit vector per text, in order."""
@@ -32,17 +31,23 @@ class Encoder(Protocol):
 
 
 class SentenceTransformerEncoder:
-    """A sentence-transformers model read from disk; the hub is never asked."""
+    """A sentence-transformers model; the hub is never asked.
+
+    It is read from disk with the first texts: that takes seconds and some 500 MB.
+    """
 
     def __init__(self, *, path: str, model_id: str) -> None:
+        self.model_id = model_id
+        self._path = path
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        self.model_id = model_id
-        self._model = SentenceTransformer(path, device="cpu", local_files_only=True)
-        self.dimensions = self._model.get_embedding_dimension() or 0
-        self._lock = threading.Lock()
+        return SentenceTransformer(self._path, device="cpu", local_files_only=True)
 
     def encode(self, texts: Sequence[str]) -> list[list[float]]:
         with self._lock:
@@ -71,7 +76,7 @@ def _load(path: str, identifier: str) -> SentenceTransformerEncoder:
 
 
 def get_encoder() -> Encoder:
-    """The process's encoder, loaded at first use: that takes seconds and some 500 MB."""
+    """The process's encoder."""
     with _loading:
         return _load(str(settings.EMBEDDING_MODEL or _packaged_model()), model_id())
 

@@ -22,7 +22,6 @@ class Fake:
 
     def __init__(self, model_id: str = "model-a") -> None:
         self.model_id = model_id
-        self.dimensions = 2
         self.asked: list[str] = []
         self.meanwhile: Callable[[], object] = list
 

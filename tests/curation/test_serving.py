@@ -204,7 +204,6 @@ class TestServeContext:
 
         class Unasked:
             model_id = encoder.model_id
-            dimensions = encoder.dimensions
 
             def encode(self, texts: Any) -> Any:
                 raise AssertionError(texts)
@@ -259,7 +258,6 @@ class TestServeContext:
 
         class Newer:
             model_id = "newer"
-            dimensions = encoder.dimensions
             encode = staticmethod(encoder.encode)
 
         with pytest.raises(NothingPublishedError, match="another embedding model"):

@@ -4,6 +4,7 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from feedback import tasks
+from feedback.embedding import SentenceTransformerEncoder
 from feedback.models import Embedding, Project
 from tests.factories import make_output
 
@@ -20,6 +21,17 @@ class TestEmbed:
         assert Embedding.objects.count() == 2
         tasks.embed()
         assert asked == ["again"]
+
+    def test_reads_the_model_when_there_is_something_to_embed(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        nowhere = SentenceTransformerEncoder(path="/nowhere", model_id="m")
+        monkeypatch.setattr(tasks, "get_encoder", lambda: nowhere)
+        tasks.embed()
+        # Encoded by no other test, or what was remembered would be taken.
+        make_output(project, text="Read me a model that is not there.")
+        with pytest.raises(OSError, match="/nowhere"):
+            tasks.embed()
 
 
 class TestEmbedSoon:

@@ -22,7 +22,7 @@ class Counting:
 
     def __init__(self, encoder: Encoder, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.encoder, self.meanwhile = encoder, meanwhile
-        self.model_id, self.dimensions = encoder.model_id, encoder.dimensions
+        self.model_id = encoder.model_id
         self.seen: list[str] = []
 
     def encode(self, texts: Sequence[str]) -> list[list[float]]:
