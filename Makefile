@@ -16,6 +16,9 @@ CHECK_ENV = SECRET_KEY=only-for-checks-only-for-checks-only DATABASE_URL=postgre
 CHECKS = check-types check-style check-format check-imports check-templates check-scripts \
 	check-settings check-migrations
 
+# What is compiled is kept: a Postil, and its tests all the more, start Python many times over.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check $(CHECKS) fix bench shots shell clean
 .DELETE_ON_ERROR:
 

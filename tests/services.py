@@ -36,6 +36,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ.setdefault("SECRET_KEY", "only-for-tests-only-for-tests-only-for-tests")
     # A new connection to the database costs as much as a small request.
     os.environ.setdefault("DATABASE_POOL_SIZE", "40")
+    # Threads that share the encoding of a text wait ten times as long where others have the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if "DATABASE_URL" in os.environ and "REDIS_URL" in os.environ:
         # pytest-django names the PostgreSQL database after the process, "gw0" and so on.
         if process := os.environ.get("PYTEST_XDIST_WORKER"):

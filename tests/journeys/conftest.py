@@ -123,7 +123,8 @@ def eventually(ask: Any, *, within: float = 60) -> Any:
     return answer
 
 
-@pytest.fixture(scope="session")
+# Gone before other tests are run: it looks at its work lists every few seconds.
+@pytest.fixture(scope="package")
 def postil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postil]:
     directory = tmp_path_factory.mktemp("postil")
     # Root's PostgreSQL runs as another user, and has to get in.
