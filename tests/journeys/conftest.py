@@ -101,7 +101,7 @@ class Postil:
         until = time.monotonic() + 180
         while f"running at {self.url}/" not in self.output():
             if self.process.poll() is not None or time.monotonic() > until:
-                self.process.terminate()
+                self.stop()
                 raise RuntimeError(self.output())
             time.sleep(0.2)
 
