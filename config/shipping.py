@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from django.core.files.base import ContentFile, File
 from whitenoise.storage import CompressedStaticFilesStorage
@@ -27,3 +30,15 @@ class ShippedFilesStorage(CompressedStaticFilesStorage):  # type: ignore[misc]
             content = ContentFile(bare(content.read().decode()).encode())
         saved: str = super()._save(name, content)
         return saved
+
+    def post_process(self, paths: dict[str, Any], **options: Any) -> Iterator[Any]:
+        """Compress what was collected, but for what is as it was when it was compressed."""
+        yield from super().post_process(
+            {name: found for name, found in paths.items() if not self._is_compressed(name)},
+            **options,
+        )
+
+    def _is_compressed(self, name: str) -> bool:
+        file, copy = Path(self.path(name)), Path(self.path(f"{name}.gz"))
+        # The copy is given the time of its file.
+        return copy.exists() and copy.stat().st_mtime >= file.stat().st_mtime

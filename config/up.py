@@ -72,9 +72,7 @@ def _run(*, port: int, directory: Path) -> None:
             "PYTHONUNBUFFERED": "1",
         }
         access = directory / "access.json"
-        _manage(environment, "migrate", "--noinput", "--verbosity=0")
-        _manage(environment, "collectstatic", "--noinput", "--verbosity=0")
-        _manage(environment, "load_demo", "--access", str(access))
+        _set_up(environment, access)
         with _told(directory / "environment.json", environment):
             supervisor.keep_running(
                 _programs(environment, port, directory),
@@ -162,13 +160,10 @@ def _told(path: Path, environment: dict[str, str]) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _manage(environment: dict[str, str], *command: str) -> None:
-    log("setup", command[0])
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, str(ROOT / "manage.py"), *command], env=environment, check=False
-    )
-    if done.returncode:
-        raise StartError(f"“manage.py {command[0]}” failed; what it said is above.")
+def _set_up(environment: dict[str, str], access: Path) -> None:
+    command = [sys.executable, "-m", "config.setting_up", str(access)]
+    if subprocess.run(command, env=environment, check=False).returncode:  # noqa: S603
+        raise StartError("Setting up failed; what it said is above.")
 
 
 def _check_port(port: int) -> None:

