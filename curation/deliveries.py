@@ -113,13 +113,13 @@ def _deliver(delivery: Delivery, send: Send, now: datetime) -> None:
     told = told_of(ticket=ticket, change=change, now=now)
     if ticket.tracker.is_webhook:
         _post(delivery, told, send, now)
+        _stands(ticket, change)
         return
     place, adapter = place_of(ticket.tracker), ADAPTERS[ticket.tracker.kind]
     if ticket.external_id:
         if change.kind != IssueChange.Kind.OPENED:
             adapter.move(place, ticket.external_id, told, send)
-            is_closed = change.kind == IssueChange.Kind.CLOSED
-            Ticket.objects.filter(pk=ticket.pk).update(is_closed=is_closed)
+            _stands(ticket, change)
         return
     if change.kind == IssueChange.Kind.CLOSED:
         return
@@ -130,6 +130,12 @@ def _deliver(delivery: Delivery, send: Send, now: datetime) -> None:
     Ticket.objects.filter(pk=ticket.pk, external_id="").update(
         external_id=made.id, url=made.url, read_after=now
     )
+
+
+def _stands(ticket: Ticket, change: IssueChange) -> None:
+    """Note where the ticket stands now that it was told of the change."""
+    is_closed = change.kind == IssueChange.Kind.CLOSED
+    Ticket.objects.filter(pk=ticket.pk).update(is_closed=is_closed)
 
 
 def _post(delivery: Delivery, told: Told, send: Send, now: datetime) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from curation import deliveries, issues, sealing, signing
 from curation.adapters import ADAPTERS, AdapterError, Seen
 from curation.deliveries import Send
-from curation.models import Issue, Ticket, Tracker
+from curation.models import Issue, TakenReport, Ticket, Tracker
 from curation.outgoing import OutgoingError
 
 EVERY = timedelta(minutes=5)
@@ -23,6 +23,8 @@ SELDOM = timedelta(minutes=30)
 # While one worker reads a ticket, others leave it alone for so long.
 LEASE = timedelta(seconds=90)
 LONGEST_FAULT = 200
+# As long as a timestamp is near enough, before it and after, with the second that is cut off.
+REMEMBERED = timedelta(seconds=2 * signing.TOLERANCE + 1)
 
 
 class ReportError(ValueError):
@@ -58,8 +60,9 @@ def poll(*, clock: Callable[[], datetime], most: int, send: Send = deliveries.se
 def report(*, tracker: Tracker, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
     """Take what a tracker reports, if it is signed; whether an issue changed by it.
 
-    From a webhook's receiver the report is believed. From others it says that something happened,
-    and the tickets are read at once. Raises SignatureError, ReportError.
+    From a webhook's receiver the report is believed, once: the same again changes nothing. From
+    others it says that something happened, and the tickets are read at once. Raises SignatureError,
+    ReportError.
     """
     if not _is_signed(tracker, headers, body, now):
         raise SignatureError
@@ -75,7 +78,18 @@ def report(*, tracker: Tracker, headers: Mapping[str, str], body: bytes, now: da
     if found is None:
         raise ReportError("That issue was not sent there.")
     seen = Seen(is_closed=said.state == "closed", is_dropped=said.resolution == "dropped")
-    return _take_over(found, seen, comment=said.comment, now=now)
+    with transaction.atomic():
+        is_new = _remember(tracker, headers["Postil-Signature"], now)
+        return is_new and _take_over(found, seen, comment=said.comment, now=now)
+
+
+def _remember(tracker: Tracker, signature: str, now: datetime) -> bool:
+    """Note that a report was taken; whether it is the first time. Needs a transaction."""
+    TakenReport.objects.filter(taken_at__lt=now - REMEMBERED).delete()
+    _, is_new = TakenReport.objects.get_or_create(
+        tracker=tracker, signature=signature, defaults={"taken_at": now}
+    )
+    return is_new
 
 
 def _is_signed(tracker: Tracker, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:

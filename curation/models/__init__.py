@@ -14,7 +14,7 @@ from curation.models.gate import CheckedGroup, GateCheck, GateFinding, GatePass,
 from curation.models.issue import Issue, IssueChange
 from curation.models.issue_source import IssueExample, IssueSource
 from curation.models.promotion import Placing, PromotionJob
-from curation.models.tracker import Ticket, Tracker
+from curation.models.tracker import TakenReport, Ticket, Tracker
 from curation.models.training import (
     Example,
     GroupSplit,
@@ -55,6 +55,7 @@ __all__ = [
     "ReleaseFile",
     "ReleasedExample",
     "Revocation",
+    "TakenReport",
     "Ticket",
     "Tracker",
     "TrainingSet",

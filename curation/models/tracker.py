@@ -114,3 +114,24 @@ class Ticket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.issue_id} in {self.tracker_id}"
+
+
+class TakenReport(models.Model):
+    """A signed report that was taken, by its signature: the same again changes nothing.
+
+    It is kept while its timestamp is near enough to be sent again.
+    """
+
+    tracker = models.ForeignKey(Tracker, models.CASCADE, related_name="taken_reports")
+    signature = models.CharField(max_length=100)
+    taken_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tracker", "signature"], name="%(app_label)s_%(class)s_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"report to {self.tracker_id}"
