@@ -1,4 +1,4 @@
-"""Has each web process forget what it keeps in memory once something was erased."""
+"""Has each process, of the web and of workers, forget what it keeps once something was erased."""
 
 from __future__ import annotations
 
@@ -18,25 +18,22 @@ ASKS_EVERY = 5.0
 PACKAGES = ("feedback", "review", "curation")
 
 
-class ForgetErased:
-    """Middleware: asks Redis now and then whether something was erased since, and forgets then.
+class Asking:
+    """What a process knows of erasures: it asks Redis now and then, and forgets after one.
 
-    A process that nobody asks anything keeps what it has till its next request.
+    A process that has nothing to do keeps what it has till its next request or task.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
+    def __init__(self) -> None:
         self._asked = -ASKS_EVERY
         self._known: object = None
         self._is_first = True
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if time.monotonic() - self._asked >= ASKS_EVERY:
-            self._asked = time.monotonic()
-            self._ask()
-        return self._get_response(request)
-
-    def _ask(self) -> None:
+    def ask(self) -> None:
+        """Forget if something was erased since the last time. Without Redis, at the next one."""
+        if time.monotonic() - self._asked < ASKS_EVERY:
+            return
+        self._asked = time.monotonic()
         try:
             told = cache.get(FORGET_KEY)
         except RedisError:
@@ -44,6 +41,18 @@ class ForgetErased:
         if told != self._known and not self._is_first:
             forget()
         self._known, self._is_first = told, False
+
+
+class ForgetErased:
+    """Middleware: has a web process forget before it answers."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+        self._asking = Asking()
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        self._asking.ask()
+        return self._get_response(request)
 
 
 def forget() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from celery import shared_task
+from celery.signals import task_prerun
 from django.utils import timezone
 from structlog import get_logger
 
 from curation import (
     deliveries,
     erasing,
+    forgetting,
     gating,
     polling,
     promotion_jobs,
@@ -26,6 +28,14 @@ log = get_logger()
 
 # Seconds: a million examples take hours. Its lease keeps a second worker away meanwhile.
 MOST_SECONDS = 6 * 3_600
+
+_asking = forgetting.Asking()
+
+
+@task_prerun.connect
+def forget_erased(**_: object) -> None:
+    """Before any task of any package: drop what this worker keeps of what was erased since."""
+    _asking.ask()
 
 
 @shared_task
