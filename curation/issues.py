@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
+from django.urls import reverse
 
 from curation import issue_evidence, trackers
 from curation.models import (
@@ -20,9 +21,10 @@ from curation.models import (
     Ticket,
     Tracker,
 )
-from feedback.models import Project, User
+from feedback.models import Membership, Project, User
 from review import handovers
-from review.models import Event, Handover, Review, Theme, ThemeMembership
+from review.models import Event, Handover, Notification, Review, Theme, ThemeMembership
+from review.notifications import notify_of, settle_subject
 
 LONGEST_TITLE = 200
 LONGEST_TEXT = 10_000
@@ -140,6 +142,7 @@ def close(
         by=by,
         now=now,
     )
+    settle_subject(kind=Notification.Kind.RETURNED, subject=_subject(found), now=now)
 
 
 def reopen(
@@ -153,8 +156,9 @@ def reopen(
 ) -> None:
     """Open a closed issue again: by a person, by the watch with its evidence, or through a ticket.
 
-    Its other trackers are told. Raises IssueFieldError naming the field, IssueError when it is not
-    closed or its theme has another one open.
+    Its other trackers are told, and where nobody here did it, those whom it concerns. Raises
+    IssueFieldError naming the field, IssueError when it is not closed or its theme has another one
+    open.
     """
     comment = _text("comment", comment, LONGEST_COMMENT)
     with _one_open():
@@ -173,6 +177,8 @@ def reopen(
             by=by,
             now=now,
         )
+        if by is None:
+            _tell(found, through, now)
 
 
 def set_theme(*, issue: Issue, theme: Theme, by: User, now: datetime) -> None:
@@ -265,6 +271,33 @@ def _changed(
         data={"change": change.pk, "source": source.value},
         at=now,
     )
+
+
+def _tell(issue: Issue, through: Ticket | None, now: datetime) -> None:
+    """Tell curators, who opened it and who handed it over that an issue came back."""
+    project = issue.project
+    roles = [Membership.Role.CURATOR, Membership.Role.ADMIN]
+    able = project.memberships.filter(role__in=roles, user__is_active=True)
+    handed = Event.objects.filter(
+        verb="issue_handed_over", target_type="issue", target_id=issue.pk, project=project
+    )
+    told = {issue.opened_by_id, *able.values_list("user", flat=True)}
+    how = f"opened again in {through.tracker.name}" if through else "its complaints came back"
+    notify_of(
+        project=project,
+        kind=Notification.Kind.RETURNED,
+        subject=_subject(issue),
+        # Not what it is called: that may be in the words of users.
+        title=f"P-{issue.number}, {how}"[:120],
+        path=reverse("issue", args=[project.slug, issue.number]),
+        to=[one for one in told.union(handed.values_list("actor", flat=True)) if one],
+        by=None,
+        now=now,
+    )
+
+
+def _subject(issue: Issue) -> str:
+    return f"issue {issue.pk}"
 
 
 def _locked(issue: Issue) -> Issue:

@@ -44,6 +44,7 @@ SAID = {
     Notification.Kind.APPROVAL: "{who} proposed a library, and you may approve",
     Notification.Kind.ANSWERED: "{who} decided on your proposal",
     Notification.Kind.PROMOTED: "Your bulk promotion has ended",
+    Notification.Kind.RETURNED: "A product issue came back",
 }
 _SALT = "review.digests"
 

@@ -57,11 +57,12 @@ class Notification(models.Model):
         APPROVAL = "approval", "Proposal to approve"
         ANSWERED = "answered", "Own proposal decided"
         PROMOTED = "promoted", "Bulk promotion done"
+        RETURNED = "returned", "Product issue came back"
 
     # What each kind is about: a thread, an item, a subject, or a job.
     ON_THREADS = ("mention", "reply", "decided")
     ON_ITEMS = ("taken", "disputed", "escalated", "settled")
-    ON_SUBJECTS = ("approval", "answered", "promoted")
+    ON_SUBJECTS = ("approval", "answered", "promoted", "returned")
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notifications")
     project = models.ForeignKey(Project, models.CASCADE, related_name="notifications")
@@ -123,7 +124,7 @@ class Notification(models.Model):
                 )
                 | (
                     Q(
-                        kind__in=["approval", "answered", "promoted"],
+                        kind__in=["approval", "answered", "promoted", "returned"],
                         output=None,
                         annotation=None,
                         item=None,
