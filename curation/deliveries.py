@@ -16,6 +16,7 @@ from curation.adapters import ADAPTERS, AdapterError, Place
 from curation.issue_words import Told
 from curation.models import Attempt, Delivery, IssueChange, Ticket, Tracker
 from curation.outgoing import Answer, Call, OutgoingError
+from feedback.models import Erasure, Project
 
 # Seconds to wait after each failed attempt; after the last of them it is given up.
 WAITS = (30, 120, 600, 1_800, 7_200, 21_600, 43_200)
@@ -44,14 +45,22 @@ def work_off(*, clock: Callable[[], datetime], most: int, send: Send = send) -> 
     return most
 
 
+def are_under_way(*, project: Project, now: datetime) -> bool:
+    """Whether something of the project's is being sent, as it was read before."""
+    open_ones = Attempt.objects.filter(ended_at=None, began_at__gt=now - LEASE)
+    return open_ones.filter(delivery__ticket__issue__project=project).exists()
+
+
 @transaction.atomic
 def _begin(now: datetime) -> Attempt | None:
     """Take what is due the longest, and note the attempt before it is made.
 
-    Of one ticket they go in turn: what comes later builds on what came before.
+    Of one ticket they go in turn: what comes later builds on what came before. Where an erasure
+    goes on they wait, since what it is to take could go out.
     """
     earlier = Delivery.objects.waiting().filter(ticket=OuterRef("ticket"), pk__lt=OuterRef("pk"))
-    due = Delivery.objects.waiting().filter(~Exists(earlier), next_at__lte=now)
+    taking = Erasure.objects.taking().filter(project=OuterRef("ticket__issue__project"))
+    due = Delivery.objects.waiting().filter(~Exists(earlier), ~Exists(taking), next_at__lte=now)
     found = due.select_for_update(skip_locked=True, of=("self",)).order_by("next_at", "pk").first()
     if found is None:
         return None

@@ -18,8 +18,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from redis.exceptions import RedisError
 
+from curation import deliveries, issue_erasure
 from curation import erasure as kept
-from curation import issue_erasure
 from feedback import erasure as sent
 from feedback import stepping
 from feedback.erasure import Part
@@ -32,6 +32,8 @@ SESSIONS_AT_ONCE = 20
 SAID_AT_ONCE = 200
 # How often a step may raise until its erasure has failed, for somebody to look at.
 MOST_TRIES = 5
+# Until something is looked at again that others are at: the releases, or what is being sent.
+LOOKS_AGAIN_AFTER = timedelta(seconds=2)
 # Requests that began before take less; what they stored is looked for once more.
 SETTLES_AFTER = timedelta(seconds=60)
 # Tells processes that keep what they have read to forget it.
@@ -171,6 +173,10 @@ def _step(made: Erasure, now: datetime) -> None:
     """Erase one part, or do what follows; the last step closes the erasure."""
     made.status = Erasure.Status.RUNNING
     done = made.checkpoint
+    if "since" not in done and deliveries.are_under_way(project=made.project, now=now):
+        # They could send under a name what is gone; those that wait do so until the names are.
+        made.look_again_at = now + LOOKS_AGAIN_AFTER
+        return
     part = _part(made.project, made.scope, made.subject, most=SESSIONS_AT_ONCE)
     if part.sessions or part.feedback or "since" not in done:
         # What comes back meanwhile is looked for from here on.
@@ -180,13 +186,10 @@ def _step(made: Erasure, now: datetime) -> None:
     if done.get("libraries") or "themes" in done:
         _tidy(made, now)
         return
-    if not done.get("settles"):
-        done["settles"], made.look_again_at = True, now + SETTLES_AFTER
-        return
-    if _came_back(made, now):
+    if not _is_settled(made, now):
         return
     if kept.unwritten(project=made.project, releases=done.get("releases", [])):
-        made.look_again_at = now + timedelta(seconds=2)
+        made.look_again_at = now + LOOKS_AGAIN_AFTER
         return
     made.status, made.subject, made.checkpoint = Erasure.Status.DONE, "", {}
     made.ended_at, made.look_again_at = now, None
@@ -224,6 +227,11 @@ def _count(part: Part) -> dict[str, int]:
 
 
 def _erase(made: Erasure, part: Part, now: datetime) -> None:
+    # Whoever makes something of it just now is waited for, or finds it gone.
+    kept.hold(part)
+    Project.objects.select_for_update(no_key=True).get(pk=made.project_id)
+    said.hold(part)
+    sent.hold(part)
     made.counts = dict(Counter(made.counts) + Counter(_count(part)))
     done = made.checkpoint
     touched = kept.erase(part, by=made.asked_by, now=now)
@@ -234,14 +242,20 @@ def _erase(made: Erasure, part: Part, now: datetime) -> None:
     done["themes"] = sorted({*done.get("themes", []), *themes})
 
 
-def _came_back(made: Erasure, now: datetime) -> bool:
-    """Erase what a request stored that had begun before its ids were known to be erased."""
-    if made.may_return:
+def _is_settled(made: Erasure, now: datetime) -> bool:
+    """Whether nothing came back for as long as requests take.
+
+    What a request stored that had begun before its ids were known to be erased is erased too.
+    """
+    if not made.checkpoint.get("settles"):
+        made.checkpoint["settles"], made.look_again_at = True, now + SETTLES_AFTER
         return False
+    if made.may_return:
+        return True
     since = datetime.fromisoformat(made.checkpoint["since"])
     back = sent.returned(project=made.project, since=since)
     if not back:
-        return False
+        return True
     part = sent.part_of(
         project=made.project,
         scope=made.scope,
@@ -249,7 +263,7 @@ def _came_back(made: Erasure, now: datetime) -> bool:
         sessions=back[:SESSIONS_AT_ONCE],
     )
     _erase(made, part, now)
-    return True
+    return False
 
 
 def _give_up(made: Erasure, error: Exception, now: datetime) -> None:

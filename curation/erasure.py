@@ -18,6 +18,7 @@ from curation import experiments, issue_erasure
 from curation.context_libraries import content_hash, next_number
 from curation.experiments import Trial
 from curation.models import (
+    Candidate,
     ContextEntry,
     ContextLibrary,
     Example,
@@ -79,8 +80,25 @@ def num_releases(part: Part) -> int:
     return Release.objects.done().filter(pk__in=rows.values("release")).count()
 
 
+def hold(part: Part) -> None:
+    """Wait for the steps of jobs and releases, and for who decides on candidates of a part.
+
+    They hold their own row before what they take in, so it is locked before that here too.
+    Expects a transaction.
+    """
+    for rows in (
+        PromotionJob.objects.filter(project=part.project),
+        Candidate.objects.filter(review__output__in=part.outputs),
+        Release.objects.filter(training_set__project=part.project),
+    ):
+        list(rows.select_for_update(of=("self",)).order_by("pk").values_list("pk"))
+
+
 def erase(part: Part, *, by: User, now: datetime) -> Touched:
-    """Take a part out of libraries and training sets. Expects the transaction that deletes it."""
+    """Take a part out of libraries and training sets.
+
+    Expects the transaction that deletes it, and that it is held.
+    """
     touched = Touched()
     _from_libraries(part, by, now, touched)
     _exposures(part).delete()
@@ -246,12 +264,13 @@ def _clear_proposals(
 
 def _from_sets(part: Part, by: User, now: datetime, touched: Touched) -> None:
     found = dict(_examples(part).values_list("pk", "training_set"))
-    named = _clear_filters(part)
-    sets = list(
-        TrainingSet.objects.select_for_update()
-        .filter(pk__in=set(found.values()) | named)
-        .order_by("pk")
-    )
+    concerned = set(found.values()) | _named(part)
+    sets = list(TrainingSet.objects.select_for_update().filter(pk__in=concerned).order_by("pk"))
+    for one in sets:
+        if erasure.mentions(one.filter, part.ids):
+            TrainingSet.objects.filter(pk=one.pk).update(
+                filter=erasure.without(one.filter, part.ids)
+            )
     in_project = Q(training_set__project=part.project)
     GroupSplit.objects.filter(in_project, group__in=part.session_ids).delete()
     if not sets:
@@ -274,27 +293,21 @@ def _from_sets(part: Part, by: User, now: datetime, touched: Touched) -> None:
     erased = dict(rows.values_list("release").annotate(Count("pk")).order_by("release"))
     _empty(rows, now, lineage={})
     _empty(Example.objects.filter(pk__in=found), now, group="", removed_at=now)
-    for one in Release.objects.filter(training_set__in=sets).order_by("pk"):
-        number = erased.get(one.pk, 0)
-        if number or _manifest_names(one, part.ids):
-            without_erased(release=one, erased=number, ids=part.ids, now=now)
-            touched.releases.add(one.pk)
+    for release in Release.objects.filter(training_set__in=sets).order_by("pk"):
+        number = erased.get(release.pk, 0)
+        if number or _manifest_names(release, part.ids):
+            without_erased(release=release, erased=number, ids=part.ids, now=now)
+            touched.releases.add(release.pk)
 
 
 def _empty(rows: QuerySet[Any], now: datetime, **more: object) -> None:
     rows.update(prompt=[], tools=[], chosen="", rejected="", erased_at=now, **more)
 
 
-def _clear_filters(part: Part) -> set[int]:
-    """Take the ids out of the filters of sets; return which sets named one."""
-    named = set()
-    for one in TrainingSet.objects.filter(project=part.project).exclude(filter=None):
-        if erasure.mentions(one.filter, part.ids):
-            TrainingSet.objects.filter(pk=one.pk).update(
-                filter=erasure.without(one.filter, part.ids)
-            )
-            named.add(one.pk)
-    return named
+def _named(part: Part) -> set[int]:
+    """Sets whose filter names one of the ids."""
+    sets = TrainingSet.objects.filter(project=part.project).exclude(filter=None)
+    return {one.pk for one in sets if erasure.mentions(one.filter, part.ids)}
 
 
 def _manifest_names(release: Release, ids: frozenset[str]) -> bool:

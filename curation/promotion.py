@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from curation.formats import Row, chat_prompt, faults
 from curation.models import ContextEntry, ContextLibrary, EntryKind, Example, TrainingSet
 from curation.pairing import pair_up, reviewed_text, said_about
-from feedback.models import Project, User
+from feedback.models import Output, Project, User
 from review import handovers
 from review.models import Event, Review
 from review.models.review import ReviewQuerySet
@@ -47,6 +47,7 @@ def promote_to_library(
     if kind == EntryKind.EXAMPLE and not query.strip():
         raise PromotionError("The output has no question, so it cannot be an example.")
     with _once("curation_contextentry_review_once", f"“{library}” has this answer already."):
+        _hold(review)
         entry = ContextEntry.objects.create(
             library=library,
             kind=kind,
@@ -85,6 +86,7 @@ def promote_to_training_set(
     row = training_row(review=review, into=training_set.project)
     output = review.output
     with _once("curation_example_review_once", f"“{training_set}” has this answer already."):
+        _hold(review)
         example = Example.objects.create(
             training_set=training_set,
             prompt=row.prompt,
@@ -190,6 +192,18 @@ def holding(route: str) -> QuerySet[ContextEntry] | QuerySet[Example]:
     """What drafts and sets hold on a route."""
     is_library = route == Review.Route.LIBRARY
     return ContextEntry.objects.kept() if is_library else Example.objects.kept()
+
+
+def _hold(review: Review) -> None:
+    """Keep the answer from being erased until the transaction ends. Raises PromotionError."""
+    with connection.cursor() as cursor:
+        # As a foreign key does it at the end: nobody but who deletes it waits for that.
+        cursor.execute(
+            f"SELECT FROM {Output._meta.db_table} WHERE id = %s FOR KEY SHARE",
+            [review.output_id],
+        )
+        if not cursor.rowcount:
+            raise PromotionError("The answer was erased.")
 
 
 @contextmanager

@@ -118,6 +118,16 @@ def count(part: Part) -> dict[str, int]:
     }
 
 
+def hold(part: Part) -> None:
+    """Have whoever makes something of a part wait, and find it gone. Expects a transaction."""
+    for rows in (
+        Session.objects.filter(pk__in=part.sessions),
+        Output.objects.filter(pk__in=part.outputs),
+        Feedback.objects.filter(pk__in=part.feedback),
+    ):
+        list(rows.select_for_update(of=("self",)).order_by("pk").values_list("pk"))
+
+
 def erase(part: Part, *, may_return: bool) -> None:
     """Delete a part, with what waits or was refused of it. Expects a transaction."""
     if not may_return:

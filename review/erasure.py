@@ -16,6 +16,7 @@ from review import themes
 from review.models import (
     Annotation,
     BulkJob,
+    Claim,
     Comment,
     Event,
     Notification,
@@ -44,6 +45,15 @@ def count(part: Part) -> dict[str, int]:
     }
 
 
+def hold(part: Part) -> None:
+    """Wait for who decides on a part, or have them wait: they lock places before outputs.
+
+    Expects a transaction.
+    """
+    places = Claim.objects.filter(item__output__in=part.outputs)
+    list(places.select_for_update(of=("self",)).order_by("pk").values_list("pk"))
+
+
 def erase(part: Part) -> list[int]:
     """Clear what does not go with the outputs and the feedback by itself; return themes to tidy.
 
@@ -55,6 +65,9 @@ def erase(part: Part) -> list[int]:
         .values_list("theme", flat=True)
         .distinct()
     )
+    # First, as whoever fills a queue or works at a job locks them before their items.
+    for rows in _filters(part.project):
+        clear_filters(rows, part.ids)
     Event.objects.filter(output__in=part.outputs).exclude(data={}).update(data={})
     if Review.objects.filter(output__in=part.outputs).exists():
         # Weights that were learned from a text tell of it; without them the rules order the items.
@@ -65,8 +78,6 @@ def erase(part: Part) -> list[int]:
     QueueItem.objects.filter(output__feedback__in=part.feedback).update(
         priority_version="", priority_parts=[]
     )
-    for rows in _filters(part.project):
-        clear_filters(rows, part.ids)
     return touched
 
 

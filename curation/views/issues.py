@@ -17,7 +17,7 @@ from curation import issue_evidence, issues, tasks, trackers
 from curation.issue_forms import IssueCloseForm, IssueForm, IssueLinkForm, IssueReopenForm
 from curation.models import Attempt, Delivery, Issue, Tracker
 from curation.tracker_forms import tracker_boxes
-from feedback.models import Membership
+from feedback.models import Erasure, Membership
 from feedback.paging import page
 from feedback.ringing import ring
 from review.http import ProjectRequest, project_view
@@ -238,6 +238,7 @@ def _page(
         "sources": sources,
         "tickets": (tickets := list(shown.tickets.select_related("tracker").order_by("pk"))),
         "deliveries": _deliveries(shown),
+        "is_erasing": Erasure.objects.taking().filter(project=request.project).exists(),
         "elsewhere": Tracker.objects.kept()
         .filter(project=request.project)
         .exclude(pk__in=[ticket.tracker_id for ticket in tickets])

@@ -29,6 +29,11 @@ class ErasureQuerySet(models.QuerySet["Erasure"]):
         """Those that a worker has something to do about."""
         return self.filter(status__in=Erasure.ACTIVE)
 
+    def taking(self) -> ErasureQuerySet:
+        """Those that may have left words yet, also in names that were made of them."""
+        took = Q(checkpoint__has_key="settles") & ~Q(checkpoint__has_key="themes")
+        return self.exclude(status=Erasure.Status.DONE).exclude(took)
+
 
 class Erasure(Stepped):
     """Removal of one session, or of all that is one end user's, and afterwards its record.
