@@ -164,9 +164,9 @@ def _name(theme: Theme, said: QuerySet[Feedback]) -> str:
     return Truncator(name[:1].upper() + name[1:]).chars(themes.LONGEST_NAME)
 
 
-def _middle(vectors: list[Any]) -> list[float]:
+def _middle(vectors: list[list[float]]) -> list[float]:
     import numpy as np
 
-    middle = np.mean([one.to_list() for one in vectors], axis=0)
+    middle = np.mean(vectors, axis=0)
     length = float(np.linalg.norm(middle)) or 1.0
     return [float(one) / length for one in middle]
