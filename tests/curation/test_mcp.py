@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -144,6 +144,14 @@ class TestOverHttp:
 
 @pytest.mark.django_db
 class TestRefused:
+    @pytest.fixture(autouse=True)
+    def no_loop(self) -> Iterator[None]:
+        """The loop of a browser counts as running in this thread, where a web process has none."""
+        running = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        yield
+        asyncio._set_running_loop(running)
+
     def post(self, browser: Browser, key: str, body: bytes = b"{}") -> Any:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         accept = "application/json, text/event-stream"
