@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from feedback.models import User
 from review import queues, suggestions
@@ -26,6 +27,7 @@ from tests.review.test_suggestions import suggest
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+APPLIED = re.compile("/applied/")
 TEXT = (
     "Robin knows that Robin covers six sessions a year.\n\n"
     '**bo**ld [link](http://u.example "t") here.\n\n```\n\tx = 1\n```\n'
@@ -214,6 +216,30 @@ class TestWholeAnswer:
         made = suggest(item.output, expert, "six", "6")
         suggestions.accept(annotation=made, by=expert, now=NOW)
         page.evaluate("document.body.dispatchEvent(new CustomEvent('news'))")
+        page.wait_for_timeout(300)
+        expect(page.locator("#applied-menu")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("#applied")).to_contain_text("1 of 1 edit")
+
+    def test_what_was_asked_for_before_does_not_close_its_menu(self, page_for: Pages) -> None:
+        item, expert = make_desk()
+        page = page_for(expert)
+        page.goto(url(item))
+        page.keyboard.press("r")
+        expect(page.locator("#applied-more")).to_be_visible()
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route(APPLIED, hold, times=1)
+        made = suggest(item.output, expert, "six", "6")
+        suggestions.accept(annotation=made, by=expert, now=NOW)
+        with page.expect_request(APPLIED):
+            page.evaluate("document.body.dispatchEvent(new CustomEvent('news'))")
+        page.locator("#applied-more").click()
+        with page.expect_response(APPLIED):
+            held[0].continue_()
         page.wait_for_timeout(300)
         expect(page.locator("#applied-menu")).to_be_visible()
         page.keyboard.press("Escape")

@@ -19,6 +19,9 @@ let isNews = false;
 let sender = null;
 /** @type {{card: string, act: string} | null} */
 let focused = null;
+/** @typedef {{elt: Element, xhr: XMLHttpRequest, requestConfig: {triggeringEvent?: Event}}} Answered */
+/** Requests whose menu was open as they began: what was chosen there is meant to close it. @type {WeakSet<XMLHttpRequest>} */
+const chosenFrom = new WeakSet();
 
 /** @returns {HTMLElement[]} */
 const cards = () => [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#margin > .note"))];
@@ -231,23 +234,34 @@ function attach(event, button) {
   }
 }
 
+/**
+ * Change nothing under the hand of who has opened a menu: ask when that closes.
+ * @param {Event} event
+ * @param {Element} menu
+ */
+function putOff(event, menu) {
+  event.preventDefault();
+  menu.addEventListener("toggle", () => document.body.dispatchEvent(new CustomEvent("news")), { once: true });
+}
+
 /** Keep up with the answer of this page. */
 export function watch() {
   document.addEventListener("htmx:beforeRequest", (event) => {
-    const { elt, requestConfig } = /** @type {CustomEvent<{elt: Element, requestConfig: {triggeringEvent?: Event}}>} */ (event).detail;
-    // Not under the hand of who has opened its menu: when that closes.
-    const menu = requestConfig.triggeringEvent?.type === "news" && elt.querySelector(":popover-open");
-    if (!menu) {
-      busy += 1;
+    const { elt, xhr, requestConfig } = /** @type {CustomEvent<Answered>} */ (event).detail;
+    const menu = elt.querySelector(":popover-open");
+    if (menu && requestConfig.triggeringEvent?.type === "news") {
+      putOff(event, menu);
       return;
     }
-    event.preventDefault();
-    menu.addEventListener("toggle", () => document.body.dispatchEvent(new CustomEvent("news")), { once: true });
+    if (menu) chosenFrom.add(xhr);
+    busy += 1;
   });
   document.addEventListener("htmx:afterRequest", () => (busy = Math.max(0, busy - 1)));
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const { elt, xhr } = /** @type {CustomEvent<{elt: Element, xhr: XMLHttpRequest}>} */ (event).detail;
+    const { elt, xhr, requestConfig } = /** @type {CustomEvent<Answered>} */ (event).detail;
     sender = xhr?.status === 200 ? elt : null;
+    const menu = elt.querySelector(":popover-open");
+    if (menu && !chosenFrom.has(xhr) && ["did", "news"].includes(requestConfig?.triggeringEvent?.type ?? "")) putOff(event, menu);
   });
   document.addEventListener("htmx:oobBeforeSwap", beforePiece);
   document.addEventListener("htmx:afterSettle", soon(() => {
