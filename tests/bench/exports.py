@@ -231,7 +231,7 @@ def _work(made: Release, kills: int) -> tuple[float, int]:
                 process.send_signal(signal.SIGKILL)
                 happened += 1
                 break
-            time.sleep(0.02 if kills else 0.1)
+            time.sleep(0.2)
         process.wait()
     return most, happened
 
