@@ -261,10 +261,10 @@ def _insert(training_set: TrainingSet, curator: int) -> None:
         cursor.execute(
             """
             INSERT INTO curation_example (training_set_id, prompt, tools, chosen, rejected,
-                "group", created_by_id, created_at)
+                "group", created_by_id, created_at, is_pair)
             SELECT %(set)s, known.prompt, '[]',
                 CASE WHEN known.chosen = '' THEN '' ELSE known.chosen || ' ' || n END,
-                known.worse, 'group ' || n / 3, %(by)s, now()
+                known.worse, 'group ' || n / 3, %(by)s, now(), false
             FROM generate_series(0, %(rows)s - 1) n
             JOIN (SELECT *, row_number() OVER (ORDER BY place) - 1 AS number,
                       count(*) OVER () AS num FROM known) known ON known.number = n %% known.num
