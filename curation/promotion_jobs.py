@@ -271,6 +271,8 @@ def _chunk(job: PromotionJob, now: datetime) -> None:
     Placing.objects.bulk_create(placings)
     num_refused = sum(bool(one.problem) for one in placings)
     job.num_seen += len(chunk)
+    # What matches may have become more since it was counted.
+    job.num_matching = max(job.num_matching, job.num_seen)
     job.num_refused += num_refused
     job.num_made += len(placings) - num_refused
     job.status = PromotionJob.Status.RUNNING

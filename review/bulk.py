@@ -208,6 +208,8 @@ def _chunk(job: BulkJob, now: datetime) -> None:
     changes = _act(job, chunk, now)
     BulkChange.objects.bulk_create(changes)
     job.num_seen += len(chunk)
+    # What matches may have become more since it was counted.
+    job.num_matching = max(job.num_matching, job.num_seen)
     job.num_changed += len(changes)
     job.status = BulkJob.Status.RUNNING
     if chunk:

@@ -88,6 +88,18 @@ class TestStart:
         assert job.num_matching == 1
         assert done(job).num_seen == 1
 
+    def test_never_looked_at_more_than_match(
+        self, project: Project, curator: User, places: Places
+    ) -> None:
+        settled(project, curator)
+        first = done(started(project, curator, places))
+        settled(project, curator)
+        job = started(project, curator, places, only_unpromoted=True)
+        promotion_jobs.undo(job=first, by=curator, now=LATER)
+        assert job.num_matching == 1
+        job = done(job)
+        assert (job.num_matching, job.num_seen) == (2, 2)
+
     def test_gives_the_same_job_for_the_same_key(
         self, project: Project, curator: User, places: Places
     ) -> None:

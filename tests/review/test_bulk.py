@@ -270,6 +270,13 @@ class TestStarting:
         job = begin(filled, moderator, "tag_add", "model:b", outputs=outputs)
         assert {one.model for one in bulk.meant(job=job)} == {"b"}
 
+    def test_never_looked_at_more_than_match(self, filled: Project, moderator: User) -> None:
+        job = begin(filled, moderator, "tag_add", "-tag:x", tags=["y"])
+        assert job.num_matching == 9
+        SessionTag.objects.all().delete()
+        job = run(job)
+        assert (job.num_matching, job.num_seen) == (12, 12)
+
     def test_acts_on_what_was_picked_only(self, filled: Project, moderator: User) -> None:
         session = filled.sessions.order_by("pk").last()
         assert session is not None
