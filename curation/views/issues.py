@@ -17,7 +17,7 @@ from curation import issue_evidence, issues, tasks, trackers
 from curation.issue_forms import IssueCloseForm, IssueForm, IssueLinkForm, IssueReopenForm
 from curation.models import Attempt, Delivery, Issue, Tracker
 from curation.tracker_forms import tracker_boxes
-from feedback.models import Erasure, Membership
+from feedback.models import Erasure, Membership, Reason
 from feedback.paging import page
 from feedback.ringing import ring
 from review.http import ProjectRequest, project_view
@@ -212,6 +212,15 @@ def _acted(
     return _page(request, shown, form=form, refusal=refusal, status=409 if refusal else 422)
 
 
+def _named(request: ProjectRequest, rows: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """Rows of reasons by their names, where evidence has what stays the same."""
+    reasons = Reason.objects.filter(
+        taxonomy__project=request.project, slug__in=[slug for slug, *_ in rows]
+    )
+    names = dict(reasons.order_by("taxonomy_id").values_list("slug", "name"))
+    return [(names.get(slug, slug), then, now) for slug, then, now in rows]
+
+
 def _page(
     request: ProjectRequest,
     shown: Issue,
@@ -230,7 +239,8 @@ def _page(
         "issue": shown,
         "is_closed": is_closed,
         "live": live,
-        "rows": issue_evidence.beside(then=shown.evidence, now=live),
+        "rows": (rows := issue_evidence.beside(then=shown.evidence, now=live)),
+        "reasons": _named(request, rows["reasons"]),
         "examples": shown.examples.select_related("feedback__output")
         .prefetch_related("feedback__reasons")
         .order_by("position"),

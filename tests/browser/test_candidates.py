@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from curation.models import Candidate, ContextEntry
 from tests.browser.conftest import Pages
 from tests.factories import (
+    NOW,
     make_candidate,
     make_library,
     make_output,
@@ -69,3 +70,45 @@ def test_a_decision_without_a_place_says_so_and_keeps_the_row(page_for: Pages) -
     page.get_by_label("Two").check()
     page.keyboard.press("a")
     expect(page.locator(".cands__done")).to_contain_text("Two")
+
+
+def test_one_candidate_is_the_current_one_and_its_button_alone_is_filled(page_for: Pages) -> None:
+    project = make_project()
+    curator = make_user(project)
+    make_library(project)
+    for number in range(3):
+        make_candidate(
+            project, review=make_review(make_output(project, query=f"Question {number}?"), curator)
+        )
+    page = page_for(curator)
+    page.goto(f"/p/{project.slug}/candidates/")
+    accepts = page.get_by_role("button", name="Accept: ")
+
+    def filled() -> list[int]:
+        page.mouse.move(0, 0)
+        grounds = accepts.evaluate_all("all => all.map((one) => getComputedStyle(one).color)")
+        return [at for at, ground in enumerate(grounds) if grounds.count(ground) == 1]
+
+    assert filled() == [0]
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert filled() == [1]
+    page.get_by_role("link", name="Edit: Question 2?").focus()
+    assert filled() == [2]
+    rejects = page.locator("summary[data-act=reject]")
+    assert accepts.first.bounding_box()["height"] == rejects.first.bounding_box()["height"]  # type: ignore[index]
+
+
+def test_who_decided_is_one_sentence(page_for: Pages) -> None:
+    project = make_project()
+    curator = make_user(project, username="ada")
+    make_candidate(project, status="rejected", reason="said", decided_by=curator, decided_at=NOW)
+    page = page_for(curator)
+    page.goto(f"/p/{project.slug}/candidates/?show=decided")
+    expect(page.locator(".cand__why")).to_contain_text("Rejected by ada,")
+    name, said = page.locator(".cand__why bdi"), page.locator(".cand__why time")
+    boxes = name.bounding_box(), said.bounding_box()
+    assert boxes[0]
+    assert boxes[1]
+    # A comma and a space lie between them.
+    assert boxes[1]["x"] - boxes[0]["x"] - boxes[0]["width"] < 9

@@ -158,3 +158,35 @@ class TestPages:
                 page.set_viewport_size({"width": width, "height": 900})
                 over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 assert over <= 0, f"{path} at {width}"
+
+
+class TestNarrowPages:
+    """What a phone shows of tables is read without turning words into columns."""
+
+    ABOUT = "How the product answers from documents, by what reviewers corrected of it."
+
+    @pytest.fixture
+    def phone(self, page_for: Pages, curator: User) -> Page:
+        return page_for(curator, width=390, height=844)
+
+    def assert_whole(self, phone: Page) -> None:
+        """Nothing of a table lies behind its edge."""
+        over = "all => all.map((one) => one.scrollWidth - one.clientWidth)"
+        assert max(phone.locator("main .scroll-x, main .panel").evaluate_all(over)) <= 0
+
+    def test_lists_say_what_each_is_for_below_its_name(
+        self, phone: Page, project: Project, curator: User
+    ) -> None:
+        make_library(project, name="House style", description=self.ABOUT)
+        make_training_set(project, name="First corrections", description=self.ABOUT)
+        for path in ("libraries", "training-sets"):
+            phone.goto(f"/p/{project.slug}/{path}/")
+            about = phone.get_by_text(self.ABOUT).locator("visible=true")
+            box = about.bounding_box()
+            assert box
+            assert box["width"] >= 140
+            self.assert_whole(phone)
+
+    def test_choices_of_notifications_fit(self, phone: Page) -> None:
+        phone.goto("/account/notifications/")
+        self.assert_whole(phone)

@@ -348,6 +348,15 @@ class TestPages:
         assert f"T-{theme.number}" in page
         assert "Close issue" in page
 
+    def test_an_issue_names_reasons_as_people_know_them(
+        self, curator: Client, project: Project
+    ) -> None:
+        issue = make_issue(project, evidence={"reasons": [["too-vague", 3], ["long-gone", 1]]})
+        page = curator.get(reverse("issue", args=[project.slug, issue.number])).content.decode()
+        assert "Too vague" in page
+        assert "too-vague" not in page
+        assert "long-gone" in page
+
     def test_it_is_made_of_a_theme(self, curator: Client, project: Project, theme: Theme) -> None:
         url = reverse("issue_create", args=[project.slug]) + f"?theme={theme.number}"
         assert theme.name in curator.get(url).content.decode()

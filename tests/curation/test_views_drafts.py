@@ -51,6 +51,18 @@ class TestLibraryDraft:
         assert "Same?" not in page
         assert "Publish v2" not in page
 
+    def test_offers_to_publish_only_what_has_changed(
+        self, client: Client, library: ContextLibrary, curator: User, address: str, encoder: Encoder
+    ) -> None:
+        entry = make_entry(library)
+        context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
+        client.force_login(curator)
+        page = client.get(f"{address}draft/").content.decode()
+        assert "Nothing has changed" in page
+        assert "Hold out %" not in page
+        library.entries.filter(pk=entry.pk).update(answer="Else.")
+        assert "Hold out %" in client.get(f"{address}draft/").content.decode()
+
     def test_pages_by_keys_and_costs_the_same_for_many(
         self,
         client: Client,
