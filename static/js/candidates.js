@@ -89,8 +89,9 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-document.addEventListener("htmx:beforeRequest", () => {
-  next = place();
+// Not when it is asked for: a key may be quicker than what the last reply put in settles.
+document.addEventListener("htmx:beforeSwap", () => {
+  next = Math.max(place(), next);
 });
 
 document.addEventListener("htmx:afterSettle", () => {

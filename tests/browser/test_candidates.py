@@ -57,6 +57,28 @@ def test_candidates_are_accepted_rejected_edited_and_undone_by_keys(page_for: Pa
     assert ContextEntry.objects.get().review_id == found[0].review_id
 
 
+def test_a_key_before_a_reply_has_settled_keeps_the_place(page_for: Pages) -> None:
+    project = make_project()
+    curator = make_user(project)
+    make_library(project)
+    for number in range(3):
+        make_candidate(
+            project, review=make_review(make_output(project, query=f"Question {number}?"), curator)
+        )
+    page = page_for(curator)
+    page.goto(f"/p/{project.slug}/candidates/")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.evaluate(
+        """() => document.addEventListener("htmx:afterSwap", () => document.body.dispatchEvent(
+            new KeyboardEvent("keydown", { key: "u", bubbles: true })), { once: true })"""
+    )
+    page.keyboard.press("x")
+    page.keyboard.press("2")
+    expect(page.locator(".cands__done")).to_contain_text("It waits again")
+    expect(page.get_by_role("link", name="Question 1?", exact=True)).to_be_focused()
+
+
 def test_a_decision_without_a_place_says_so_and_keeps_the_row(page_for: Pages) -> None:
     project = make_project()
     curator = make_user(project)
