@@ -11,7 +11,9 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
+from config.api import api
 from curation.models import (
     ContextEntry,
     ContextLibrary,
@@ -24,7 +26,8 @@ from curation.models import (
     Proposal,
     TrainingSet,
 )
-from feedback.models import Membership, Project, Tag
+from feedback.authentication import create_own_key
+from feedback.models import Membership, Project, Tag, User
 from review.models import Annotation, Comment, Evidence
 from tests.factories import (
     NOW,
@@ -282,6 +285,82 @@ class TestPages:
         }
 
 
+# Endpoints that ask for something other than a key.
+BY_TOKEN = {
+    "api/v1/collect",
+    "api/v1/collect/reasons",
+    "api/v1/trackers/<uuidstr:hook>/report",
+}
+WITH_KEYS = sorted({one.route for one in ENDPOINTS} - DOCUMENTATION - BY_TOKEN)
+# Those that name something of a project.
+NAMING = [route for route in WITH_KEYS if "<" in route]
+DOCUMENT: Any = api.get_openapi_schema()
+SLUGS = {"queues": "queue", "libraries": "library", "training-sets": "training_set"}
+# Those whose body names something besides, which is looked for first, and not there either.
+NAMED_BESIDE = {
+    "api/v1/escalations/<int:escalation>/return",
+    "api/v1/issues/<int:number>/handovers",
+    "api/v1/issues/<int:number>/send",
+}
+# What a viewer may read.
+VIEWED = {
+    "api/v1/bulk/<int:job>",
+    "api/v1/candidates",
+    "api/v1/groups/<int:group>",
+    "api/v1/issues",
+    "api/v1/issues/<int:number>",
+    "api/v1/libraries/<slug:library>/versions/<int:number>/effect",
+    "api/v1/libraries/<slug>/draft",
+    "api/v1/libraries/<slug>/proposals",
+    "api/v1/libraries/<slug>/proposals/<int:proposal>",
+    "api/v1/outputs",
+    "api/v1/outputs/<path:output>",
+    "api/v1/promotions/<int:promotion>",
+    "api/v1/queues",
+    "api/v1/queues/<slug>/groups",
+    "api/v1/search",
+    "api/v1/sessions/<path:session>",
+    "api/v1/themes/<int:number>/effect",
+}
+
+
+def own_key(user: User) -> str:
+    return create_own_key(membership=user.memberships.get(), name="x", now=timezone.now())[1]
+
+
+def asked(client: Client, filled: Filled, route: str, key: str) -> dict[str, int]:
+    """What each verb that the endpoint knows answers to a key."""
+    kind = route.split("/")[2]
+    samples = filled.parts | {"slug": filled.parts.get(SLUGS.get(kind, ""), "")}
+    path = re.sub(r"<(?:\w+:)?(\w+)>", lambda part: quote(str(samples[part[1]]), safe=""), route)
+    found = {}
+    for verb in VERBS:
+        got = getattr(client, verb)(
+            f"/{path}",
+            **(
+                {"data": example(route, verb), "content_type": "application/json"}
+                if verb != "get"
+                else {}
+            ),
+            headers={"authorization": f"Bearer {key}"},
+        )
+        if got.status_code != 405:
+            found[verb] = got.status_code
+    return found
+
+
+def example(route: str, verb: str) -> Any:
+    """The body that the API's own document gives as an example, else what it says is required."""
+    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{route}")
+    operation = DOCUMENT["paths"].get(path, {}).get(verb, {})
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    wanted = DOCUMENT["components"]["schemas"].get(name, {})
+    kinds = {one: wanted["properties"][one].get("type") for one in wanted.get("required", ())}
+    filled = {one: 1 if kind == "integer" else "said" for one, kind in kinds.items()}
+    return wanted.get("example", filled)
+
+
 class TestEndpoints:
     @pytest.mark.parametrize("route", sorted({one.route for one in ENDPOINTS} - DOCUMENTATION))
     def test_want_a_key_or_a_token(self, client: Client, filled: Filled, route: str) -> None:
@@ -293,12 +372,24 @@ class TestEndpoints:
         assert set(found.values()) <= {400, 401, 403, 405}, found
         assert {"put", "patch", "delete"} <= {verb for verb, got in found.items() if got == 405}
 
-    @pytest.mark.parametrize("kind", ["sessions", "outputs"])
+    @pytest.mark.parametrize("route", NAMING)
     def test_know_nothing_of_other_projects(
-        self, client: Client, filled: Filled, kind: str
+        self, client: Client, filled: Filled, route: str
     ) -> None:
         """Complaint 23."""
-        key = make_key(make_project())
-        headers = {"authorization": f"Bearer {key}"}
-        external_id = filled.parts[kind[:-1]]
-        assert client.get(f"/api/v1/{kind}/{external_id}", headers=headers).status_code == 404
+        other = make_project()
+        for key in (make_key(other), own_key(make_user(other, "admin"))):
+            found = asked(client, filled, route, key)
+            assert found
+            assert set(found.values()) <= {403, 422 if route in NAMED_BESIDE else 404}, found
+
+    @pytest.mark.parametrize("route", WITH_KEYS)
+    def test_refuse_a_key_without_the_scope_or_role(
+        self, client: Client, filled: Filled, route: str
+    ) -> None:
+        viewer = asked(client, filled, route, own_key(make_user(filled.project, "viewer")))
+        assert (viewer.pop("get", 403) != 403) == (route in VIEWED)
+        assert set(viewer.values()) <= {403}, viewer
+        if route != "api/v1/feedback-tokens":
+            product = asked(client, filled, route, make_key(filled.project, ["feedback"]))
+            assert set(product.values()) == {403}, product
