@@ -19,9 +19,9 @@ COLUMNS = ("model", "model_version", "prompt_version")
 # As feedback.nearest builds and asks its own index.
 INDEX = {
     "space": "cosine",
-    "ef_construction": 128,
-    "max_neighbors": 16,
-    "ef_search": 200,
+    "ef_construction": 400,
+    "max_neighbors": 24,
+    "ef_search": 400,
     "num_threads": 2,
 }
 
