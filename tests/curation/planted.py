@@ -16,14 +16,14 @@ from django.db import connection
 from pyarrow import parquet
 
 from config.embedded import _package
-from curation import gating, issues, promotion, publishing, releasing, serving
+from curation import gating, promotion, publishing, releasing, serving
 from curation.context_libraries import keep_probe
-from curation.models import ContextLibrary, GateFinding, TrainingSet
+from curation.models import CheckedGroup, ContextLibrary, GateFinding, TrainingSet
 from curation.serving import Asked
 from curation.shelves import Audience
 from feedback import ingestion
 from feedback.embedding import embed_pending
-from feedback.models import Feedback, Output, Project, User
+from feedback.models import Output, Project, User
 from review import (
     annotations as marks,
 )
@@ -38,9 +38,13 @@ from review import (
     triage,
 )
 from review.comment_vectors import embed_annotations
-from review.models import Escalation, Handover, Queue, Theme, ThemeMembership, ThemeRun
+from review.models import Escalation, Handover, Queue
 from review.rendering import render
-from tests.factories import NOW, make_item, make_queue, make_rule, make_user, make_view
+from tests.curation import planted_work
+from tests.factories import NOW, make_item, make_queue, make_user
+
+# Each is sent with words of its own, and then something else becomes of it.
+OUTPUTS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
 class Stub:
@@ -93,7 +97,7 @@ class Trace:
         self._talk()
         self._review()
         self._promote(curator)
-        self._name()
+        planted_work.leave(self, curator=curator)
 
     def send(self, *records: dict[str, Any]) -> ingestion.Report:
         """What the product sends."""
@@ -112,7 +116,7 @@ class Trace:
                 "tags": [m("tag")],
                 "metadata": {m("key"): m("metadata")},
             },
-            *(self._output(which) for which in ("first", "second", "third")),
+            *(self._output(which) for which in OUTPUTS),
             {
                 "type": "feedback",
                 "id": m("feedback id"),
@@ -125,7 +129,7 @@ class Trace:
                 "correction": f"Better {m('correction')}.",
                 "annotator_kind": "HUMAN",
                 "identifier": m("identifier"),
-                "author": {"id": self.user, "role": "user"},
+                "author": {"id": self.user, "role": m("author role")},
                 "metadata": {"note": m("note")},
             },
             {
@@ -148,14 +152,25 @@ class Trace:
             "query": f"What is {m(f'{which} query')} exactly?",
             "text": f"It is {m(f'{which} answer')}, and **{m(f'{which} more')}** besides.",
             "model": m("model"),
+            "model_version": m("model version"),
+            "prompt_version": m("prompt version"),
+            "usage": {m("usage"): 7},
+            "span_id": m(f"{which} span"),
             "metadata": {"trace": m(f"{which} metadata")},
             "trace_id": m(f"{which} trace"),
             "context": {
                 "system": f"Serve {m(f'{which} system')}.",
+                "exposure": m(f"{which} exposure"),
                 "documents": [{"id": m(f"{which} document id"), "text": m(f"{which} document")}],
                 "messages": [
                     {"role": "user", "content": m(f"{which} turn")},
                     {"role": "assistant", "content": m(f"{which} reply")},
+                ],
+                "tools": [
+                    {
+                        "type": "function",
+                        "function": {"name": "find", "description": m(f"{which} tool")},
+                    }
                 ],
             },
         }
@@ -243,10 +258,10 @@ class Trace:
     def _review(self) -> None:
         m = self.mark
         queue = make_queue(self.project)
-        for which in ("first", "second", "third"):
+        for which in OUTPUTS:
             make_item(queue, self.output(which))
-        self._decide(queue, "first", verdict="fix", comment=m("verdict"), routes=["issue"])
-        self._decide(queue, "second", verdict="accept", comment=m("good"), routes=["library"])
+        self.decide(queue, "first", verdict="fix", comment=m("verdict"), routes=["issue"])
+        self.decide(queue, "second", verdict="accept", comment=m("good"), routes=["library"])
         item = queue.items.get(output=self.output("third"))
         queues.skip(item=item, by=self.other, reason=m("skipped"), now=NOW)
         drafts.save(
@@ -257,13 +272,15 @@ class Trace:
             version=item.output.version,
             now=NOW,
         )
-        self._decide(queue, "third", verdict="reject", comment=m("bad"), routes=["escalate"])
+        for which in ("fourth", "fifth"):
+            self.decide(queue, which, verdict="accept", comment=m(f"{which} good"))
+        self.decide(queue, "third", verdict="reject", comment=m("bad"), routes=["escalate"])
         raised = Escalation.objects.get(output=self.output("third"))
         escalations.close(escalation=raised, by=self.moderator, comment=m("closed"), now=NOW)
         handed = Handover.objects.get(review__output=self.output("first"))
         handovers.close(handover=handed, by=self.moderator, comment=m("handed"), now=NOW)
 
-    def _decide(self, queue: Queue, which: str, **decision: Any) -> None:
+    def decide(self, queue: Queue, which: str, **decision: Any) -> None:
         item = queue.items.get(output=self.output(which))
         claim = queues.claim(item=item, by=self.expert, now=NOW)
         triage.submit_review(
@@ -294,38 +311,6 @@ class Trace:
             now=NOW,
         )
 
-    def _name(self) -> None:
-        """What names the session elsewhere."""
-        wanted = {"session": [self.session, "another"], "words": f'"{self.user}"'}
-        make_queue(self.project, filter=wanted)
-        make_rule(self.project, filter=wanted)
-        make_view(self.project, self.moderator, filter=wanted)
-        theme = Theme.objects.create(
-            project=self.project,
-            number=Theme.objects.count() + 1,
-            name=f"About {self.mark('comment')}",
-            terms=[self.mark("comment")],
-            size=1,
-            model="stub",
-            centroid=Stub().encode(["x"])[0],
-            created_at=NOW,
-            updated_at=NOW,
-        )
-        run = ThemeRun.objects.create(
-            project=self.project,
-            model="stub",
-            algorithm="x",
-            num_feedback=1,
-            num_themes=1,
-            started_at=NOW,
-            finished_at=NOW,
-        )
-        said = Feedback.objects.get(key=f"i:{self.mark('feedback id')}")
-        ThemeMembership.objects.create(theme=theme, feedback=said, run=run, similarity=1.0)
-        issues.open_issue(
-            project=self.project, title=theme.name, theme=theme, by=self.moderator, now=NOW
-        )
-
 
 def publish(
     library: ContextLibrary,
@@ -335,7 +320,11 @@ def publish(
     by: User,
     second: User,
 ) -> None:
-    """Publish the library, serve it to each, check the set, let a row pass, and release it."""
+    """Publish the library, serve it to each, check the set, let a row pass, and release it.
+
+    What was said is grouped before, and becomes issues.
+    """
+    planted_work.complain(library.project, traces, by=by)
     proposed = publishing.propose(
         library=library, encoder=Stub(), by=by, now=NOW, note="First", is_acknowledged=True
     )
@@ -356,9 +345,18 @@ def publish(
         )
     check = gating.ask(training_set=training_set, by=by, now=NOW)
     gating.run(check=check, vectors="stub", clock=lambda: NOW + timedelta(minutes=1))
+    CheckedGroup.objects.bulk_create(
+        CheckedGroup(check_run=check, group=trace.session, split="validation") for trace in traces
+    )
     for trace in traces:
         for example in training_set.examples.filter(output=trace.output("second")):
-            finding = GateFinding(check_run=check, gate="exact", example=example, why="the same")
+            finding = GateFinding(
+                check_run=check,
+                gate="exact",
+                example=example,
+                why="the same",
+                key=trace.mark("key"),
+            )
             finding.save()
             gating.let_pass(finding=finding, reason=trace.mark("passed"), by=by, now=NOW)
     releasing.release(training_set=training_set, by=by, now=NOW)
