@@ -156,7 +156,7 @@ def holds(model: type[models.Model], field: models.Field, words: str) -> bool:  
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT EXISTS (SELECT FROM {name(model._meta.db_table)} "  # noqa: S608
-            f"WHERE {name(field.column)}::text ILIKE %s)",
+            f"WHERE {name(field.column or '')}::text ILIKE %s)",
             [f"%{words}%"],
         )
         return bool(cursor.fetchone()[0])
