@@ -44,9 +44,9 @@ INDEXED_ROWS = 20_000
 # at 128, however many a search kept in view. And what of them is on the level above should be fewer
 # than the links there, or none leads on to others.
 LINKS, EF_CONSTRUCTION = 24, 400
-# Kilobytes that a row takes while the index is built, and how many megabytes at most: what is more
-# is built on disk, in twice the time.
-ROW_KB, MOST_MEMORY_MB = 2, 2_048
+# Kilobytes that a row takes while the index is built, and how many megabytes at least and at most:
+# what is more is built on disk, in twice the time.
+ROW_KB, LEAST_MEMORY_MB, MOST_MEMORY_MB = 2, 64, 2_048
 # How many a search keeps in view, and how many it may look at for those that match.
 EF_SEARCH, MOST_SCANNED = 400, 200_000
 
@@ -182,7 +182,7 @@ def _build(vectors: Vectors, model: str) -> bool:
     num_rows = rows.order_by().count()
     if num_rows < INDEXED_ROWS:
         return False
-    memory = min(MOST_MEMORY_MB, num_rows * ROW_KB // 1_000)
+    memory = max(LEAST_MEMORY_MB, min(MOST_MEMORY_MB, num_rows * ROW_KB // 1_000))
     dimensions = len(rows.values_list("vector", flat=True)[:1].get())
     name = connection.ops.quote_name(_index_name(vectors.kind, model))
     literal = model.replace("'", "''").replace("%", "%%")
