@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from curation.models import Candidate, ContextEntry
+from feedback.models import Project, User
 from tests.browser.conftest import Pages
 from tests.factories import (
     NOW,
@@ -18,6 +19,12 @@ from tests.factories import (
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def _three(project: Project, curator: User) -> None:
+    for number in range(3):
+        output = make_output(project, query=f"Question {number}?")
+        make_candidate(project, review=make_review(output, curator))
 
 
 def test_candidates_are_accepted_rejected_edited_and_undone_by_keys(page_for: Pages) -> None:
@@ -61,10 +68,7 @@ def test_a_key_before_a_reply_has_settled_keeps_the_place(page_for: Pages) -> No
     project = make_project()
     curator = make_user(project)
     make_library(project)
-    for number in range(3):
-        make_candidate(
-            project, review=make_review(make_output(project, query=f"Question {number}?"), curator)
-        )
+    _three(project, curator)
     page = page_for(curator)
     page.goto(f"/p/{project.slug}/candidates/")
     page.keyboard.press("j")
@@ -98,10 +102,7 @@ def test_one_candidate_is_the_current_one_and_its_button_alone_is_filled(page_fo
     project = make_project()
     curator = make_user(project)
     make_library(project)
-    for number in range(3):
-        make_candidate(
-            project, review=make_review(make_output(project, query=f"Question {number}?"), curator)
-        )
+    _three(project, curator)
     page = page_for(curator)
     page.goto(f"/p/{project.slug}/candidates/")
     accepts = page.get_by_role("button", name="Accept: ")
