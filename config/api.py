@@ -24,6 +24,7 @@ from feedback.collect_api import router as collect_router
 from feedback.problems import ConflictError, Problem
 from review.alike_api import router as alike_router
 from review.api import router as review_router
+from review.claims_api import router as claims_router
 from review.escalations_api import router as escalations_router
 from review.marks_api import router as marks_router
 from review.routes_api import router as routes_router
@@ -41,6 +42,7 @@ api = NinjaAPI(
 api.add_router("", feedback_router)
 api.add_router("", collect_router)
 api.add_router("", review_router)
+api.add_router("", claims_router)
 api.add_router("", work_router)
 api.add_router("", marks_router)
 api.add_router("", alike_router)

@@ -1,8 +1,8 @@
-"""Reviewing by script: queues and items with a person's own key."""
+"""Reviewing by script: queues and decisions with a person's own key."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from feedback.models import Membership, Project, User
 from review import queues
-from review.models import Claim, Event, Queue, QueueItem, Review, Skip
+from review.models import Claim, Draft, Event, Queue, QueueItem, Review
 from tests.calling import Caller
 from tests.factories import (
     make_annotation,
@@ -51,86 +51,6 @@ class TestQueues:
         assert [(one["slug"], one["open"], one["held"], one["done"]) for one in found] == [
             ("all", 2, 0, 0)
         ]
-
-
-class TestClaim:
-    def test_gives_an_item_its_output_and_a_fence(
-        self, ann: Caller, queue: Queue, project: Project
-    ) -> None:
-        item = make_item(queue, make_output(project, external_id="o/1"))
-        reply = ann.post("queues/all/claim")
-        place = Claim.objects.get(item=item)
-        assert reply.status_code == 200
-        told = {**reply.json()}
-        until = datetime.fromisoformat(told.pop("lease_until"))
-        assert told == {"item": item.pk, "output": "o/1", "fence": 1}
-        assert place.lease_until is not None
-        assert abs(until - place.lease_until) < timedelta(milliseconds=1)
-        # After a lost answer the same is handed out again.
-        assert ann.post("queues/all/claim").json() == reply.json()
-
-    def test_has_no_body_when_nothing_is_left(self, ann: Caller, queue: Queue) -> None:
-        reply = ann.post("queues/all/claim")
-        assert (reply.status_code, reply.content) == (204, b"")
-
-    def test_is_the_same_as_on_the_page(
-        self, ann: Caller, queue: Queue, project: Project, client: Client
-    ) -> None:
-        make_item(queue, priority=1)
-        best = make_item(queue, priority=2)
-        client.force_login(ann.user)
-        page = client.post(reverse("queue_next", args=[project.slug, "all"]))
-        assert page["Location"] == reverse("item", args=[project.slug, best.pk])
-        assert ann.post("queues/all/claim").json()["item"] == best.pk
-
-
-class TestHold:
-    def test_is_kept_by_a_heartbeat(self, ann: Caller, queue: Queue) -> None:
-        item = make_item(queue)
-        old = timezone.now() - timedelta(minutes=10)
-        held = queues.claim(item=item, by=ann.user, now=old)
-        reply = ann.post(f"items/{item.pk}/heartbeat", {"fence": held.fence})
-        assert reply.status_code == 200
-        held.refresh_from_db()
-        assert held.lease_until is not None
-        assert held.lease_until > old + timedelta(minutes=20)
-
-    def test_can_be_given_back(self, ann: Caller, queue: Queue) -> None:
-        item = make_item(queue)
-        fence = ann.post("queues/all/claim").json()["fence"]
-        assert ann.post(f"items/{item.pk}/release", {"fence": fence}).status_code == 204
-        assert Claim.objects.get(item=item).reviewer is None
-
-    def test_ends_by_skipping_with_a_reason(self, ann: Caller, queue: Queue) -> None:
-        item = make_item(queue)
-        fence = ann.post("queues/all/claim").json()["fence"]
-        refused = ann.post(f"items/{item.pk}/skip", {"fence": fence, "reason": " "})
-        assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "reason")
-        done = ann.post(f"items/{item.pk}/skip", {"fence": fence, "reason": "Not my field"})
-        assert done.status_code == 204
-        assert Skip.objects.get(item=item).reason == "Not my field"
-        assert not Review.objects.exists()
-        assert ann.post("queues/all/claim").status_code == 204
-
-    @pytest.mark.parametrize("act", ["heartbeat", "release", "skip", "review"])
-    def test_is_lost_with_a_stale_fence_and_says_who_holds_the_item(
-        self, ann: Caller, queue: Queue, project: Project, act: str
-    ) -> None:
-        item = make_item(queue)
-        now = timezone.now()
-        mine = queues.claim(item=item, by=ann.user, now=now - timedelta(hours=1))
-        stale = mine.fence
-        bob = make_user(project, "expert", username="bob")
-        theirs = queues.claim(item=item, by=bob, now=now)
-        more = {"skip": {"reason": "x"}, "review": {"verdict": "accept"}}.get(act, {})
-        body = {"fence": stale, **more}
-        reply = ann.post(f"items/{item.pk}/{act}", body)
-        assert reply.status_code == 409
-        assert reply.json()["holder"] == "bob"
-        assert reply.json()["lease_until"][:19] == theirs.lease_until.isoformat()[:19]  # type: ignore[union-attr]
-        assert (Review.objects.count(), Skip.objects.count()) == (0, 0)
-        theirs.refresh_from_db()
-        assert theirs.reviewer == bob
 
 
 class TestReview:
@@ -198,6 +118,49 @@ class TestReview:
         assert not Review.objects.exists()
 
 
+class TestUndo:
+    def test_takes_ones_decision_back_as_the_page_does(
+        self, ann: Caller, client: Client, queue: Queue, project: Project
+    ) -> None:
+        def decided() -> QueueItem:
+            item = make_item(queue, make_output(project))
+            held = queues.claim(item=item, by=ann.user, now=timezone.now())
+            body = {"fence": held.fence, "verdict": "reject", "comment": "No."}
+            assert ann.post(f"items/{item.pk}/review", body).status_code == 201
+            return item
+
+        by_script, by_page = decided(), decided()
+        reply = ann.post(f"items/{by_script.pk}/undo")
+        assert (reply.status_code, reply.json()["item"]) == (200, by_script.pk)
+        client.force_login(ann.user)
+        client.post(reverse("item_undo", args=[project.slug, by_page.pk]))
+        assert not Review.objects.exists()
+        drafts = Draft.objects.order_by("item").values_list("item", "fields__comment")
+        assert list(drafts) == [(by_script.pk, "No."), (by_page.pk, "No.")]
+        # The reply's fence holds the item.
+        body = {"fence": reply.json()["fence"], "verdict": "accept"}
+        assert ann.post(f"items/{by_script.pk}/review", body).status_code == 201
+
+    def test_is_refused_where_a_decision_stands_or_there_is_none(
+        self, ann: Caller, queue: Queue, project: Project
+    ) -> None:
+        item = make_item(queue)
+        held = queues.claim(item=item, by=ann.user, now=timezone.now())
+        assert ann.post(f"items/{item.pk}/undo").status_code == 409
+        ann.post(f"items/{item.pk}/review", {"fence": held.fence, "verdict": "accept"})
+        bob = Caller(ann.client, project, make_user(project, "admin"))
+        none = bob.post(f"items/{item.pk}/undo")
+        assert (none.status_code, none.json()["message"]) == (
+            409,
+            "You have not reviewed this item.",
+        )
+        Review.objects.update(created_at=timezone.now() - timedelta(hours=25))
+        refused = ann.post(f"items/{item.pk}/undo")
+        assert refused.status_code == 409
+        assert refused.json()["message"] == "A decision can be taken back for 24 hours."
+        assert Review.objects.filter(item=item).exists()
+
+
 ACTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("get", "queues", {}, "viewer"),
     ("post", "queues/all/claim", {}, "expert"),
@@ -205,6 +168,10 @@ ACTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("post", "items/{item}/release", {"fence": 0}, "expert"),
     ("post", "items/{item}/skip", {"fence": 0, "reason": "x"}, "expert"),
     ("post", "items/{item}/review", {"fence": 0, "verdict": "accept"}, "expert"),
+    ("post", "items/{item}/claim", {}, "expert"),
+    ("post", "items/{item}/steal", {}, "moderator"),
+    ("post", "items/{item}/unskip", {}, "expert"),
+    ("post", "items/{item}/undo", {}, "expert"),
 ]
 
 
