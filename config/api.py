@@ -22,11 +22,14 @@ from curation.reports_api import router as reports_router
 from feedback.api import router as feedback_router
 from feedback.collect_api import router as collect_router
 from feedback.problems import ConflictError, Problem
+from review.agreement_api import router as agreement_router
 from review.alike_api import router as alike_router
 from review.api import router as review_router
 from review.claims_api import router as claims_router
 from review.escalations_api import router as escalations_router
 from review.marks_api import router as marks_router
+from review.my_work_api import router as my_work_router
+from review.notifications_api import router as notifications_router
 from review.routes_api import router as routes_router
 from review.work_api import router as work_router
 
@@ -44,6 +47,9 @@ api.add_router("", collect_router)
 api.add_router("", review_router)
 api.add_router("", claims_router)
 api.add_router("", work_router)
+api.add_router("", my_work_router)
+api.add_router("", notifications_router)
+api.add_router("", agreement_router)
 api.add_router("", marks_router)
 api.add_router("", alike_router)
 api.add_router("", routes_router)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Prefetch
+from django.db.models import F, Prefetch
 from django.db.models.functions import Left
 
 from feedback.models import Project, User
@@ -38,7 +38,8 @@ def listed(
 ) -> tuple[list[Dispute], str]:
     """A page of the project's disputed items, the most urgent first, and the cursor of the next.
 
-    `question` is cut short. Raises CursorError. Three queries.
+    Items have the beginning of the `question` and the `external_id` of their output. Raises
+    CursorError. Three queries.
     """
     reviews = Review.objects.exclude(place=Claim.ADJUDICATION).select_related("reviewer")
     deciding = Claim.objects.filter(finished_at=None, lease_until__gt=now)
@@ -46,7 +47,7 @@ def listed(
         QueueItem.objects.disputed()
         .filter(queue__project=project)
         .select_related("queue")
-        .annotate(question=Left("output__query", QUESTION))
+        .annotate(question=Left("output__query", QUESTION), external_id=F("output__external_id"))
         .prefetch_related(
             Prefetch("reviews", reviews.order_by("created_at", "pk")),
             Prefetch("claims", deciding.select_related("reviewer")),

@@ -1,14 +1,18 @@
-"""Reads what one person holds, is told of, has decided and skipped, in one project."""
+"""Reads what one person holds, is told of, has decided and skipped, in one project.
+
+Rows have the beginning of the `question` and the `external_id` of their output.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.db.models import Exists, F, OuterRef, Prefetch, Q
 from django.db.models.functions import Left
 
 from feedback.models import Project, User
 from feedback.paging import Page, page
+from review import notifications
 from review.models import AddedReason, Claim, Escalation, Notification, QueueItem, Review, Skip
 from review.triage import why_it_stands
 
@@ -25,7 +29,10 @@ def held(*, project: Project, by: User, now: datetime) -> list[Claim]:
     mine = Claim.objects.held_by(by, at=now).filter(item__queue__project=project)
     return list(
         mine.select_related("item__queue")
-        .annotate(question=Left("item__output__query", QUESTION))
+        .annotate(
+            question=Left("item__output__query", QUESTION),
+            external_id=F("item__output__external_id"),
+        )
         .order_by("lease_until", "pk")[:MOST]
     )
 
@@ -49,19 +56,14 @@ def escalated(*, project: Project, by: User, now: datetime) -> list[Escalation]:
     return list(
         mine.filter(lately)
         .select_related("settled_by", "returned_to", "decision")
-        .annotate(question=Left("output__query", QUESTION))
+        .annotate(question=Left("output__query", QUESTION), external_id=F("output__external_id"))
         .order_by("-raised_at", "-pk")[:MOST]
     )
 
 
 def news(*, project: Project, to: User) -> list[Notification]:
     """What is new to the person in the project, the last first; `question` is cut short."""
-    unread = Notification.objects.unread().seen_by(to).filter(project=project)
-    return list(
-        unread.select_related("actor", "project", "job__queue", "job__reason")
-        .annotate(question=Left("output__query", QUESTION))
-        .order_by("-happened_at", "-pk")[:MOST]
-    )
+    return notifications.listed(to=to, project=project, is_unread=True, size=MOST).rows
 
 
 def decided(
@@ -77,7 +79,11 @@ def decided(
         mine = mine.filter(verdict=verdict)
     mine = (
         mine.select_related("item__queue")
-        .annotate(question=Left("output__query", QUESTION), why=why_it_stands(now=now))
+        .annotate(
+            question=Left("output__query", QUESTION),
+            external_id=F("output__external_id"),
+            why=why_it_stands(now=now),
+        )
         .defer("comment", "correction", "edits")
         .prefetch_related("reasons", Prefetch("added_reasons", AddedReason.objects.told()))
     )
@@ -92,7 +98,10 @@ def skipped(*, project: Project, by: User, size: int, cursor: str) -> Page[Skip]
     mine = (
         Skip.objects.filter(item__queue__project=project, reviewer=by)
         .select_related("item__queue")
-        .annotate(question=Left("item__output__query", QUESTION))
+        .annotate(
+            question=Left("item__output__query", QUESTION),
+            external_id=F("item__output__external_id"),
+        )
     )
     return page(mine, order=["-skipped_at", "-id"], size=size, cursor=cursor)
 

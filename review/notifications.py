@@ -6,9 +6,14 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db.models import Case, F, Value, When
+from django.db.models.functions import Left
 
 from feedback.models import Membership, Project, User
+from feedback.paging import Page, page
 from review.models import Annotation, BulkJob, Notification, Queue, QueueItem, Review
+
+# Code points of a question that a line shows.
+QUESTION = 240
 
 
 def notify(
@@ -176,12 +181,41 @@ def _tell_of_item(
     )
 
 
+def listed(
+    *,
+    to: User,
+    size: int,
+    cursor: str = "",
+    project: Project | None = None,
+    is_unread: bool = False,
+) -> Page[Notification]:
+    """A page of what the person is told of, the last first: in one project or all, new or all.
+
+    Rows have the beginning of the `question` and the `external_id` of their output. Raises
+    CursorError. One query.
+    """
+    found = Notification.objects.seen_by(to)
+    if is_unread:
+        found = found.unread()
+    if project is not None:
+        found = found.filter(project=project)
+    found = found.select_related("actor", "project", "job__queue", "job__reason").annotate(
+        question=Left("output__query", QUESTION), external_id=F("output__external_id")
+    )
+    return page(found, order=["-happened_at", "-id"], size=size, cursor=cursor)
+
+
 def read(*, notification: Notification, by: User, now: datetime) -> None:
     """Mark one line as read; one that is stays so."""
     Notification.objects.unread().filter(pk=notification.pk, user=by).update(read_at=now)
 
 
-def read_all(*, by: User, until: datetime, now: datetime) -> int:
-    """Mark all that the person saw on a page drawn at `until` as read; returns how many."""
+def read_all(*, by: User, until: datetime, now: datetime, project: Project | None = None) -> int:
+    """Mark all that the person saw on a page drawn at `until` as read; returns how many.
+
+    Of one project, or of all.
+    """
     seen = Notification.objects.unread().seen_by(by).filter(happened_at__lte=until)
+    if project is not None:
+        seen = seen.filter(project=project)
     return Notification.objects.filter(pk__in=seen.values("pk")).update(read_at=now)

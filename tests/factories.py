@@ -41,6 +41,7 @@ from review.models import (
     Escalation,
     Handover,
     ItemGroup,
+    Notification,
     Provisional,
     Queue,
     QueueItem,
@@ -174,6 +175,14 @@ def make_job(project: Project, user: User, **fields: Any) -> BulkJob:
     """A bulk act that waits: to tag everything."""
     fields = {"act": "tag_add", "tags": ["x"], "until": 0, "num_matching": 0} | fields
     return BulkJob.objects.create(project=project, created_by=user, created_at=NOW, **fields)
+
+
+def make_news(project: Project, user: User, **fields: Any) -> Notification:
+    """That a bulk act of the user's is through, still to be read."""
+    fields = {"kind": "bulk", "num": 1, "happened_at": NOW} | fields
+    if "job" not in fields:
+        fields["job"] = make_job(project, user)
+    return Notification.objects.create(project=project, user=user, **fields)
 
 
 def make_promotion(project: Project, user: User, **fields: Any) -> PromotionJob:

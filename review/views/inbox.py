@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from django.core.exceptions import BadRequest
-from django.db.models.functions import Left
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
-from feedback.paging import page
 from review import notifications
 from review.http import SignedInRequest
 from review.models import Notification
 
 PAGE_SIZE = 50
-# Code points of a question that a line shows.
-QUESTION = 200
 
 
 @require_safe
 def inbox(request: SignedInRequest) -> HttpResponse:
     """Whoever is signed in: what happened in their threads, the last first."""
-    found = (
-        Notification.objects.seen_by(request.user)
-        .select_related("actor", "project", "job__queue", "job__reason")
-        .annotate(question=Left("output__query", QUESTION))
-    )
-    order = ["-happened_at", "-id"]
-    lines = page(found, order=order, size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
+    cursor = request.GET.get("cursor", "")
+    lines = notifications.listed(to=request.user, size=PAGE_SIZE, cursor=cursor)
     context = {
         "lines": lines,
         "now": timezone.now(),
