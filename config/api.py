@@ -31,6 +31,8 @@ from review.marks_api import router as marks_router
 from review.my_work_api import router as my_work_router
 from review.notifications_api import router as notifications_router
 from review.routes_api import router as routes_router
+from review.tags_api import router as tags_router
+from review.views_api import router as views_router
 from review.work_api import router as work_router
 
 log = get_logger()
@@ -50,7 +52,9 @@ api.add_router("", work_router)
 api.add_router("", my_work_router)
 api.add_router("", notifications_router)
 api.add_router("", agreement_router)
+api.add_router("", views_router)
 api.add_router("", marks_router)
+api.add_router("", tags_router)
 api.add_router("", alike_router)
 api.add_router("", routes_router)
 api.add_router("", escalations_router)

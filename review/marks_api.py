@@ -1,4 +1,4 @@
-"""/api/v1: comments, tags and bulk acts, with a person's own key."""
+"""/api/v1: comments and bulk acts, with a person's own key."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
 from feedback.filters import FilterError
-from feedback.models import Membership, Output, Session, Tag
+from feedback.models import Membership, Output
 from feedback.payloads import Id
 from feedback.problems import ConflictError, Problem, idempotency_key, invalid
 from feedback.ringing import ring
-from review import bulk, tags
+from review import bulk
 from review.anchoring import AnchorError
 from review.annotations import LONGEST_TEXT, AnnotationError, StaleVersionError, annotate_sent
 from review.filters import ReviewFilter
 from review.models import BulkJob, Queue
 from review.records import annotation_record
+from review.tags import MOST_TAGS
 from review.tasks import work_bulk
-from review.trail import tag_names
 
 router = Router(tags=["review"])
 
@@ -35,7 +35,7 @@ ERRORS = frozenset({401, 403, 404, 422})
 JobId = Annotated[int, Path(description="The job's number.")]
 Place = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Words = Annotated[str, Field(max_length=LONGEST_TEXT)]
-Names = Annotated[list[str], Field(max_length=tags.MOST_TAGS)]
+Names = Annotated[list[str], Field(max_length=MOST_TAGS)]
 
 
 class AnnotationRequest(BaseModel):
@@ -74,27 +74,6 @@ class AnnotationRequest(BaseModel):
     version: Annotated[
         int | None, Field(ge=1, description="Of the answer; 409 when it is not current.")
     ] = None
-
-
-class TagsRequest(BaseModel):
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        json_schema_extra={"example": {"session": "s-12", "add": ["billing"], "remove": ["new"]}},
-    )
-
-    session: Id
-    add: Names = []
-    remove: Names = []
-
-
-class TagsReply(BaseModel):
-    """The session's tags now, and which of them this request really added and removed."""
-
-    session: str
-    tags: list[str]
-    added: list[str]
-    removed: list[str]
 
 
 class BulkRequest(BaseModel):
@@ -188,42 +167,6 @@ def create_annotation(
         raise ConflictError(f"The answer is at version {error.version} now.") from error
     prefetch_related_objects([made], "replies__author", "evidence")
     return Status(201, annotation_record(made))
-
-
-@router.post(
-    "/tags",
-    auth=OwnKeyAuth(tags.MAY_TAG),
-    response={200: TagsReply, ERRORS: Problem},
-    summary="Tag a session",
-)
-def tag_session(request: HttpRequest, payload: TagsRequest) -> TagsReply:
-    """Put tags on a session and take others off. Doing it again changes nothing.
-
-    Names mean a tag in whatever case; the former name of a tag means that tag.
-    """
-    member = member_of(request)
-    session = Session.objects.filter(project=member.project, external_id=payload.session).first()
-    if session is None:
-        raise Http404("There is no such session.")
-    try:
-        done = tags.tag_sessions(
-            project=member.project,
-            sessions=[session],
-            add=payload.add,
-            remove=payload.remove,
-            by=member.user,
-            now=timezone.now(),
-        )
-    except tags.TagError as error:
-        raise invalid(error.path, error.message) from error
-    changed = [row["tag_id"] for row in (*done.added, *done.removed)]
-    names = dict(Tag.objects.filter(pk__in=changed).values_list("pk", "name"))
-    return TagsReply(
-        session=session.external_id,
-        tags=tag_names(session=session),
-        added=sorted(names[row["tag_id"]] for row in done.added),
-        removed=sorted(names[row["tag_id"]] for row in done.removed),
-    )
 
 
 @router.post(

@@ -14,6 +14,7 @@ from feedback.models import Embedding, Output, Project, Session, SessionTag, Tag
 from feedback.models.session import TagQuerySet
 from feedback.nearest import nearest
 from feedback.scope import Scope
+from feedback.tag_names import tidied
 from review.resemblance import SIMILAR
 
 MOST_HINTS, MOST_COMPLETIONS = 6, 20
@@ -84,11 +85,12 @@ def completions(*, project: Project, text: str) -> list[str]:
     return list(dict.fromkeys((tag.alias_of or tag).name for tag in found))
 
 
-def listed(*, project: Project) -> TagQuerySet:
-    """The project's tags with `num_sessions`, and their `aliases` at hand."""
+def listed(*, project: Project, containing: str = "") -> TagQuerySet:
+    """The project's tags with this in their name, with `num_sessions` and `aliases` at hand."""
+    wanted = tidied(containing.replace("\x00", ""))
     return (
         Tag.objects.current()
-        .filter(project=project)
+        .filter(project=project, name__icontains=wanted)
         .annotate(num_sessions=Count("session_tags"))
         .prefetch_related(Prefetch("aliases", Tag.objects.order_by(Lower("name"))))
     )

@@ -115,6 +115,15 @@ def checked(names: Sequence[str], path: str = "tags") -> list[str]:
     return list(tidy)
 
 
+def meant(*, project: Project, name: str) -> Tag:
+    """The tag of the project that a name means, former or not. Raises TagError naming `into`."""
+    called = Tag.objects.filter(project=project).called([tidied(name.replace("\x00", ""))])
+    found = called.select_related("alias_of").first()
+    if found is None:
+        raise TagError("into", "There is no such tag.")
+    return found.alias_of or found
+
+
 def put_on(
     *, sessions: Sequence[int], tags: Sequence[int], by: User | None, now: datetime
 ) -> list[dict[str, Any]]:

@@ -326,11 +326,18 @@ VIEWED = {
     "api/v1/queues/<slug>/groups",
     "api/v1/search",
     "api/v1/sessions/<path:session>",
+    "api/v1/tags",
     "api/v1/themes/<int:number>/effect",
+    "api/v1/views",
+    "api/v1/views/<int:view>",
 }
 
 # What every member may do, with what is their own.
-EVERYBODYS = {"api/v1/notifications/<int:notification>/read", "api/v1/notifications/read"}
+EVERYBODYS = {
+    "api/v1/notifications/<int:notification>/read",
+    "api/v1/notifications/read",
+    "api/v1/views",
+}
 
 
 def own_key(user: User) -> str:

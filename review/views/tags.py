@@ -18,7 +18,6 @@ from feedback.embedding import model_id
 from feedback.filter_syntax import Term, write
 from feedback.models import Membership, Session, Tag
 from feedback.paging import page
-from feedback.tag_names import tidied
 from review import tag_reports, tags
 from review.http import ProjectRequest, project_view
 from review.trail import tag_names
@@ -159,7 +158,7 @@ def tag_merge(request: ProjectRequest, tag: int) -> HttpResponseBase:
     """Moderators: make a tag mean another one, named by `into`."""
     found, name = _tag(request, tag), request.POST.get("into", "")
     try:
-        into = _named(request, name)
+        into = tags.meant(project=request.project, name=name)
         kept = tags.merge(tag=found, into=into, by=request.user, now=timezone.now())
     except tags.TagError as error:
         return _list(request, refused=_refused(found, "into", name, error), only=found)
@@ -178,12 +177,10 @@ def _list(
     request: ProjectRequest, *, refused: dict[str, object] | None = None, only: Tag | None = None
 ) -> HttpResponse:
     """The page of the tags, or of one of them with what is wrong about a change."""
-    listed = tag_reports.listed(project=request.project)
-    wanted = request.GET.get("q", "").strip().replace("\x00", "")
+    wanted = "" if only else request.GET.get("q", "").strip()
+    listed = tag_reports.listed(project=request.project, containing=wanted)
     if only is not None:
         listed = listed.filter(pk=only.pk)
-    elif wanted:
-        listed = listed.filter(name__icontains=wanted)
     found = page(listed, order=["name", "id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
     search = reverse("search", args=[request.project.slug])
     context = {
@@ -210,15 +207,6 @@ def _session(request: ProjectRequest, pk: int) -> Session:
 
 def _tag(request: ProjectRequest, pk: int) -> Tag:
     return get_object_or_404(Tag.objects.filter(project=request.project), pk=pk)
-
-
-def _named(request: ProjectRequest, name: str) -> Tag:
-    """The tag that is meant by a name. Raises TagError."""
-    named = Tag.objects.filter(project=request.project).called([tidied(name.replace("\x00", ""))])
-    found = named.select_related("alias_of").first()
-    if found is None:
-        raise tags.TagError("into", "There is no such tag.")
-    return found.alias_of or found
 
 
 def _inside(request: ProjectRequest, url: str) -> str:

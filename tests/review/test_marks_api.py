@@ -113,40 +113,6 @@ class TestAnnotations:
         )
 
 
-class TestTags:
-    def test_are_put_on_and_taken_off(self, ann: Caller, output: Output) -> None:
-        ann.post("tags", {"session": "s/1", "add": ["new"]})
-        reply = ann.post("tags", {"session": "s/1", "add": ["Billing", "NEW"], "remove": ["none"]})
-        assert reply.status_code == 200
-        assert reply.json() == {
-            "session": "s/1",
-            "tags": ["Billing", "new"],
-            "added": ["Billing"],
-            "removed": [],
-        }
-        again = ann.post("tags", {"session": "s/1", "remove": ["billing"]}).json()
-        assert (again["tags"], again["removed"]) == (["new"], ["Billing"])
-        assert SessionTag.objects.get().added_by == ann.user
-
-    @pytest.mark.parametrize(
-        ("body", "path"),
-        [
-            ({"add": ["x" * 61]}, "add"),
-            ({"remove": ["a\x00"]}, "remove"),
-            ({"add": ["a"], "remove": ["A"]}, "remove"),
-            ({"add": "a"}, "add"),
-            ({"add": [1]}, "add.0"),
-        ],
-    )
-    def test_name_the_field_that_cannot_be(
-        self, ann: Caller, output: Output, body: dict[str, Any], path: str
-    ) -> None:
-        ann.post("tags", {"session": "s/1", "add": ["a"]})
-        reply = ann.post("tags", {"session": "s/1", **body})
-        assert (reply.status_code, [one["path"] for one in reply.json()["errors"]]) == (422, [path])
-        assert SessionTag.objects.count() == 1
-
-
 class TestBulk:
     def test_is_a_job_to_ask_for_and_to_undo(self, ann: Caller, output: Output) -> None:
         make_output(output.project, query="Q", text="Other")
