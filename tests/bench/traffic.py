@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curation.rates import Arm
 
 if TYPE_CHECKING:
-    from typing import Any
-
     import numpy as np
 
     Numbers = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -74,21 +72,53 @@ class Truth:
 
 def arms(truth: Truth, *, runs: int, seed: int) -> Iterator[list[Arm]]:
     """For each run, what was counted until the end of each day."""
-    return _runs(truth, runs, seed, is_running_total=True)
+    sessions = list(accumulate(truth.sessions_on(day) for day in range(truth.days)))
+    for sums in _batches(truth, runs, seed):
+        totals = {name: by_day.cumsum(axis=1).tolist() for name, by_day in sums.items()}
+        for run in range(len(totals["outputs"])):
+            yield [
+                Arm(
+                    sessions=sessions[day],
+                    **{name: values[run][day] for name, values in totals.items()},
+                )
+                for day in range(truth.days)
+            ]
 
 
 def each_day(truth: Truth, *, runs: int, seed: int) -> Iterator[list[Arm]]:
-    """For each run, what was counted on each day."""
-    return _runs(truth, runs, seed, is_running_total=False)
+    """For each batch of runs, what was counted on each day: every sum an array over the runs."""
+    for sums in _batches(truth, runs, seed):
+        of_arrays: dict[str, Any] = dict(sums)
+        yield [
+            Arm(
+                sessions=truth.sessions_on(day),
+                **{name: by_day[:, day] for name, by_day in of_arrays.items()},
+            )
+            for day in range(truth.days)
+        ]
 
 
-def _runs(truth: Truth, runs: int, seed: int, *, is_running_total: bool) -> Iterator[list[Arm]]:
+def apart(batch: Arm) -> Iterator[Arm]:
+    """The arm of each run of a batch, whose sums are arrays over the runs."""
+    sums = {name: getattr(batch, name).tolist() for name in _SUMS}
+    for values in zip(*sums.values(), strict=True):
+        yield Arm(sessions=batch.sessions, **dict(zip(sums, values, strict=True)))
+
+
+def _batches(truth: Truth, runs: int, seed: int) -> Iterator[dict[str, Numbers]]:
+    """For each batch of runs, the sums over the sessions of each day, by run and day."""
     import numpy as np
 
     chance = np.random.default_rng(seed)
     for first in range(0, runs, BATCH):
-        size = min(BATCH, runs - first)
-        yield from _days(_drawn(truth, size, chance), truth, size, is_running_total)
+        drawn = _drawn(truth, min(BATCH, runs - first), chance)
+        sums = {}
+        for name, powers in _SUMS.items():
+            product = np.ones_like(drawn[0])
+            for part, power in zip(drawn, powers, strict=True):
+                product *= part**power
+            sums[name] = product.sum(axis=2)
+        yield sums
 
 
 def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Numbers, ...]:
@@ -118,31 +148,3 @@ def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Number
     )
     sound = chance.binomial(fine_down, down) / down + chance.binomial(fine - fine_down, rest) / rest
     return faulty + sound, faulty, others * 1.0
-
-
-def _days(
-    drawn: tuple[Numbers, ...],
-    truth: Truth,
-    runs: int,
-    is_running_total: bool,
-) -> Iterator[list[Arm]]:
-    """The sums over the sessions of each day or up to it, run by run."""
-    import numpy as np
-
-    coming = [truth.sessions_on(day) for day in range(truth.days)]
-    sessions = list(accumulate(coming)) if is_running_total else coming
-    sums = {}
-    for name, powers in _SUMS.items():
-        product = np.ones_like(drawn[0])
-        for part, power in zip(drawn, powers, strict=True):
-            product *= part**power
-        by_day = product.sum(axis=2)
-        sums[name] = (by_day.cumsum(axis=1) if is_running_total else by_day).tolist()
-    for run in range(runs):
-        yield [
-            Arm(
-                sessions=sessions[day],
-                **{name: values[run][day] for name, values in sums.items()},
-            )
-            for day in range(truth.days)
-        ]
