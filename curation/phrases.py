@@ -202,3 +202,33 @@ COMMANDS = (
         r"|solo|nunca|toujours|seulement|sempre)\b"
     ),
 )
+_EACH_ANSWER = (
+    r"\b(?:in|to|with) (?:every|each|all|any) (?:\w+ ){0,2}?(?:answer|response|reply|message)s?\b"
+)
+_PRAISES = r"\b(?:mention|recommend|promote|praise|advertise|endorse|link to)\b"
+# What an instruction has answers claim or recommend, rather than how they are to be given: true or
+# not, it would be said in the product's name. Noticed in instructions only.
+DICTATES = (
+    (
+        r"\b(?:always|only|(?:you|the (?:assistant|model|ai|bot)) (?:must|should|shall|will"
+        r"|have to|need to)(?: now| always| only)?) (?:recommend|promote|claim|praise|advertise"
+        r"|endorse|agree|insist|deny|trust)\b"
+    ),
+    (
+        r"\b(?:respond|answer|reply|output) (?:only |exclusively |solely |just )?(?:with|by) "
+        r"(?:only |just )?(?:the (?:exact |same )?(?:word|phrase|sentence|text|string)s?\b"
+        r"|[\"'“„«])"
+    ),
+    rf"{_PRAISES}[^.!?\n]{{0,60}}?{_EACH_ANSWER}",
+    rf"{_EACH_ANSWER}[^.!?\n]{{0,60}}?{_PRAISES}",
+    (
+        r"(?:^|[.!?:;,\n]\s*|\b(?:always|please|must|should|just) )"
+        r"(?:say|claim|insist|pretend|assert"
+        r"|tell (?:them|users|people|customers|the (?:user|customer|reader|person)s?)) that\b"
+    ),
+    (
+        r"\b(?:empfiehl|empfehle|erw[äa]hne|behaupte|sage?|recomienda|menciona|di|recommande[sz]?"
+        r"|mentionne[sz]?|dis|dites|raccomanda) (?:immer|nur|stets|siempre|solo|toujours|seulement"
+        r"|sempre)\b"
+    ),
+)

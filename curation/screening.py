@@ -36,6 +36,7 @@ class Danger(StrEnum):
     COMMAND = "command"
     REVEAL = "reveal"
     SEND = "send"
+    DICTATED = "dictated"
     ADDRESS = "address"
     ENCODED = "encoded"
     LOOK_ALIKE = "look_alike"
@@ -50,6 +51,7 @@ LABELS = {
     Danger.COMMAND: "speaks to the model as if to command it",
     Danger.REVEAL: "asks for what the prompt holds",
     Danger.SEND: "asks for something to be sent, run or called",
+    Danger.DICTATED: "tells the model what to claim or recommend",
     Danger.ADDRESS: "has an address",
     Danger.ENCODED: "has text in another encoding",
     Danger.LOOK_ALIKE: "has look-alike letters of another script",
@@ -77,8 +79,8 @@ MOST_SHOWN = 80
 def screen(text: str, *, is_instruction: bool = False) -> list[Finding]:
     """Return what is noticed in a text, each danger once.
 
-    An instruction is meant to command, so that only what commands the model against its other
-    instructions is noticed in one.
+    An instruction is meant to command: how to answer is its own affair. What commands the model
+    against its other instructions is noticed in one, and what tells it what to claim.
     """
     found: dict[Danger, Finding] = {}
     for finding in _all(text, is_instruction=is_instruction):
@@ -96,10 +98,10 @@ def _all(text: str, *, is_instruction: bool) -> Iterator[Finding]:
     yield from _matches(Danger.ADDRESS, _ADDRESS, plain)
     yield from _look_alikes(text)
     folded = _folded(plain)
-    yield from _phrases(folded, is_instruction=is_instruction)
+    yield from _phrases(folded)
+    yield from _matches(*(_IN_INSTRUCTIONS if is_instruction else _IN_DATA), folded)
     for reading in _readings(plain, folded):
-        # Said otherwise than in plain words, what commands is up to no good in an instruction too.
-        yield from _phrases(reading, is_instruction=True)
+        yield from _phrases(reading)
     yield from _encoded(plain)
 
 
@@ -218,8 +220,10 @@ _ADDRESS = (
 def _matches(danger: Danger, rules: tuple[re.Pattern[str], ...], text: str) -> Iterator[Finding]:
     for rule in rules:
         if match := rule.search(text):
-            around = text[match.start() : max(match.end(), match.start() + 40)]
-            yield Finding(danger, " ".join(around.split())[:MOST_SHOWN])
+            around = text[match.start() : max(match.end(), match.start() + 40)].split()
+            # A gap says nothing itself: what lies behind it does.
+            words = " ".join(around or text[match.end() :].split())
+            yield Finding(danger, words[:MOST_SHOWN])
 
 
 # --- What is said
@@ -235,13 +239,12 @@ _ANYWHERE = (
     (Danger.SEND, _compiled(phrases.SENDS)),
 )
 _IN_DATA = (Danger.COMMAND, _compiled(phrases.COMMANDS))
+_IN_INSTRUCTIONS = (Danger.DICTATED, _compiled(phrases.DICTATES))
 
 
-def _phrases(folded: str, *, is_instruction: bool) -> Iterator[Finding]:
+def _phrases(folded: str) -> Iterator[Finding]:
     for danger, rules in _ANYWHERE:
         yield from _matches(danger, rules, folded)
-    if not is_instruction:
-        yield from _matches(*_IN_DATA, folded)
 
 
 # --- The same, read otherwise

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from curation import prompts
-from curation.prompts import Entry, Message
+from curation.prompts import Entry
 from curation.screening import screen
 from tests.bench.requesting import p95
 from tests.bench.server import services
-from tests.curation.injections import CORPUS, PLAIN_COMMANDS
+from tests.curation.injections import CORPUS, asked, shape
 
 if TYPE_CHECKING:
     from curation.models import LibraryVersion
@@ -64,9 +64,7 @@ def _injections() -> list[str]:
     num_stopped = 0
     for name, text in CORPUS.items():
         for kind in prompts.ORDER:
-            is_instruction = kind == "instruction"
-            found = screen(text, is_instruction=is_instruction)
-            if not found and not (is_instruction and name in PLAIN_COMMANDS):
+            if not screen(text, is_instruction=kind == "instruction"):
                 wrong.append(f"{name} as {kind}: not noticed")
             if _shape(kind, text) != _shape(kind, "Plain."):
                 wrong.append(f"{name} as {kind}: changes the messages")
@@ -76,24 +74,10 @@ def _injections() -> list[str]:
 
 
 def _shape(kind: str, text: str) -> tuple[object, ...]:
-    """What of the messages may not depend on an entry's text: roles, and where its place ends."""
-    asked: list[Message] = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "When does it open?"},
-    ]
     entry = Entry(id=1, kind=kind, query=text, answer=text, why=text)
-    messages = prompts.compose(entries=[entry], messages=asked)
-    roles = [message["role"] for message in messages]
-    first, last = messages[0]["content"], messages[-1]
-    if kind == "instruction":
-        _, _, guidance = first.partition("\n\n## ")
-        lines = guidance.split("\n")[1:]
-        return roles, last, sum(not line.startswith("  ") for line in lines)
-    if kind == "clarification":
-        fenced = messages[1]["content"].removeprefix(f"{prompts.BACKGROUND}\n\n")
-        fence = fenced.partition("\n")[0]
-        return roles, last, first, set(fence), fenced.count(fence), fenced.endswith(f"\n{fence}")
-    return roles, last, first
+    question = asked("When does it open?")
+    messages = prompts.compose(entries=[entry], messages=question)
+    return *shape(kind, messages), messages[-1]
 
 
 def _ordinary() -> None:
