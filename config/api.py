@@ -25,15 +25,18 @@ from feedback.problems import ConflictError, Problem
 from review.agreement_api import router as agreement_router
 from review.alike_api import router as alike_router
 from review.api import router as review_router
+from review.audits_api import router as audits_router
 from review.claims_api import router as claims_router
 from review.escalations_api import router as escalations_router
 from review.marks_api import router as marks_router
 from review.my_work_api import router as my_work_router
 from review.notifications_api import router as notifications_router
+from review.queues_api import router as queues_router
+from review.reviews_api import router as reviews_router
 from review.routes_api import router as routes_router
+from review.routing_api import router as routing_router
 from review.tags_api import router as tags_router
 from review.views_api import router as views_router
-from review.work_api import router as work_router
 
 log = get_logger()
 
@@ -48,7 +51,9 @@ api.add_router("", feedback_router)
 api.add_router("", collect_router)
 api.add_router("", review_router)
 api.add_router("", claims_router)
-api.add_router("", work_router)
+api.add_router("", queues_router)
+api.add_router("", audits_router)
+api.add_router("", reviews_router)
 api.add_router("", my_work_router)
 api.add_router("", notifications_router)
 api.add_router("", agreement_router)
@@ -57,6 +62,7 @@ api.add_router("", marks_router)
 api.add_router("", tags_router)
 api.add_router("", alike_router)
 api.add_router("", routes_router)
+api.add_router("", routing_router)
 api.add_router("", escalations_router)
 api.add_router("", curation_router)
 api.add_router("", effects_router)

@@ -1,4 +1,4 @@
-"""/api/v1: what decisions ask for on their routes, with a person's own key."""
+"""/api/v1: what waits in queues and on routes, with a person's own key."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ninja import Path, Query, Router
 from pydantic import BaseModel, ConfigDict, Field
 
 from feedback.authentication import OwnKeyAuth, member_of
-from feedback.models import Membership
+from feedback.models import Membership, Project
 from feedback.paging import CursorError
 from feedback.problems import ConflictError, Problem, invalid
-from review import due_times, handovers
+from review import board, due_times, handovers
 from review.models import Handover
 
 router = Router(tags=["review"])
@@ -46,6 +46,28 @@ class RouteRow(BaseModel):
 
 class RoutesReply(BaseModel):
     routes: list[RouteRow]
+
+
+class HolderReply(BaseModel):
+    reviewer: str
+    held: int
+
+
+class WaitingReply(BaseModel):
+    """What waits in a queue: since when the `oldest` does, what of it is past its due time, when
+    the next is due, and who holds how much of it.
+    """
+
+    queue: str
+    open: int
+    overdue: int
+    next_due: datetime | None
+    oldest: datetime | None
+    holders: list[HolderReply]
+
+
+class BoardReply(BaseModel):
+    queues: list[WaitingReply]
 
 
 class HandoverReply(BaseModel):
@@ -80,12 +102,51 @@ class HandoversReply(BaseModel):
     next_cursor: str | None
 
 
+class DueHoursRequest(BaseModel):
+    """Hours by route, null for none; what is left out stays as it is."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={"example": {"issue": 72, "library": None}},
+    )
+
+    library: int | None = None
+    training: int | None = None
+    issue: int | None = None
+    escalate: int | None = None
+
+
 class CloseRequest(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", json_schema_extra={"example": {"comment": "Ticket 7"}}
     )
 
     comment: Annotated[str, Field(description="Why it is not promoted, or where it went.")]
+
+
+@router.get(
+    "/board",
+    auth=OwnKeyAuth(Membership.Role.MODERATOR),
+    response={200: BoardReply, frozenset({401, 403}): Problem},
+    summary="See what waits",
+)
+def read_board(request: HttpRequest) -> BoardReply:
+    """Return each queue with what waits in it, the most overdue first; `/routes` has the routes."""
+    found = board.waiting(project=member_of(request).project, now=timezone.now())
+    return BoardReply(
+        queues=[
+            WaitingReply(
+                queue=one.queue.slug,
+                open=one.num_open,
+                overdue=one.num_overdue,
+                next_due=one.next_due,
+                oldest=one.oldest,
+                holders=[HolderReply(reviewer=name, held=number) for name, number in one.holders],
+            )
+            for one in found
+        ]
+    )
 
 
 @router.get(
@@ -96,24 +157,24 @@ class CloseRequest(BaseModel):
 )
 def list_routes(request: HttpRequest) -> RoutesReply:
     """Return each route with what waits on it, the most overdue first."""
-    project = member_of(request).project
-    hours = due_times.terms(project=project)
-    found = handovers.on_routes(project=project, now=timezone.now())
-    return RoutesReply(
-        routes=[
-            RouteRow(
-                route=cast("RouteName", one.route.value),
-                due_hours=hours.get(one.route),
-                overdue=one.num_overdue,
-                next_due=one.next_due,
-                open=one.num_open,
-                taken=one.num_taken,
-                done=one.num_done,
-                oldest=one.oldest,
-            )
-            for one in found
-        ]
-    )
+    return _routes(member_of(request).project)
+
+
+@router.post(
+    "/routes",
+    auth=OwnKeyAuth(Membership.Role.MODERATOR),
+    response={200: RoutesReply, frozenset({401, 403, 422}): Problem},
+    summary="Set due times",
+)
+def set_due_hours(request: HttpRequest, payload: DueHoursRequest) -> RoutesReply:
+    """Say within how many hours what comes to a route is to be done. What waits is dated anew."""
+    member = member_of(request)
+    hours = payload.model_dump(include=payload.model_fields_set)
+    try:
+        due_times.set_terms(project=member.project, hours=hours, by=member.user, now=timezone.now())
+    except due_times.TermError as error:
+        raise invalid(error.path, error.message) from error
+    return _routes(member.project)
 
 
 @router.get(
@@ -178,6 +239,26 @@ def give_back(request: HttpRequest, handover: HandoverId) -> HandoverReply:
 def close(request: HttpRequest, handover: HandoverId, payload: CloseRequest) -> HandoverReply:
     """Be through with it without a promotion, with why or where it went. 409 when it is done."""
     return _acted(request, handover, partial(handovers.close, comment=payload.comment))
+
+
+def _routes(project: Project) -> RoutesReply:
+    hours = due_times.terms(project=project)
+    found = handovers.on_routes(project=project, now=timezone.now())
+    return RoutesReply(
+        routes=[
+            RouteRow(
+                route=cast("RouteName", one.route.value),
+                due_hours=hours.get(one.route),
+                overdue=one.num_overdue,
+                next_due=one.next_due,
+                open=one.num_open,
+                taken=one.num_taken,
+                done=one.num_done,
+                oldest=one.oldest,
+            )
+            for one in found
+        ]
+    )
 
 
 def _acted(request: HttpRequest, pk: int, act: Callable[..., None]) -> HandoverReply:

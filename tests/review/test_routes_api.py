@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from feedback.models import Project
-from review import due_times, routes_api
+from review import due_times, queues, routes_api
 from review.models import Handover
 from tests.calling import Caller
 from tests.factories import (
@@ -57,6 +57,49 @@ class TestRoutes:
             "oldest": "2026-11-02T09:00:00Z",
         }
         assert [one["open"] for one in found] == [1, 1, 0, 1]
+
+    def test_are_given_hours_and_what_waits_is_dated_anew(
+        self, mo: Caller, project: Project
+    ) -> None:
+        one = make_handover(project, route="issue")
+        found = mo.post("routes", {"issue": 5, "training": 7}).json()["routes"]
+        assert {row["route"]: row["due_hours"] for row in found} == {
+            "issue": 5,
+            "training": 7,
+            "library": None,
+            "escalate": None,
+        }
+        one.refresh_from_db()
+        assert one.due_at == NOW + timedelta(hours=5)
+        mo.post("routes", {"issue": None})
+        one.refresh_from_db()
+        assert one.due_at is None
+        assert due_times.terms(project=project) == {"training": 7}
+        for hours in (0, 9_000, -1, 10**30):
+            refused = mo.post("routes", {"issue": hours})
+            assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "issue")
+
+
+class TestBoard:
+    def test_tells_what_waits_in_which_queue(
+        self, mo: Caller, project: Project, django_assert_num_queries: Any
+    ) -> None:
+        calm, late = make_queue(project, slug="calm"), make_queue(project, slug="late")
+        make_item(calm)
+        held = make_item(late, due_at=NOW)
+        queues.claim(item=held, by=mo.user, now=timezone.now())
+        mo.get("board")
+        with django_assert_num_queries(4):
+            found = mo.get("board").json()["queues"]
+        assert found[0] == {
+            "queue": "late",
+            "open": 1,
+            "overdue": 1,
+            "next_due": None,
+            "oldest": "2026-11-02T09:00:00Z",
+            "holders": [{"reviewer": "mo", "held": 1}],
+        }
+        assert (found[1]["queue"], found[1]["overdue"], found[1]["holders"]) == ("calm", 0, [])
 
 
 class TestHandovers:
@@ -123,9 +166,11 @@ class TestWhoMay:
     def test_experts_and_products_do_not(self, client: Client, project: Project) -> None:
         one, ann = make_handover(project), make_user(project, "expert")
         product = {"authorization": f"Bearer {make_key(project)}"}
-        for path in ("routes", "handovers?route=library"):
+        for path in ("routes", "board", "handovers?route=library"):
             assert Caller(client, project, ann).get(path).status_code == 403
             assert client.get(f"/api/v1/{path}", headers=product).status_code in {401, 403}
+        assert Caller(client, project, ann).post("routes", {"issue": 5}).status_code == 403
+        assert due_times.terms(project=project) == {}
         for act in ("take", "give-back", "close"):
             body = {"comment": "x"} if act == "close" else {}
             assert (
@@ -137,7 +182,9 @@ class TestWhoMay:
     def test_nothing_of_other_projects_is_there(self, client: Client, project: Project) -> None:
         one, other = make_handover(project), make_project()
         stranger = Caller(client, other, make_user(other, "admin"))
+        make_queue(project)
         assert stranger.get("handovers", route="library").json()["handovers"] == []
+        assert stranger.get("board").json() == {"queues": []}
         for act in ("take", "give-back", "close"):
             body = {"comment": "x"} if act == "close" else {}
             assert stranger.post(f"handovers/{one.pk}/{act}", body).status_code == 404

@@ -1,4 +1,4 @@
-"""/api/v1: queues and the decisions on their items, with a person's own key."""
+"""/api/v1: decisions on items, with a person's own key."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router, Status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.models import Membership
 from feedback.payloads import Share
 from feedback.problems import ConflictError, Problem, invalid
-from review import triage, worklist
+from review import triage
 from review.claims_api import (
     ERRORS,
     NAMED,
@@ -25,35 +25,13 @@ from review.claims_api import (
     item_of,
     lost,
 )
-from review.models import Claim, Queue, Review
+from review.models import Claim, Review
 from review.records import review_record
 from review.verdicts import LONGEST_CORRECTION
 
 router = Router(tags=["review"])
 
 Text = Annotated[str, Field(max_length=LONGEST_CORRECTION)]
-
-
-class QueueReply(BaseModel):
-    """A queue with its policy, and how much of it is open, held by anybody, disputed, escalated,
-    done, and decided as one.
-    """
-
-    slug: str
-    name: str
-    filter: dict[str, object]
-    reviewers_per_item: int
-    lease_seconds: int
-    open: int
-    held: int
-    disputed: int
-    escalated: int
-    done: int
-    provisional: int
-
-
-class QueuesReply(BaseModel):
-    queues: list[QueueReply]
 
 
 class ReviewRequest(FenceRequest):
@@ -89,31 +67,6 @@ class ReviewRequest(FenceRequest):
     version: Annotated[
         int | None, Field(ge=1, description="Of the answer you judged; else the current one.")
     ] = None
-
-
-@router.get(
-    "/queues",
-    auth=OwnKeyAuth(Membership.Role.VIEWER),
-    response={200: QueuesReply, frozenset({401, 403}): Problem},
-    summary="List queues",
-)
-def list_queues(request: HttpRequest) -> QueuesReply:
-    """Return the queues of the key's project, by name."""
-    found = list(Queue.objects.filter(project=member_of(request).project).order_by("name", "pk"))
-    counts = worklist.counts(queues=found, now=timezone.now())
-    return QueuesReply(
-        queues=[
-            QueueReply(
-                slug=queue.slug,
-                name=queue.name,
-                filter=queue.filter,
-                reviewers_per_item=queue.reviewers_per_item,
-                lease_seconds=queue.lease_seconds,
-                **vars(counts.get(queue.pk, worklist.Counts())),
-            )
-            for queue in found
-        ]
-    )
 
 
 @router.post(

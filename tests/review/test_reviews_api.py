@@ -1,4 +1,4 @@
-"""Reviewing by script: queues and decisions with a person's own key."""
+"""Reviewing by script, with a person's own key."""
 
 from __future__ import annotations
 
@@ -36,21 +36,6 @@ def ann(client: Client, project: Project) -> Caller:
 @pytest.fixture
 def queue(project: Project) -> Queue:
     return make_queue(project, slug="all")
-
-
-class TestQueues:
-    def test_are_listed_with_their_counts(
-        self, ann: Caller, project: Project, queue: Queue, django_assert_num_queries: Any
-    ) -> None:
-        make_item(queue)
-        make_item(queue)
-        make_queue(make_project(), slug="theirs")
-        ann.get("queues")
-        with django_assert_num_queries(4):
-            found = ann.get("queues").json()["queues"]
-        assert [(one["slug"], one["open"], one["held"], one["done"]) for one in found] == [
-            ("all", 2, 0, 0)
-        ]
 
 
 class TestReview:
