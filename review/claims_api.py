@@ -53,12 +53,16 @@ class LostReply(Problem):
 
 
 class FenceRequest(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"example": {"fence": 3}}
+    )
 
     fence: Fence
 
 
 class SkipRequest(FenceRequest):
+    model_config = ConfigDict(json_schema_extra={"example": {"fence": 3, "reason": "Not my field"}})
+
     reason: Annotated[str, Field(description="Why you pass it over; never counted as a review.")]
 
 
@@ -203,9 +207,7 @@ def unskip(request: HttpRequest, item: ItemId) -> Status[ClaimReply] | Status[No
     member, found, now = member_of(request), item_of(request, item), timezone.now()
     if not queues.unskip(item=found, by=member.user, now=now):
         raise ConflictError("You have not skipped this item.")
-    places = Claim.objects.held_by(member.user, at=now).select_related("item__output")
-    held = places.filter(item=found).first()
-    return Status(204, None) if held is None else Status(200, claim_reply(held))
+    return still_held(found, member.user, now)
 
 
 def item_of(request: HttpRequest, pk: int) -> QueueItem:
@@ -225,6 +227,13 @@ def claim_reply(held: Claim) -> ClaimReply:
         lease_until=cast("datetime", held.lease_until),
         fence=held.fence,
     )
+
+
+def still_held(item: QueueItem, by: User, now: datetime) -> Status[ClaimReply] | Status[None]:
+    """A 200 with the reviewer's place on the item, or a 204 when they hold none."""
+    places = Claim.objects.held_by(by, at=now).select_related("item__output")
+    held = places.filter(item=item).first()
+    return Status(204, None) if held is None else Status(200, claim_reply(held))
 
 
 def lost(

@@ -21,11 +21,11 @@ from review.claims_api import (
     FenceRequest,
     ItemId,
     LostReply,
-    claim_reply,
     item_of,
     lost,
+    still_held,
 )
-from review.models import Claim, Review
+from review.models import Review
 from review.records import review_record
 from review.verdicts import LONGEST_CORRECTION
 
@@ -113,25 +113,24 @@ def review(
 @router.post(
     "/items/{int:item}/undo",
     auth=OwnKeyAuth(Membership.Role.EXPERT),
-    response={200: ClaimReply, 409: Problem, NAMED: Problem},
+    response={200: ClaimReply, 204: None, 409: Problem, NAMED: Problem},
     summary="Take a review back",
 )
-def undo(request: HttpRequest, item: ItemId) -> ClaimReply:
+def undo(request: HttpRequest, item: ItemId) -> Status[ClaimReply] | Status[None]:
     """Take your review of the item back, within a day of it, and hold the item again.
 
-    What you had entered waits on the desk as a draft. 409 says why a review stands, or that there
-    is none.
+    What you had entered waits on the desk as a draft. 204 when somebody took the item over since,
+    409 with why a review stands, or that there is none.
     """
-    member, found = member_of(request), item_of(request, item)
+    member, found, now = member_of(request), item_of(request, item), timezone.now()
     mine = Review.objects.filter(item=found, reviewer=member.user).first()
     if mine is None:
         raise ConflictError("You have not reviewed this item.")
     try:
-        triage.undo_review(review=mine, by=member.user, now=timezone.now())
+        triage.undo_review(review=mine, by=member.user, now=now)
     except triage.UndoError as error:
         raise ConflictError(str(error)) from error
-    places = Claim.objects.filter(reviewer=member.user).select_related("item__output")
-    return claim_reply(places.get(item=found))
+    return still_held(found, member.user, now)
 
 
 def _is_same(stored: Review, sent: ReviewRequest) -> bool:

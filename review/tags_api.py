@@ -175,7 +175,10 @@ def _acted(request: HttpRequest, pk: int, act: Callable[..., Tag]) -> TagReply:
         raise invalid(error.path, error.message) from error
     except tags.FormerTagError as error:
         raise ConflictError(str(error)) from error
-    return _reply(tag_reports.listed(project=member.project).get(pk=kept.pk))
+    told = tag_reports.listed(project=member.project).filter(pk=kept.pk).first()
+    if told is None:
+        raise ConflictError("Somebody has merged this tag since.")
+    return _reply(told)
 
 
 def _reply(tag: Any) -> TagReply:

@@ -24,6 +24,16 @@ class TestDocument:
         named = Counter(name for name, _ in {(one.__name__, one.__module__) for one in shapes()})
         assert [name for name, number in named.items() if number > 1] == []
 
+    def test_every_act_says_what_it_does(self) -> None:
+        paths = api.get_openapi_schema()["paths"]
+        silent = [
+            f"{verb} {path}"
+            for path, acts in paths.items()
+            for verb, act in acts.items()
+            if not (act.get("summary") and act.get("description"))
+        ]
+        assert silent == []
+
     def test_choices_stand_where_they_are_meant(self) -> None:
         """By name, all enums called Status would be told as one of them."""
         named = api.get_openapi_schema()["components"]["schemas"]
