@@ -17,6 +17,7 @@ from tests.browser.conftest import Pages
 from tests.factories import (
     make_entry,
     make_feedback,
+    make_issue,
     make_library,
     make_output,
     make_project,
@@ -190,3 +191,18 @@ class TestNarrowPages:
     def test_choices_of_notifications_fit(self, phone: Page) -> None:
         phone.goto("/account/notifications/")
         self.assert_whole(phone)
+
+
+def test_the_figures_of_an_issue_have_headings_of_one_line(
+    page_for: Pages, project: Project, curator: User
+) -> None:
+    names = [["Unsupported by the documents", 30], ["Factually incorrect", 12]]
+    issue = make_issue(project, evidence={"roles": names, "models": names, "reasons": names})
+    page = page_for(curator)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"/p/{project.slug}/issues/{issue.number}/")
+    headings = page.locator(".issue__names thead th.n")
+    assert headings.count() == 6
+    for box in [one.bounding_box() for one in headings.all()]:
+        assert box
+        assert box["height"] < 40
