@@ -35,6 +35,7 @@ from review.queues_api import router as queues_router
 from review.reviews_api import router as reviews_router
 from review.routes_api import router as routes_router
 from review.routing_api import router as routing_router
+from review.search_api import router as search_router
 from review.tags_api import router as tags_router
 from review.views_api import router as views_router
 
@@ -54,6 +55,7 @@ api.add_router("", claims_router)
 api.add_router("", queues_router)
 api.add_router("", audits_router)
 api.add_router("", reviews_router)
+api.add_router("", search_router)
 api.add_router("", my_work_router)
 api.add_router("", notifications_router)
 api.add_router("", agreement_router)

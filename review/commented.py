@@ -52,13 +52,16 @@ class Remarks:
     number: int | None = None
 
 
-def commented(*, project: Project, wanted: OutputFilter, by: User) -> AnnotationQuerySet:
+def commented(*, project: Project, wanted: OutputFilter, by: User | None) -> AnnotationQuerySet:
     """Comments and suggestions that match a filter and that the person may see.
+
+    A product, `by` None, may see what nobody is to be kept from.
 
     The filter's terms are about their outputs; its words have to be in what was written, marked or
     proposed.
     """
-    found = Annotation.objects.filter(project=project, deleted_at=None).seen_by(by)
+    found = Annotation.objects.filter(project=project, deleted_at=None)
+    found = found.seen_by(by) if by else found.revealed()
     if wanted.words:
         there = AnnotationWords.objects.filter(words_condition(wanted.words), project=project)
         found = found.filter(pk__in=there.values("pk"))
@@ -69,7 +72,7 @@ def commented(*, project: Project, wanted: OutputFilter, by: User) -> Annotation
 
 
 def commented_page(
-    *, project: Project, wanted: OutputFilter, by: User, limit: int, cursor: str = ""
+    *, project: Project, wanted: OutputFilter, by: User | None, limit: int, cursor: str = ""
 ) -> Remarks:
     """The newest of those that match the filter. Raises paging.CursorError, and TooSlowError."""
     with time_limit(TIME_LIMIT_MS):
@@ -90,7 +93,7 @@ def search_comments(
     query: str,
     encoder: Encoder,
     wanted: OutputFilter,
-    by: User,
+    by: User | None,
     by_words: bool = True,
     newest_first: bool = False,
     limit: int = 20,
@@ -151,7 +154,7 @@ def _read(pks: Sequence[int], near: Sequence[Near]) -> list[Remark]:
 
 
 def _shown(annotations: AnnotationQuerySet) -> AnnotationQuerySet:
-    return annotations.select_related("output", "author", "reason")
+    return annotations.select_related("output__session", "author", "reason")
 
 
 def _place_of(cursor: str) -> tuple[float, int]:

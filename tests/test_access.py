@@ -327,6 +327,7 @@ VIEWED = {
     "api/v1/queues/<slug>/groups",
     "api/v1/queues/<slug>/shares",
     "api/v1/search",
+    "api/v1/search/annotations",
     "api/v1/sessions/<path:session>",
     "api/v1/tags",
     "api/v1/themes/<int:number>/effect",

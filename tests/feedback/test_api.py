@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from feedback.embedding import Encoder, embed_pending
 from feedback.models import ApiKey, Feedback, Output, Project
-from tests.factories import make_feedback, make_key, make_output, make_project
+from tests.factories import make_key, make_output, make_project
 
 pytestmark = pytest.mark.django_db
 
@@ -135,70 +134,6 @@ class TestIngest:
         records = [SESSION] + [OUTPUT | {"id": f"o{number}"} for number in range(300)]
         with django_assert_max_num_queries(14):
             assert post(client, key, {"records": records}).json()["accepted"] == 301
-
-
-class TestSearch:
-    @pytest.fixture
-    def filled(self, project: Project, encoder: Encoder) -> Project:
-        make_output(project, external_id="o/1", query="Where is Paris?", text="Paris is in France.")
-        about = make_output(
-            project, external_id="2", query="How do I bake bread?", text="Knead and wait."
-        )
-        make_feedback(about, external_id="f", comment="The oven temperature is missing.")
-        make_output(make_project(), query="How do I bake bread?", text="Another project's.")
-        embed_pending(encoder=encoder)
-        return project
-
-    def search(self, client: Client, key: str, **query: str | int) -> Any:
-        return client.get("/api/v1/search", query, headers=bearer(key))
-
-    def test_finds_by_meaning(self, client: Client, key: str, filled: Project) -> None:
-        reply = self.search(client, key, q="making a loaf").json()
-        assert [hit["id"] for hit in reply["results"]] == ["2", "f", "o/1"]
-        best = reply["results"][0]
-        assert (best["type"], best["part"], best["text"]) == (
-            "output",
-            "query",
-            "How do I bake bread?",
-        )
-        assert reply["next_cursor"] is None
-
-    def test_pages_without_gap_or_repeat(self, client: Client, key: str, filled: Project) -> None:
-        seen, cursor = [], ""
-        for _ in range(3):
-            reply = self.search(client, key, q="oven", limit=1, cursor=cursor).json()
-            seen += [hit["id"] for hit in reply["results"]]
-            cursor = reply["next_cursor"]
-        assert sorted(seen) == ["2", "f", "o/1"]
-        assert cursor is None
-
-    @pytest.mark.parametrize(
-        ("query", "field"),
-        [
-            ({}, "q"),
-            ({"q": ""}, "q"),
-            ({"q": "  "}, "q"),
-            ({"q": "x", "limit": 0}, "limit"),
-            ({"q": "x", "limit": 101}, "limit"),
-            ({"q": "x", "cursor": "nonsense"}, "cursor"),
-            ({"q": "x", "cursor": "W251bGwsMV0"}, "cursor"),
-        ],
-    )
-    def test_names_the_faulty_field(
-        self, client: Client, key: str, query: dict[str, str | int], field: str
-    ) -> None:
-        response = self.search(client, key, **query)
-        assert response.status_code == 422
-        assert response.json()["message"].startswith(f"{field}:")
-
-    def test_takes_hostile_questions(self, client: Client, key: str) -> None:
-        for question in ("\x00", "\ud83d", "' OR 1=1 --", "%" * 500):
-            query = {"q": question.encode("utf-8", "surrogatepass")}
-            assert client.get("/api/v1/search", query, headers=bearer(key)).status_code == 200
-
-    def test_is_for_keys_with_its_scope(self, client: Client, project: Project) -> None:
-        assert self.search(client, "", q="x").status_code == 401
-        assert self.search(client, make_key(project, ["ingest"]), q="x").status_code == 403
 
 
 class TestOpenApi:

@@ -2,172 +2,37 @@
 
 from __future__ import annotations
 
-import operator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-import pytest
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from feedback.filter_syntax import Term, Word
-from feedback.models import Feedback, FeedbackReason, Output, Project, Reason, SessionTag, Tag
+from feedback.embedding import Encoder, embed_pending
+from feedback.models import Feedback, Output, Project
 from review import bulk, intake, worklist
+from review.facets import facets
 from review.filters import ReviewFilter
-from review.models import Queue, ThemeMembership, ThemeRun
+from review.models import Queue
+from review.saved_views import save_view
+from review.views.asking import opened
 from tests.factories import (
     NOW,
     make_feedback,
     make_item,
     make_key,
     make_output,
-    make_project,
-    make_provisional,
     make_queue,
     make_review,
-    make_session,
-    make_theme,
     make_user,
 )
-
-WORDS = ("bread", "yeast", "oven", "sugar")
-FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
-DAYS = [(FIRST + timedelta(days=number)).date().isoformat() for number in range(4)]
-
-# What each output of `filled` has, by its id.
-Known = dict[str, dict[str, Any]]
+from tests.filtered import BOUNDS, CHOICES, EACH, fill, filters, is_meant
 
 
-@pytest.fixture
-def filled(project: Project) -> Known:
-    """Forty-eight outputs that differ in everything a filter can ask for."""
-    reviewer = make_user(project)
-    reasons = {reason.slug: reason for reason in Reason.objects.filter(taxonomy__project=project)}
-    slugs = sorted(reasons)[:2]
-    tags = {name: Tag.objects.create(project=project, name=name) for name in ("x", "a, b")}
-    themes = [make_theme(project, number=number) for number in (1, 2)]
-    run = ThemeRun.objects.create(
-        project=project, model="m", algorithm="a", num_feedback=1, num_themes=2,
-        started_at=NOW, finished_at=NOW,
-    )  # fmt: skip
-    queue = make_queue(project, slug="there")
-    make_output(make_project(), text="bread yeast", model="a")
-    known = {}
-    for number in range(48):
-        said = [word for place, word in enumerate(WORDS) if number >> place & 1]
-        facts: dict[str, Any] = {
-            "words": said,
-            "model": ["a", "b", ""][number % 3],
-            "environment": ["live", "test"][number % 2],
-            "confidence": [None, 0.2, 0.5, 0.9][number % 4],
-            "day": DAYS[number % 4],
-            "tag": {name for place, name in enumerate(tags) if number % 5 == place},
-            "reason": {slug for place, slug in enumerate(slugs) if number % 7 == place},
-            "signal": {"copy"} if number % 6 == 0 else set(),
-            "score": {1: {"positive"}, 2: {"negative"}}.get(number % 8, set()),
-            "theme": {str(number % 5 + 1)} if number % 5 < 2 else set(),
-            "verdict": {["accept", "fix"][number % 2]} if number % 4 == 1 else set(),
-        }
-        session = make_session(project, environment=facts["environment"])
-        output = make_output(
-            project, session, external_id=str(number), query=" ".join(said[:2]) or "none",
-            text=" ".join(said[2:]) or "none", model=facts["model"],
-            confidence=facts["confidence"], at=FIRST + timedelta(days=number % 4),
-        )  # fmt: skip
-        for name in facts["tag"]:
-            SessionTag.objects.create(session=session, tag=tags[name])
-        for _ in facts["signal"]:
-            make_feedback(output, name="copy", is_implicit=True)
-        scores = {"positive": 1.0, "negative": -1.0}
-        rating = make_feedback(output, score=next((scores[one] for one in facts["score"]), None))
-        for slug in facts["reason"]:
-            FeedbackReason.objects.create(feedback=rating, reason=reasons[slug])
-        for theme in facts["theme"]:
-            ThemeMembership.objects.create(
-                theme=themes[int(theme) - 1], feedback=rating, run=run, similarity=1
-            )
-        for verdict in facts["verdict"]:
-            make_review(output, reviewer, verdict=verdict)
-        is_reviewed = bool(facts["verdict"])
-        facts["state"] = {"reviewed" if is_reviewed else "unreviewed"}
-        if number % 9 == 0:
-            make_item(queue, output)
-            facts["state"].add("open")
-        elif number % 10 == 4:
-            make_provisional(make_item(queue, output), reviewer)
-            facts["state"].add("provisional")
-        known[output.external_id] = facts
-    return known
-
-
-def is_meant(facts: dict[str, Any], wanted: ReviewFilter) -> bool:
-    """The oracle: whether an output with these facts matches."""
-    there = " ".join(facts["words"])
-    for word in wanted.words:
-        has = f" {word.text} " in f" {there} " if word.is_exact else word.text in facts["words"]
-        if has == word.is_excluded:
-            return False
-    return all(_satisfies(facts, term) for term in wanted.terms)
-
-
-def _satisfies(facts: dict[str, Any], term: Term) -> bool:
-    bounds = {
-        "min_confidence": ("confidence", operator.ge),
-        "max_confidence": ("confidence", operator.le),
-        "since": ("day", operator.ge),
-        "until": ("day", operator.le),
-    }
-    if term.name in bounds:
-        name, holds = bounds[term.name]
-        value = float(term.values[0]) if name == "confidence" else term.values[0]
-        return facts[name] is not None and holds(facts[name], value)
-    has = facts[term.name]
-    has = has if isinstance(has, set) else {has}
-    return bool(has & set(term.values)) != term.is_excluded
-
-
-CHOICES = {
-    "model": ["a", "b", "zebra"],
-    "environment": ["live", "test"],
-    "tag": ["x", "a, b"],
-    "signal": ["copy", "edit"],
-    "score": ["negative", "positive"],
-    "theme": ["1", "2"],
-    "verdict": ["accept", "fix"],
-    "state": ["open", "reviewed", "unreviewed", "provisional"],
-}
-BOUNDS = {
-    "min_confidence": ["0.2", "0.5"],
-    "max_confidence": ["0.2", "0.9"],
-    "since": DAYS,
-    "until": DAYS,
-}
-several = st.sampled_from(sorted(CHOICES)).flatmap(
-    lambda name: st.builds(
-        Term,
-        st.just(name),
-        st.lists(st.sampled_from(CHOICES[name]), min_size=1, max_size=2, unique=True).map(tuple),
-        st.booleans(),
-    )
-)
-bounds = st.sampled_from(sorted(BOUNDS)).flatmap(
-    lambda name: st.builds(Term, st.just(name), st.sampled_from(BOUNDS[name]).map(lambda v: (v,)))
-)
-words = st.one_of(
-    st.builds(Word, st.sampled_from(WORDS), st.just(False), st.booleans()),
-    st.builds(Word, st.sampled_from(["bread yeast", "oven sugar"]), st.just(True), st.booleans()),
-)
-filters = st.builds(
-    lambda terms, words: ReviewFilter().also(ReviewFilter(words=tuple(words), terms=tuple(terms))),
-    st.lists(st.one_of(several, bounds), max_size=4, unique_by=lambda term: term.key),
-    st.lists(words, max_size=2, unique=True),
-)
-
-
-def test_means_the_same_everywhere(client: Client, project: Project, filled: Known) -> None:
-    """Complaints 10 and 11: page, queue, bulk act, export and API against plain Python."""
+def test_means_the_same_everywhere(client: Client, project: Project, encoder: Encoder) -> None:
+    """Complaints 10 and 11: page, view, queue, bulk act, export and API against plain Python."""
+    filled = fill(project)
+    embed_pending(encoder=encoder)
     everything = make_queue(project)
     intake.feed(queue=everything, now=NOW)
     moderator = make_user(project, role="moderator")
@@ -178,11 +43,7 @@ def test_means_the_same_everywhere(client: Client, project: Project, filled: Kno
     for facts in filled.values():
         facts["state"].add("open")
 
-    @settings(
-        max_examples=24, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-    )
-    @given(filters)
-    def check(wanted: ReviewFilter) -> None:
+    def compare(wanted: ReviewFilter) -> None:
         meant = {key for key, facts in filled.items() if is_meant(facts, wanted)}
         outputs = Output.objects.filter(project=project)
         assert _ids(wanted.apply(outputs)) == meant
@@ -196,20 +57,59 @@ def test_means_the_same_everywhere(client: Client, project: Project, filled: Kno
         intake.feed(queue=fed, now=NOW)
         assert _ids(Output.objects.filter(queue_items__queue=fed)) == meant
         fed.delete()
-        explored = client.get(
-            f"/p/{project.slug}/search/", {"q": str(wanted), "mode": "words", "list": "output"}
-        )
-        assert explored.context["page"].counts["output"] == len(meant)
-        chosen = ReviewFilter.parse(explored.context["bulk_filter"])
+        view = save_view(
+            project=project, name="Kept", wanted=wanted, mode="words", listing="output",
+            by=moderator, now=NOW,
+        )  # fmt: skip
+        found, chosen = _explored(client, f"/p/{project.slug}/search/{opened(view).link}")
+        assert found == meant
+        view.delete()
         job = bulk.start(
-            project=project, wanted=chosen, act="tag_add", tags=["y"], by=moderator, now=NOW
-        )
+            project=project, wanted=ReviewFilter.parse(chosen), act="tag_add", tags=["y"],
+            by=moderator, now=NOW,
+        )  # fmt: skip
         assert _ids(bulk.meant(job=job)) == meant
-        assert _exported(client, project, explored.context["bulk_filter"]) == meant
+        assert _exported(client, project, chosen) == meant
         assert _listed(client, str(wanted), key) == meant
+        assert _found(client, str(wanted), key) == meant
+        for facet in facets(project=project, wanted=wanted):
+            for choice in facet.choices:
+                alone = wanted.with_values(facet.name, [choice.value])
+                expected = sum(is_meant(facts, alone) for facts in filled.values())
+                assert choice.number == expected, (facet.name, choice)
+
+    @settings(
+        max_examples=16, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    )
+    @given(filters)
+    def check(wanted: ReviewFilter) -> None:
+        compare(wanted)
 
     check()
+    assert {*CHOICES, *BOUNDS} == {*ReviewFilter.fields}
+    for wanted in EACH:
+        compare(wanted)
     assert Queue.objects.count() == 2
+
+
+def _explored(client: Client, address: str) -> tuple[set[str], str]:
+    """What Explore lists over all its pages, none twice, and the filter that its acts send."""
+    found: list[str] = []
+    more = address
+    while more:
+        shown = client.get(more)
+        assert shown.status_code == 200
+        found += [hit.target.external_id for hit in shown.context["page"].hits]
+        more = shown.context["more"] and f"{address.partition('?')[0]}{shown.context['more']}"
+    assert len(found) == len(set(found)) == shown.context["page"].counts["output"]
+    return set(found), shown.context["bulk_filter"]
+
+
+def _found(client: Client, text: str, key: dict[str, str]) -> set[str]:
+    """What the API finds by meaning, where everything has some."""
+    asked = {"q": "loaf", "filter": text, "mode": "meaning", "list": "output", "limit": "100"}
+    reply = client.get("/api/v1/search", asked, headers=key).json()
+    return {hit["id"] for hit in reply["results"]}
 
 
 def _exported(client: Client, project: Project, text: str) -> set[str]:
