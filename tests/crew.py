@@ -6,8 +6,8 @@ import json
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,8 +15,6 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, Protocol, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
-from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 from psycopg.errors import DeadlockDetected
 
@@ -26,7 +24,14 @@ from review import queues, triage
 from review.models import Claim, Event, Queue, QueueItem, Review
 
 # How often a reviewer does something else than review what they were handed.
-MISHAPS = {"vanish": 0.02, "release": 0.03, "skip": 0.02, "steal": 0.03, "renew": 0.05}
+MISHAPS = {
+    "vanish": 0.02,
+    "release": 0.03,
+    "skip": 0.02,
+    "steal": 0.03,
+    "renew": 0.05,
+    "adjudicate": 0.05,
+}
 # How long calls are repeated that got no answer.
 PATIENCE = 60.0
 
@@ -45,6 +50,7 @@ class Desk(Protocol):
 
     def claim(self) -> Place | None: ...
     def steal(self, item: int) -> Place | None: ...
+    def adjudicate(self, item: int) -> Place | None: ...
     def renew(self, place: Place) -> None: ...
     def release(self, place: Place) -> None: ...
     def skip(self, place: Place) -> None: ...
@@ -52,15 +58,15 @@ class Desk(Protocol):
     def close(self) -> None: ...
 
 
-def verdict_for(item: int) -> dict[str, Any]:
-    """What every reviewer thinks of the item, so that none is disputed."""
-    if item % 3:
+def verdict_for(item: int, by: User) -> dict[str, Any]:
+    """What a reviewer thinks of the item; of one in ten every other one thinks otherwise."""
+    if by.pk % 2 if item % 10 == 0 else item % 3:
         return {"verdict": "accept"}
     return {"verdict": "reject", "comment": "Wrong."}
 
 
 class DeskOverHttp:
-    """Works by script with an own key; takes over on the page, for no script can."""
+    """Works by script with an own key."""
 
     def __init__(self, queue: Queue, user: User, *, host: str, port: int) -> None:
         self.user, self._queue = user, queue
@@ -69,21 +75,16 @@ class DeskOverHttp:
         membership = Membership.objects.get(project=queue.project, user=user)
         _, key = create_own_key(membership=membership, name="crew", now=timezone.now())
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        client = Client()
-        client.force_login(user)
-        cookies = f"sessionid={client.cookies['sessionid'].value}; csrftoken={'c' * 32}"
-        self._page_headers = {"Cookie": cookies, "X-CSRFToken": "c" * 32}
 
     def claim(self) -> Place | None:
         status, told = self._api(f"queues/{self._queue.slug}/claim", {})
         return None if status == 204 else (told["item"], told["fence"])
 
     def steal(self, item: int) -> Place | None:
-        path = reverse("item_steal", args=[self._queue.project.slug, item])
-        status, _ = self._post(path, b"", self._page_headers)
-        if status != 302:
-            raise RuntimeError(f"{path}: {status}")
-        return self.claim()
+        return self._taken(f"items/{item}/steal")
+
+    def adjudicate(self, item: int) -> Place | None:
+        return self._taken(f"items/{item}/claim")
 
     def renew(self, place: Place) -> None:
         self._api(f"items/{place[0]}/heartbeat", {"fence": place[1]})
@@ -95,29 +96,37 @@ class DeskOverHttp:
         self._api(f"items/{place[0]}/skip", {"fence": place[1], "reason": "Not my field"})
 
     def review(self, place: Place) -> None:
-        self._api(f"items/{place[0]}/review", {"fence": place[1], **verdict_for(place[0])})
+        self._api(
+            f"items/{place[0]}/review", {"fence": place[1], **verdict_for(place[0], self.user)}
+        )
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
+    def _taken(self, path: str) -> Place | None:
+        with suppress(Refused):
+            _, told = self._api(path, {})
+            return told["item"], told["fence"]
+        return None
+
     def _api(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        status, content = self._post(f"/api/v1/{path}", json.dumps(body).encode(), self._headers)
+        status, content = self._post(f"/api/v1/{path}", json.dumps(body).encode())
         if status == 409:
             raise Refused
         if status not in {200, 201, 204}:
             raise RuntimeError(f"{path}: {status} {content[:300]!r}")
         return status, json.loads(content) if content else None
 
-    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Send it until there is an answer, as a script does whose network or server fails."""
         until = time.monotonic() + PATIENCE
         while True:
             try:
                 if self._connection is None:
                     self._connection = HTTPConnection(*self._address, timeout=20)
-                self._connection.request("POST", path, body, headers)
+                self._connection.request("POST", path, body, self._headers)
                 response = self._connection.getresponse()
                 return response.status, response.read()
             except (OSError, HTTPException):
@@ -143,6 +152,14 @@ class DeskOnConnection:
         with suppress(queues.DoneError):
             held = self._done(
                 lambda: queues.steal(item=_item(item), by=self.user, now=timezone.now())
+            )
+            return held.item_id, held.fence
+        return None
+
+    def adjudicate(self, item: int) -> Place | None:
+        with suppress(queues.DoneError, queues.HeldError):
+            held = self._done(
+                lambda: queues.adjudicate(item=_item(item), by=self.user, now=timezone.now())
             )
             return held.item_id, held.fence
         return None
@@ -182,7 +199,7 @@ class DeskOnConnection:
                     by=self.user,
                     fence=fence,
                     now=timezone.now(),
-                    **verdict_for(item),
+                    **verdict_for(item, self.user),
                 )
             )
         except triage.AlreadyReviewedError as error:
@@ -228,19 +245,25 @@ class Crew:
         self.ledger = Ledger()
         self._lock = threading.Lock()
         self._held: dict[int, int] = {}
+        self._disputed: list[int] = []
         self._is_over = threading.Event()
 
     def work_off(
         self, *, within: float, disturb: Callable[[], None] | None = None, every: float = 1.0
     ) -> Ledger:
         """Let them work, disturbed every so many seconds. Raises TimeoutError."""
-        wanted = self.queue.items.count() * self.queue.reviewers_per_item
+        open_items = self.queue.items.exclude(status=QueueItem.Status.DONE)
         until = time.monotonic() + within
 
         def watch() -> None:
             disturbed = time.monotonic()
             try:
-                while Review.objects.filter(item__queue=self.queue).count() < wanted:
+                while waiting := dict(open_items.values_list("pk", "status")):
+                    self._disputed = [
+                        item
+                        for item, status in waiting.items()
+                        if status == QueueItem.Status.DISPUTED
+                    ]
                     if time.monotonic() > until:
                         raise TimeoutError(f"The queue is not empty after {within:.0f} s.")
                     if disturb and time.monotonic() - disturbed > every:
@@ -280,12 +303,14 @@ class Crew:
         [mishap] = chance.choices(
             [*MISHAPS, ""], weights=[*MISHAPS.values(), 1 - sum(MISHAPS.values())]
         )
+        place = None
         if mishap == "steal":
             place = self._steal(desk, chance, over)
-        else:
+        elif mishap != "adjudicate":
             started = time.monotonic()
             place = desk.claim()
             self.ledger.claim_times.append((time.monotonic() - started) * 1_000)
+        place = place or self._adjudicate(desk, chance, over)
         if place is None:
             # Others still hold what is left, or it is to be handed out anew.
             self._is_over.wait(0.05)
@@ -323,6 +348,13 @@ class Crew:
         self.ledger.happened["steal"] += place is not None and place[0] == item
         return place
 
+    def _adjudicate(self, desk: Desk, chance: random.Random, over: set[int]) -> Place | None:
+        """Take an item whose reviewers disagree, and of whom they are none."""
+        others = [item for item in self._disputed if item not in over]
+        place = desk.adjudicate(chance.choice(others)) if others else None
+        self.ledger.happened["adjudicate"] += place is not None
+        return place
+
     def _act(self, mishap: str, desk: Desk, place: Place) -> None:
         if mishap == "release":
             desk.release(place)
@@ -341,24 +373,16 @@ class Crew:
 def problems(queue: Queue, ledger: Ledger) -> list[str]:
     """What is wrong with what is stored, and with what was told about it; empty when nothing is."""
     found = [f"handed out again: {one}" for one in ledger.wrongly_handed]
-    wanted = queue.reviewers_per_item
-    reviews = list(
-        Review.objects.filter(item__queue=queue).values_list("item", "place", "reviewer")
-    )
-    per_item = Counter(item for item, _, _ in reviews)
-    items = dict(queue.items.values_list("pk", "status"))
-    for item, status in items.items():
-        if per_item[item] != wanted:
-            found.append(f"item {item} has {per_item[item]} reviews instead of {wanted}")
-        if status != QueueItem.Status.DONE:
-            found.append(f"item {item} is {status}")
-    for what, counted in (
-        ("place", Counter((item, place) for item, place, _ in reviews)),
-        ("reviewer", Counter((item, reviewer) for item, _, reviewer in reviews)),
-    ):
-        found += [
-            f"{what} {key} has {number} reviews" for key, number in counted.items() if number > 1
-        ]
+    reviews: dict[int | None, list[Review]] = defaultdict(list)
+    for review in Review.objects.filter(item__queue=queue):
+        reviews[review.item_id].append(review)
+    events = Event.objects.filter(project=queue.project_id, verb="reviewed").values_list("data")
+    logged = Counter(data["item"] for (data,) in events)
+    for item in queue.items.all():
+        own = reviews[item.pk]
+        found += [f"item {item.pk} {one}" for one in _faults(item, own, queue.reviewers_per_item)]
+        if logged[item.pk] != len(own):
+            found.append(f"item {item.pk} is logged {logged[item.pk]} times of {len(own)}")
     finished = set(
         Claim.objects.filter(item__queue=queue)
         .exclude(finished_at=None)
@@ -367,12 +391,25 @@ def problems(queue: Queue, ledger: Ledger) -> list[str]:
     found += [f"told that it was stored, and is not: {one}" for one in ledger.stored - finished]
     found += [f"stored, and not told: {one}" for one in finished - ledger.stored]
     found += [f"refused, and stored: {one}" for one in ledger.refused & finished]
-    events = Event.objects.filter(project=queue.project_id, verb="reviewed").values_list("data")
-    logged = Counter(data["item"] for (data,) in events if data["item"] in items)
-    found += [
-        f"logged {logged[item]} times: item {item}" for item in items if logged[item] != wanted
-    ]
     return found
+
+
+def _faults(item: QueueItem, reviews: Sequence[Review], wanted: int) -> Iterator[str]:
+    """What is wrong with the reviews of an item; a third person decides where two disagree."""
+    first = [one for one in reviews if one.place != Claim.ADJUDICATION]
+    is_disputed = len({one.verdict for one in first}) > 1
+    if item.status != QueueItem.Status.DONE:
+        yield f"is {item.status}"
+    if len(first) != wanted:
+        yield f"has {len(first)} reviews instead of {wanted}"
+    if len(reviews) - len(first) != is_disputed:
+        yield f"is decided {len(reviews) - len(first)} times by a third person"
+    for what in ("place", "reviewer_id"):
+        if len({getattr(one, what) for one in reviews}) < len(reviews):
+            yield f"has two reviews of one {what}"
+    counting = [one for one in reviews if one.is_authoritative]
+    if len(counting) != 1 or (is_disputed and counting[0].place != Claim.ADJUDICATION):
+        yield f"has {len(counting)} decisions that count"
 
 
 def _item(pk: int) -> QueueItem:

@@ -2,8 +2,8 @@
 
 Sixteen reviewers do it twice: by the operations, each on a connection of their own, some of which
 are killed in the midst of a statement; and over HTTP against the web server, which is killed too.
-Leases run out, items are given back, skipped and taken over meanwhile. `CLAIMS_ITEMS` and
-`CLAIMS_OPEN` make it smaller, to try it.
+Leases run out, items are given back, skipped and taken over meanwhile, and where two disagree a
+third person decides. `CLAIMS_ITEMS` and `CLAIMS_OPEN` make it smaller, to try it.
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ def _told(name: str, queue: Queue, ledger: Ledger) -> list[str]:
     found = problems(queue, ledger)
     if not ledger.refused:
         found.append("no stale fence was tried")
+    if not ledger.happened["adjudicate"]:
+        found.append("nothing was disputed")
     return [f"{name}: {one}" for one in found]
 
 

@@ -49,6 +49,7 @@ class TestCrew:
         assert problems(queue, ledger) == []
         assert ledger.refused
         assert ledger.happened.keys() >= {"vanish", "release", "skip", "steal"}
+        assert ledger.happened["adjudicate"]
 
     def test_reviews_every_item_as_often_as_wanted_though_connections_are_killed(
         self, queue: Queue, reviewers: list[User]
@@ -60,6 +61,7 @@ class TestCrew:
         assert problems(queue, ledger) == []
         assert ledger.refused
         assert ledger.happened["disturbed"]
+        assert ledger.happened["adjudicate"]
 
 
 def kill_connections() -> None:
