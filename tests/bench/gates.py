@@ -162,16 +162,21 @@ def _planted_personal(rows: Sequence[str], rng: random.Random) -> list[str]:
         if gates.personal(0, [text], rules) is not None
     ]
     for text in rows[:NUM_PLANTED]:
-        for kind, written in (
-            ("email", f"{rng.randbytes(3).hex()}.{rng.randbytes(2).hex()}@mail.example.com"),
-            ("phone", _grouped(f"+49{rng.randrange(10**9, 10**10)}", rng)),
-            ("iban", _grouped(_iban(rng), rng)),
-            ("card", _grouped(_card(rng), rng)),
-        ):
-            failed = gates.personal(0, [f"{text} Here: {written}, thanks."], rules)
+        for kind, said in written(rng):
+            failed = gates.personal(0, [f"{text} Here: {said}, thanks."], rules)
             if failed is None or kind not in failed.key:
-                missed.append(f"{kind} {written}")
+                missed.append(f"{kind} {said}")
     return missed
+
+
+def written(rng: random.Random) -> list[tuple[str, str]]:
+    """One of each kind of personal data, and its kind."""
+    return [
+        ("email", f"{rng.randbytes(3).hex()}.{rng.randbytes(2).hex()}@mail.example.com"),
+        ("phone", _grouped(f"+49{rng.randrange(10**9, 10**10)}", rng)),
+        ("iban", _grouped(_iban(rng), rng)),
+        ("card", _grouped(_card(rng), rng)),
+    ]
 
 
 def _grouped(digits: str, rng: random.Random) -> str:
