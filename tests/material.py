@@ -6,7 +6,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from datetime import UTC, datetime, timedelta
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,56 @@ def _ranked(node: dict[str, Any], before: list[dict[str, str]], tree: str) -> It
                 )
     for reply in replies:
         yield from _ranked(reply, turns, tree)
+
+
+def ranked_trees(number: int) -> tuple[list[dict[str, Any]], set[tuple[str, str]]]:
+    """The first trees as records for ingestion, each a session, with the rank of each reply.
+
+    And of the pairs of replies that people told apart, the ids of the better one and the worse.
+    """
+    records: list[dict[str, Any]] = []
+    pairs = set()
+    lines = (DATA / "oasst-trees" / "en_100_tree.jsonl").read_text().split("\n")
+    for tree in (json.loads(line) for line in lines[:number] if line):
+        session = tree["message_tree_id"]
+        records.append({"type": "session", "id": session})
+        for query, before, replies in _asked(tree):
+            for reply in replies:
+                at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=len(records))
+                output = {"type": "output", "id": reply["message_id"], "session": session}
+                context = {"messages": before}
+                answer = {"at": at.isoformat(), "query": query, "text": reply["text"]}
+                records.append({**output, **answer, "context": context})
+                if reply.get("rank") is not None:
+                    said = {"type": "feedback", "output": reply["message_id"], "name": "rank"}
+                    by = {"annotator_kind": "HUMAN", "author": {"id": "volunteers"}}
+                    records.append({**said, **by, "value": reply["rank"]})
+            for one, other in combinations(replies, 2):
+                ranks = one.get("rank"), other.get("rank")
+                is_same = one["text"].strip() == other["text"].strip()
+                if None not in ranks and ranks[0] != ranks[1] and not is_same:
+                    better, worse = sorted((one, other), key=lambda reply: reply["rank"])
+                    pairs.add((better["message_id"], worse["message_id"]))
+    return records, pairs
+
+
+def _asked(
+    tree: dict[str, Any],
+) -> Iterator[tuple[str, list[dict[str, str]], list[dict[str, Any]]]]:
+    """Each question of a tree with the messages before it, and all replies to it."""
+    waiting: list[tuple[dict[str, Any], list[dict[str, str]]]] = [(tree["prompt"], [])]
+    while waiting:
+        node, before = waiting.pop()
+        replies = [one for one in node["replies"] if one["text"].strip()]
+        if replies:
+            yield node["text"], before, replies
+        for reply in replies:
+            said = [
+                *before,
+                {"role": "user", "content": node["text"]},
+                {"role": "assistant", "content": reply["text"]},
+            ]
+            waiting += [(one, said) for one in reply["replies"]]
 
 
 def pandalm() -> Iterator[Row]:

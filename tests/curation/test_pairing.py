@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import combinations
 from typing import Any
 
 import pytest
@@ -42,7 +40,7 @@ from tests.factories import (
     make_training_set,
     make_user,
 )
-from tests.material import DATA, needs_data
+from tests.material import DATA, needs_data, ranked_trees
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + timedelta(hours=2)
@@ -471,65 +469,12 @@ class TestPage:
         assert "it takes no pairs" not in written.content.decode()
 
 
-def told(tree: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, str]], list[dict[str, Any]]]]:
-    """Each question of a tree with the messages before it, and all replies to it."""
-    waiting: list[tuple[dict[str, Any], list[dict[str, str]]]] = [(tree["prompt"], [])]
-    while waiting:
-        node, before = waiting.pop()
-        replies = [one for one in node["replies"] if one["text"].strip()]
-        if replies:
-            yield node["text"], before, replies
-        for reply in replies:
-            said = [
-                *before,
-                {"role": "user", "content": node["text"]},
-                {"role": "assistant", "content": reply["text"]},
-            ]
-            waiting += [(one, said) for one in reply["replies"]]
-
-
 @needs_data
 class TestRealRankings:
     def test_of_conversation_trees_make_the_pairs_of_their_order(
         self, project: Project, training_set: TrainingSet, curator: User
     ) -> None:
-        path = DATA / "oasst-trees" / "en_100_tree.jsonl"
-        trees = [json.loads(line) for line in path.read_text().split("\n")[:25] if line]
-        records: list[dict[str, Any]] = []
-        expected = set()
-        for tree in trees:
-            records.append({"type": "session", "id": tree["message_tree_id"]})
-            for query, before, replies in told(tree):
-                for reply in replies:
-                    records.append(
-                        {
-                            "type": "output",
-                            "id": reply["message_id"],
-                            "session": tree["message_tree_id"],
-                            "at": (NOW + timedelta(seconds=len(records))).isoformat(),
-                            "query": query,
-                            "context": {"messages": before},
-                            "text": reply["text"],
-                        }
-                    )
-                    if reply.get("rank") is not None:
-                        records.append(
-                            {
-                                "type": "feedback",
-                                "output": reply["message_id"],
-                                "name": "rank",
-                                "value": reply["rank"],
-                                "annotator_kind": "HUMAN",
-                                "author": {"id": "volunteers"},
-                            }
-                        )
-                for one, other in combinations(replies, 2):
-                    if one["text"].strip() == other["text"].strip():
-                        continue
-                    if None in {one.get("rank"), other.get("rank")} or one["rank"] == other["rank"]:
-                        continue
-                    better, worse = sorted((one, other), key=lambda reply: reply["rank"])
-                    expected.add((better["message_id"], worse["message_id"]))
+        records, expected = ranked_trees(25)
         ingest(project=project, records=records, now=NOW)
         for output in Output.objects.filter(project=project).order_by("pk"):
             promote(make_review(output, curator, verdict="accept"), training_set)

@@ -379,6 +379,7 @@ class TestTrainingFile:
 
         page = post(broken).content.decode()
         assert "1 fault" in page
+        assert '<tr><td class="n">2</td><td class="mono">rejected</td>' in page
         assert "Both answers are the same." in page
         assert not training_set.examples.exists()
         assert post(sound)["Location"] == address
