@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 
 from curation import (
     demo_library,
     demo_records,
+    demo_repeats,
     demo_traffic,
     gating,
     issues,
@@ -21,6 +23,7 @@ from curation import (
     releasing,
     training_sets,
 )
+from curation.demo_records import Record
 from curation.demo_reviews import Reviewer, work
 from curation.gate_runs import rules_of
 from curation.models import Example, TrainingSet
@@ -71,7 +74,8 @@ def load(*, now: datetime, password: str) -> Demo | None:
     """Make the demo project, a user with that password, and a key; None when it is there.
 
     Time passes in it: day by day records come, queues are fed and reviewers decide, until all of
-    it ends a few minutes before `now`. Raises DemoError when a record is refused.
+    it ends a few minutes before `now`. What simulated users asked meanwhile comes last.
+    Raises DemoError when a record is refused.
     """
     if Project.objects.filter(slug=SLUG).exists():
         return None
@@ -79,7 +83,7 @@ def load(*, now: datetime, password: str) -> Demo | None:
     project = create_project(slug=SLUG, name="Almanac", admin=curator)
     reviewers = [_colleague(project, *about) for about in COLLEAGUES]
     founded, start = now - demo_library.FOUNDED, now - timedelta(days=DAYS)
-    records = demo_records.read(newest=now - NEWEST)
+    records = demo_traffic.carrying(demo_records.read(newest=now - NEWEST))
     _receive(project, [record for at, record in records if at <= founded], founded)
     first = create_queue(
         project=project,
@@ -102,6 +106,9 @@ def load(*, now: datetime, password: str) -> Demo | None:
     demo_library.follow(project=project, by=curator, now=now, newest=now - NEWEST)
     _fill_training_set(project, curator, now)
     _see_to(project, curator, now)
+    demo_repeats.simulate(
+        project=project, by=curator, now=now - NEWEST, receive=partial(_receive, project)
+    )
     _, api_key = create_key(
         project=project, name="Demo", scopes=list(ApiKey.Scope.values), by=curator
     )
@@ -126,10 +133,10 @@ def _colleague(
 
 
 def _receive(
-    project: Project, records: Sequence[demo_records.Record], now: datetime, batch: int = 1_000
+    project: Project, records: Sequence[Record], now: datetime, batch: int = 1_000
 ) -> None:
     for first in range(0, len(records), batch):
-        sent = demo_traffic.carrying(records[first : first + batch])
+        sent = records[first : first + batch]
         report = ingest(project=project, records=sent, now=now)
         if report.rejected:
             raise DemoError(f"A record was refused: {report.rejected[0]}")
@@ -139,8 +146,9 @@ def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
     """Two that look where faults are, and one by lot, which tells how common they are.
 
     That one leaves out what two are still to judge without knowing of each other: nothing would be
-    known of it for long.
+    known of it for long. Nobody need read what is simulated.
     """
+    recorded = {"-environment": demo_repeats.ENVIRONMENT}
     by_lot = (
         StratumRule(name="Thumbs down", filter={"score": "negative"}, rate=0.3, is_audit=True),
         StratumRule(name="All others", rate=0.2, is_audit=True),
@@ -148,11 +156,11 @@ def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
     return [
         create_queue(project=project, rules=rules, by=by, now=now)
         for rules in (
-            Rules(name="Thumbs down", filter={"score": "negative"}),
+            Rules(name="Thumbs down", filter={"score": "negative"} | recorded),
             Rules(
                 name="Unsupported claims", filter={"reason": "unsupported"}, reviewers_per_item=2
             ),
-            Rules(name="Spot checks", filter={"-reason": "unsupported"}, strata=by_lot),
+            Rules(name="Spot checks", filter={"-reason": "unsupported"} | recorded, strata=by_lot),
         )
     ]
 

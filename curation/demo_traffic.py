@@ -27,15 +27,9 @@ BEFORE_ANSWER = timedelta(seconds=2)
 SALT = "almanac"
 
 
-def carrying(records: Sequence[Record]) -> list[Record]:
-    """The records, the outputs among them with the exposure of their session."""
-    return [
-        record
-        | {"context": record.get("context", {}) | {"exposure": str(_token(record["session"]))}}
-        if record["type"] == "output"
-        else record
-        for record in records
-    ]
+def carrying(records: Sequence[tuple[datetime, Record]]) -> list[tuple[datetime, Record]]:
+    """The records with their times, the outputs among them with the exposure of their session."""
+    return [(at, _carrying(record)) for at, record in records]
 
 
 def expose(*, version: LibraryVersion, since: datetime, until: datetime) -> None:
@@ -98,6 +92,13 @@ def _served(experiment: Experiment, at: datetime) -> float:
     """The share that was served at that time, as each stage came in its turn."""
     stage = (at - experiment.started_at) // timedelta(hours=experiment.hours_per_stage)
     return float(experiment.stages[min(stage, len(experiment.stages) - 1)]) / 100
+
+
+def _carrying(record: Record) -> Record:
+    if record["type"] != "output":
+        return record
+    exposure = str(_token(record["session"]))
+    return record | {"context": record.get("context", {}) | {"exposure": exposure}}
 
 
 def _token(session: str) -> UUID:

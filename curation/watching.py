@@ -18,27 +18,33 @@ def watch(*, now: datetime, look: Callable[[Arm, Arm], bool] | None = None) -> i
     `look` tells from served and held-out sessions whether the served ones fare worse; it has to
     hold however often one looks.
     """
-    changed = 0
     running = Experiment.objects.running().select_related("version__library", "baseline")
-    for experiment in running.order_by("pk"):
-        served, held_out = arms_of(experiment)
-        step = stopping.decide(
-            is_worse=(look or _is_worse)(served, held_out),
-            is_at_last_stage=experiment.is_at_last_stage,
-            stage_since=experiment.stage_since,
-            hours_per_stage=experiment.hours_per_stage,
-            now=now,
-        )
-        if step == Step.STOP:
-            # Where somebody has ended it meanwhile, there is nothing to stop.
-            with suppress(experiments.ExperimentError):
-                experiments.stop(
-                    experiment=experiment, reason=_told(served, held_out), by=None, now=now
-                )
-        elif step == Step.NEXT_STAGE:
-            experiments.widen(experiment=experiment, now=now)
-        changed += step != Step.GO_ON
-    return changed
+    return sum(
+        step(experiment=one, now=now, look=look) != Step.GO_ON for one in running.order_by("pk")
+    )
+
+
+def step(
+    *, experiment: Experiment, now: datetime, look: Callable[[Arm, Arm], bool] | None = None
+) -> Step:
+    """Stop a running experiment if it does harm, widen it if that is due; return what was done."""
+    served, held_out = arms_of(experiment)
+    decided = stopping.decide(
+        is_worse=(look or _is_worse)(served, held_out),
+        is_at_last_stage=experiment.is_at_last_stage,
+        stage_since=experiment.stage_since,
+        hours_per_stage=experiment.hours_per_stage,
+        now=now,
+    )
+    if decided == Step.STOP:
+        # Where somebody has ended it meanwhile, there is nothing to stop.
+        with suppress(experiments.ExperimentError):
+            experiments.stop(
+                experiment=experiment, reason=_told(served, held_out), by=None, now=now
+            )
+    elif decided == Step.NEXT_STAGE:
+        experiments.widen(experiment=experiment, now=now)
+    return decided
 
 
 def arms_of(experiment: Experiment) -> tuple[Arm, Arm]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,25 @@ from django.db.models import Exists, OuterRef
 from django.test import Client
 from django.utils import timezone
 
-from curation import demo, demo_records, effects
+from curation import demo, demo_records, effects, entry_effects
 from curation.demo_reviews import judge
 from curation.management.commands import load_demo
 from curation.models import ContextEntry, Exposure, LibraryVersion, Release
 from curation.promotion import unpromoted
+from feedback.embedding import embed_rows, get_encoder
 from feedback.ingestion import Rejection, Report
-from feedback.models import Feedback, Output, Project, RejectedRecord, User, WaitingRecord
+from feedback.models import (
+    Embedding,
+    Feedback,
+    Output,
+    Project,
+    RejectedRecord,
+    User,
+    WaitingRecord,
+)
 from feedback.wire import Fault
 from review import audits, handovers, routing, trail
-from review.models import Annotation, Claim, Queue, Review
+from review.models import Annotation, Claim, Queue, QueueItem, Review
 from tests.factories import NOW, make_feedback, make_output, make_project, make_user
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +78,7 @@ class TestLoadDemo:
         assert left.exclude(correction="").filter(Exists(same)).count() >= 5
         self.check_what_was_kept(project)
         self.check_effects(project)
+        self.check_simulated(project)
         minted = client.post(
             "/api/v1/feedback-tokens",
             {"output": Output.objects.latest("at").external_id},
@@ -83,11 +94,15 @@ class TestLoadDemo:
         assert [one.name for one in tmp_path.iterdir()] == ["access.json"]
 
     def check_records(self, project: Project, before: Any) -> None:
-        assert Output.objects.filter(project=project).count() == 541
-        assert Feedback.objects.explicit().count() == 2559
+        outputs = Output.objects.filter(project=project)
+        simulated = outputs.filter(session__environment="simulation")
+        said = Feedback.objects.explicit()
+        assert outputs.difference(simulated).count() == 541
+        assert said.exclude(output__in=simulated).count() == 2559
+        assert said.filter(output__in=simulated).count() == simulated.count() == 192
         assert not RejectedRecord.objects.exists()
         assert not WaitingRecord.objects.exists()
-        newest = Feedback.objects.latest("at").at
+        newest = said.latest("at").at
         assert before - timedelta(minutes=5) < newest <= timezone.now()
 
     def check_reviews(self, project: Project, user: User) -> None:
@@ -136,7 +151,7 @@ class TestLoadDemo:
         assert issue.evidence["num_outputs"] == 1
 
     def check_what_was_kept(self, project: Project) -> None:
-        assert LibraryVersion.objects.filter(library__project=project).count() == 2
+        assert LibraryVersion.objects.filter(library__project=project).count() == 5
         assert all(entry.feedback.exists() for entry in ContextEntry.objects.all())
         release = Release.objects.get(training_set__project=project)
         assert release.num_train > 20
@@ -144,7 +159,9 @@ class TestLoadDemo:
             assert row.chosen != row.rejected
 
     def check_effects(self, project: Project) -> None:
-        first, second = LibraryVersion.objects.filter(library__project=project).order_by("number")
+        first, second = LibraryVersion.objects.filter(library__slug="house-style").order_by(
+            "number"
+        )
         helped, unknown = (
             effects.of_version(version=one, now=timezone.now()).effects[0].held_out
             for one in (first, second)
@@ -157,6 +174,38 @@ class TestLoadDemo:
         token = trail.exposure_tokens(told.exposure)
         served = Exposure.objects.get(token__in=token)
         assert served.session_external_id == told.session.external_id
+
+    def check_simulated(self, project: Project) -> None:
+        versions = LibraryVersion.objects.filter(library__slug="asked-often").order_by("number")
+        first, second, third = versions
+        harmed, helped, unknown = (
+            effects.of_version(version=one, now=timezone.now()).effects[0].held_out
+            for one in versions
+        )
+        assert harmed.reading.words == "made it worse"
+        assert helped.reading.words == "works"
+        assert re.fullmatch(r"inconclusive: \d\d+ more sessions needed", unknown.reading.words)
+        assert (first.experiment.status, first.experiment.ended_by) == ("stopped", None)
+        assert (second.experiment.status, third.experiment.status) == ("ended", "running")
+        assert all("simulated" in one.note for one in versions)
+        simulated = Output.objects.filter(session__environment="simulation")
+        assert not QueueItem.objects.filter(output__in=simulated).exists()
+        for output in simulated:
+            exposure = Exposure.objects.get(token__in=trail.exposure_tokens(output.exposure))
+            assert exposure.session_external_id == output.session.external_id
+            assert not (exposure.is_held_out and exposure.entry_ids)
+        embed_rows(
+            rows=simulated,
+            table=Embedding,
+            target="output",
+            parts={"query": Embedding.Part.QUERY},
+            encoder=get_encoder(),
+            limit=simulated.count(),
+        )
+        entries = entry_effects.of_entries(version=second).effects
+        assert sorted(one.reading.words for one in entries) == ["harms", *["helps"] * 3]
+        harmful = next(one.entry for one in entries if one.reading.words == "harms")
+        assert not third.entries.filter(entry=harmful.entry_id).exists()
 
     def test_leaves_nothing_when_it_cannot_write_the_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
