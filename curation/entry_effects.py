@@ -9,7 +9,7 @@ count.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -70,8 +70,11 @@ def of_entries(*, version: LibraryVersion) -> EntryEffects:
     try:
         with time_limit(TIME_LIMIT_MS):
             exposed = complaints.exposed(version=version, most=MOST_OUTPUTS)
-            if len({one.arm for one in exposed}) < 2:
-                return EntryEffects(why=readings.NOTHING_HELD_OUT)
+            num = Counter(one.arm for one in exposed)
+            if why := readings.nothing_to_compare(
+                num_served=num["served"], num_held_out=num["held out"]
+            ):
+                return EntryEffects(why=why)
             entries = list(version.entries.order_by("entry_id")[: MOST_ENTRIES + 1])
             if len(entries) > MOST_ENTRIES:
                 return EntryEffects(why=f"The version has more than {MOST_ENTRIES:,} entries.")

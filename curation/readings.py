@@ -20,14 +20,23 @@ class Reading:
     why: str = ""
 
 
-NOTHING_HELD_OUT = "Nothing was held out, so that there is nothing to compare with."
-NOTHING_SERVED = "Nothing was served that outputs came back for."
+NOTHING_YET = "Nothing was served yet that answers came back for."
+NONE_HELD_OUT = "No answers came from sessions held out, so that there is nothing to compare with."
+NONE_SERVED = "Answers came only from sessions held out, and from none that were served."
+
+
+def nothing_to_compare(*, num_served: int, num_held_out: int) -> str:
+    """Why served outputs cannot be held against held-out ones; "" when they can."""
+    if num_served and num_held_out:
+        return ""
+    if num_served:
+        return NONE_HELD_OUT
+    return NONE_SERVED if num_held_out else NOTHING_YET
 
 
 def of_held_out(looked: Looked, *, num_served: int, num_held_out: int) -> Reading:
     """What served outputs show beside held-out ones; the numbers are of outputs."""
-    if not num_served or not num_held_out:
-        why = NOTHING_HELD_OUT if num_served else NOTHING_SERVED
+    if why := nothing_to_compare(num_served=num_served, num_held_out=num_held_out):
         return Reading(kind="unknown", words="not measured", why=why)
     if looked.is_better:
         return Reading(kind="works", words="works", why=_points(looked.change))

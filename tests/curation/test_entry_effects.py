@@ -116,10 +116,11 @@ class TestOfEntries:
         assert found.entry.entry_id == entry.pk
         assert found.served.rate == pytest.approx(found.held_out.rate)
 
-    def test_says_that_nothing_was_held_out(self, version: LibraryVersion) -> None:
+    def test_says_what_is_missing_to_compare(self, version: LibraryVersion) -> None:
         _entry(version, NORTH)
+        assert entry_effects.of_entries(version=version).why == readings.NOTHING_YET
         answer(version.library.project, 5, at=NOW, version=version)
-        assert entry_effects.of_entries(version=version).why == readings.NOTHING_HELD_OUT
+        assert entry_effects.of_entries(version=version).why == readings.NONE_HELD_OUT
 
     def test_questions_without_a_vector_tell_nothing(self, version: LibraryVersion) -> None:
         _entry(version, NORTH)

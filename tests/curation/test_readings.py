@@ -30,11 +30,21 @@ class TestOfHeldOut:
     def test_says_when_more_sessions_would_not_help(self) -> None:
         assert _held_out(UNSURE, 0) == "no change by half"
 
-    @pytest.mark.parametrize(("served", "held_out"), [(0, 0), (100, 0), (0, 100)])
-    def test_says_when_there_is_nothing_to_compare(self, served: int, held_out: int) -> None:
+    @pytest.mark.parametrize(
+        ("served", "held_out", "why"),
+        [
+            (0, 0, "Nothing was served yet"),
+            (100, 0, "No answers came from sessions held out"),
+            (0, 100, "Answers came only from sessions held out"),
+        ],
+    )
+    def test_says_when_there_is_nothing_to_compare(
+        self, served: int, held_out: int, why: str
+    ) -> None:
         looked = Looked(change=None, evidence=1, needed=None)
         reading = of_held_out(looked, num_served=served, num_held_out=held_out)
         assert (reading.kind, reading.words) == ("unknown", "not measured")
+        assert reading.why.startswith(why)
 
     def test_gives_the_interval_in_points(self) -> None:
         looked = Looked(change=FEWER, evidence=30, needed=0)

@@ -137,8 +137,8 @@ class TestVersionEntries:
 
     def test_says_why_there_is_nothing(self, signed_in: Client, project: Project) -> None:
         publish(make_library(project, slug="new"))
-        page = _page(signed_in, "version_entries", project.slug, "new", 1)
-        assert "Nothing was held out" in page
+        for page in ("version_entries", "version_effect"):
+            assert "Nothing was served yet" in _page(signed_in, page, project.slug, "new", 1)
 
 
 class TestThemeEffect:
