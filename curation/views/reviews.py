@@ -12,10 +12,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from curation import diffs, pairing, promotion
+from curation import diffs, issues, pairing, promotion
 from curation.formats import Row
 from curation.forms import LibraryPromotionForm, TrainingPromotionForm
-from curation.models import ContextEntry, EntryKind, Example
+from curation.models import ContextEntry, EntryKind, Example, Issue
 from feedback.models import Membership, Reason
 from feedback.paging import page
 from review.http import ProjectRequest, project_view
@@ -57,7 +57,7 @@ def review_list(request: ProjectRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_view(Membership.Role.CURATOR)
 def promote(request: ProjectRequest, review: int) -> HttpResponseBase:
-    """Curators: what a review settles, and its promotion into a library or a training set."""
+    """Curators: what a review settles, and where it can go: library, training set, issue."""
     shown = get_object_or_404(
         Review.objects.filter(project=request.project).select_related(
             "output__session", "output__project", "reviewer", "project"
@@ -80,6 +80,7 @@ def promote(request: ProjectRequest, review: int) -> HttpResponseBase:
         "choice": choice,
         "refusal": refusal,
         "into": request.POST.get("into", ""),
+        **_issue(shown),
         **_settled(shown),
     }
     status = 200 if request.method != "POST" else 409 if refusal else 422
@@ -130,6 +131,19 @@ def _choice(request: ProjectRequest, review: Review) -> Choice:
         has_libraries=bool(libraries),
         has_training_sets=bool(sets),
     )
+
+
+def _issue(review: Review) -> dict[str, object]:
+    """The issue that the decision led to, or else what one can be made of, or is of its theme."""
+    asked = Handover.objects.filter(review=review, route=Review.Route.ISSUE).first()
+    made = Issue.objects.filter(sources__handover=asked).first() if asked else None
+    theme = issues.theme_of(review=review)
+    return {
+        "issue": made,
+        "asked": asked if asked and asked.status != Handover.Status.DONE else None,
+        "theme": theme,
+        "issue_of_theme": theme and theme.issues.unsettled().first(),
+    }
 
 
 def _promote(request: ProjectRequest, review: Review, choice: Choice) -> HttpResponseBase | None:

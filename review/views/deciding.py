@@ -108,6 +108,7 @@ def desk_page(
         "reasons": opened.reasons,
         **card_context(request),
         "choices": opened.reasons,
+        "may_curate": request.membership.may(Membership.Role.CURATOR),
         **trailing(request, output=item.output, item=item, theme=item.theme),
         **more,
     }

@@ -91,6 +91,7 @@ def output(request: ProjectRequest, output: str) -> HttpResponse:
         **showing(request, answer),
         "is_former": is_former,
         "reviews": visible_reviews(output=found, to=request.user),
+        "may_curate": request.membership.may(Membership.Role.CURATOR),
         **card_context(request),
     }
     if is_former:
