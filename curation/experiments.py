@@ -50,22 +50,22 @@ def succeed(
 ) -> None:
     """End what the version before was tried in, and begin the trial of the one that follows it.
 
-    Raises ExperimentError for a trial that cannot be.
+    Expects that the library is held. Raises ExperimentError for a trial that cannot be.
     """
-    if former is not None:
-        Experiment.objects.running().filter(version=former).update(
-            status=Experiment.Status.ENDED,
-            ended_at=now,
-            ended_by=by,
-            reason=f"Version {version.number} took its place.",
-        )
+    baseline = _proven(former)
+    Experiment.objects.running().filter(version=former).update(
+        status=Experiment.Status.ENDED,
+        ended_at=now,
+        ended_by=by,
+        reason=f"Version {version.number} took its place.",
+    )
     if trial is None:
         return
     if fault := trial.fault():
         raise ExperimentError(fault)
     Experiment.objects.create(
         version=version,
-        baseline=former,
+        baseline=baseline,
         salt=secrets.token_hex(16),
         stages=trial.stages,
         held_out=trial.held_out,
@@ -90,6 +90,8 @@ def stop(*, experiment: Experiment, reason: str, by: User | None, now: datetime)
     Where there is none, the library goes on to answer, without entries. Raises ExperimentError when
     it has ended.
     """
+    # In the order in which publishing holds them.
+    ContextLibrary.objects.select_for_update(no_key=True).get(versions=experiment.version_id)
     if not _ended(experiment, Experiment.Status.STOPPED, now, by, reason):
         raise ExperimentError("The experiment has ended already.")
     if experiment.baseline_id is not None:
@@ -115,6 +117,18 @@ def release(*, version: LibraryVersion, by: User, now: datetime) -> bool:
             status=Experiment.Status.ENDED, ended_at=now, ended_by=by, reason="Made live again."
         )
     )
+
+
+def _proven(live: LibraryVersion | None) -> LibraryVersion | None:
+    """The version that all sessions may get while another is tried, or None.
+
+    That is the live one, unless it was stopped or is still tried itself: then the one that was held
+    against it.
+    """
+    tried = Experiment.objects.filter(version=live).select_related("baseline").first()
+    if tried is None or tried.status == Experiment.Status.ENDED:
+        return live
+    return tried.baseline
 
 
 def _ended(

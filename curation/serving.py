@@ -284,7 +284,7 @@ def _drawn(live: LibraryVersion, asked: Asked) -> tuple[LibraryVersion, bool]:
     if experiment is None or experiment.status == Experiment.Status.ENDED:
         return live, False
     if experiment.status == Experiment.Status.STOPPED:
-        # With a version before, that one is live again; without, nothing is served.
+        # With a proven version, that one is live again; without, nothing is served.
         return live, True
     if not asked.session and (experiment.is_at_last_stage or experiment.baseline is None):
         return live, False

@@ -20,7 +20,8 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
 class Experiment(models.Model):
     """Which share of sessions gets a version, which gets nothing, and for how long.
 
-    The rest of the sessions gets `baseline`, the version before; nothing where there is none. A
+    The rest of the sessions gets `baseline`, the last version that was neither stopped nor still
+    tried when this one came; nothing where there is none. A
     session's lot is drawn with `salt`, so that it is independent of any other experiment.
     """
 

@@ -34,6 +34,7 @@ def library_list(request: ProjectRequest) -> HttpResponse:
     libraries = request.project.context_libraries.annotate(
         num_entries=Count("entries", filter=Q(entries__removed_at=None)),
         live_number=F("live__number"),
+        live_status=F("live__experiment__status"),
         live_since=F("live__published_at"),
     ).order_by("name", "pk")
     return render(request, "curation/libraries/list.html", {"libraries": libraries, **may(request)})
@@ -93,6 +94,8 @@ def library_try(request: ProjectRequest, library: str) -> HttpResponse:
             tried = serving.preview_draft(library=shown, **options)
         elif live is None:
             form.add_error("of", "Nothing is published yet. Try the draft.")
+        elif _stopped(shown).filter(version=live).exists():
+            form.add_error("of", f"v{live.number} was stopped: nothing is served. Try the draft.")
         else:
             try:
                 tried = serving.preview_version(version=live, **options)
@@ -201,11 +204,11 @@ def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> di
         if entry
         else [],
         "versions": _versions(library),
-        "experiment": Experiment.objects.running().filter(version=live).first() if live else None,
-        "stopped": Experiment.objects.filter(version__library=library, status="stopped")
-        .select_related("version")
-        .order_by("-ended_at")
+        "experiment": Experiment.objects.running()
+        .filter(version=live)
+        .select_related("baseline")
         .first(),
+        "stopped": _stopped(library).select_related("version").order_by("-ended_at").first(),
         "waiting": library.proposals.filter(status="waiting").exists(),
         "form": form,
         **may(request),
@@ -229,9 +232,13 @@ def _chosen(
     return with_sources(entries).filter(pk=rows[0].pk).first() if rows else None
 
 
+def _stopped(library: ContextLibrary) -> QuerySet[Experiment]:
+    return Experiment.objects.filter(version__library=library, status=Experiment.Status.STOPPED)
+
+
 def _versions(library: ContextLibrary) -> QuerySet[LibraryVersion]:
     return (
-        library.versions.select_related("published_by", "approved_by")
+        library.versions.select_related("published_by", "approved_by", "experiment")
         .annotate(num_entries=Count("entries"))
         .order_by("-number")[:VERSIONS_SHOWN]
     )

@@ -144,6 +144,59 @@ class TestServing:
         assert set(shares(library, encoder)) == {"1"}
 
 
+class TestBaseline:
+    """What the rest of the sessions gets while a version is tried."""
+
+    def test_is_never_a_version_that_was_stopped(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder
+    ) -> None:
+        harmful = publish(Trial(stages=[90], held_out=10)).experiment
+        experiments.stop(experiment=harmful, reason="Wrong.", by=None, now=NOW)
+        mended = publish(Trial(stages=[10, 50, 90], held_out=10)).experiment
+        assert mended.baseline is None
+        assert set(shares(library, encoder)) == {"2", "nothing"}
+        experiments.stop(experiment=mended, reason="Wrong too.", by=None, now=NOW)
+        assert set(shares(library, encoder)) == {"nothing"}
+
+    def test_is_never_a_version_that_was_still_tried(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder
+    ) -> None:
+        proven = publish()
+        publish(Trial(stages=[10, 90], held_out=10))
+        publish(Trial(stages=[10, 90], held_out=10))
+        latest = publish(Trial(stages=[10, 90], held_out=10)).experiment
+        assert latest.baseline == proven
+        assert set(shares(library, encoder)) == {"1", "4", "nothing"}
+        experiments.stop(experiment=latest, reason="Wrong.", by=None, now=NOW)
+        assert set(shares(library, encoder)) == {"1"}
+
+    def test_is_nothing_where_the_first_version_was_still_tried(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder
+    ) -> None:
+        publish(Trial(stages=[10, 90], held_out=10))
+        publish(Trial(stages=[10, 90], held_out=10))
+        assert set(shares(library, encoder)) == {"2", "nothing"}
+
+    @pytest.mark.parametrize("is_stopped", [False, True])
+    def test_is_the_version_before_once_somebody_gives_that_to_all(
+        self,
+        library: ContextLibrary,
+        publish: Any,
+        encoder: Encoder,
+        curator: User,
+        is_stopped: bool,
+    ) -> None:
+        former = publish(Trial(stages=[10, 90], held_out=10))
+        if is_stopped:
+            experiments.stop(experiment=former.experiment, reason="", by=None, now=NOW)
+            context_libraries.roll_back(
+                library=library, version=former, reason="", by=curator, now=NOW
+            )
+        else:
+            experiments.end(experiment=former.experiment, by=curator, now=NOW)
+        assert publish(Trial(stages=[10, 90], held_out=10)).experiment.baseline == former
+
+
 class TestRollBack:
     def test_serves_a_former_version_and_ends_what_was_tried(
         self, library: ContextLibrary, publish: Any, encoder: Encoder, curator: User

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from curation import context_libraries
+from curation import context_libraries, experiments
 from curation.experiments import Trial
 from curation.models import ContextLibrary
 from feedback.embedding import Encoder
@@ -74,6 +74,41 @@ class TestExperimentEnd:
         page = client.get(address).content.decode()
         assert "v2 was stopped" in page
         assert "&lt;b&gt;Wrong" in page
+
+
+class TestStopped:
+    def test_first_version_is_said_to_serve_nothing(
+        self, client: Client, project: Project, curator: User, encoder: Encoder
+    ) -> None:
+        library = make_library(project, slug="facts", name="Facts")
+        make_entry(library, created_by=curator)
+        version = context_libraries.publish(
+            library=library, encoder=encoder, by=curator, now=NOW, trial=Trial(stages=[90])
+        )
+        experiments.stop(experiment=version.experiment, reason="Worse.", by=None, now=NOW)
+        client.force_login(curator)
+        address = f"/p/{project.slug}/libraries/"
+        listed = client.get(address).content.decode()
+        assert "v1 stopped" in listed
+        page = client.get(f"{address}facts/").content.decode()
+        assert "Nothing is served until" in page
+        assert 'badge badge--good">live' not in page
+        assert 'aria-label="Make v1 live"' in page
+        tried = client.post(
+            f"{address}facts/try/", {"question": "What?", "k": 4, "token_budget": 500, "of": "live"}
+        )
+        assert tried.status_code == 422
+        assert "v1 was stopped" in tried.content.decode()
+
+    def test_version_is_marked_among_the_others(
+        self, client: Client, library: ContextLibrary, curator: User, address: str
+    ) -> None:
+        client.force_login(curator)
+        assert "the rest v1" in client.get(address).content.decode()
+        client.post(f"{address}versions/2/experiment/", {"act": "stop"})
+        page = client.get(address).content.decode()
+        assert page.count('badge badge--bad">stopped') == 1
+        assert page.count('badge badge--good">live') == 1
 
 
 class TestConnect:
