@@ -20,6 +20,10 @@ from feedback.wire import Fault
 
 Item = Incoming[FeedbackRecord | SignalRecord]
 
+# What, when it changes, was said of the answer as it is now: the place of a span, a person's rank.
+_PLACED = {"span_start", "span_end"}
+_RANKED = {"value", "score", "label", "at", "output_version"}
+
 
 @dataclass(frozen=True)
 class _Target:
@@ -133,15 +137,17 @@ def _write(
     def before_change(row: Feedback, changes: dict[str, Any], now: datetime) -> None:
         _reset_embedding(row, changes)
         changes["changed_at"] = now
-        if changes.keys() & {"span_start", "span_end"}:
+        if changes.keys() & _PLACED:
             changes["output_version"] = rows[row.key]["output_version"]
+        if row.is_rank and changes.keys() & _RANKED:
+            changes |= {name: rows[row.key][name] for name in ("output_version", "at")}
 
     upsert(
         Feedback,
         project=project,
         items=items,
         # A repeat of a span that fits a newer version as well stays with the one it was made on.
-        sent={key: _without(values, "output_version") for key, values in sent.items()},
+        sent={item.key: _repeated(item, sent[item.key], rows[item.key]) for item in items},
         rows=rows,
         key="key",
         now=now,
@@ -151,8 +157,22 @@ def _write(
     )
 
 
-def _without(values: dict[str, Any], left_out: str) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name != left_out}
+def _repeated(
+    item: Incoming[FeedbackRecord] | Incoming[SignalRecord],
+    sent: Mapping[str, Any],
+    row: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The columns that a repeat may change, of those sent and those of a new row.
+
+    A person's rank that neither id nor time tells from another is of the answer as it is now.
+    """
+    values = {name: value for name, value in sent.items() if name != "output_version"}
+    record = item.record
+    if isinstance(record, FeedbackRecord) and record.name == Feedback.RANK:
+        is_persons = record.annotator_kind == Feedback.AnnotatorKind.HUMAN
+        if is_persons and record.id is None and record.at is None:
+            values["output_version"] = row["output_version"]
+    return values
 
 
 def _reset_embedding(row: Feedback, changes: dict[str, Any]) -> None:

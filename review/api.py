@@ -20,6 +20,7 @@ from feedback.records import feedback_record, output_record, session_record
 from review.exporting import listed, record
 from review.filters import ReviewFilter
 from review.models import AddedReason, Annotation, Comment, Evidence, Review
+from review.models.ranks import without_peers
 from review.records import annotation_record, review_record
 
 router = Router()
@@ -168,13 +169,14 @@ def _about(
     feedback: QuerySet[Feedback], outputs: Sequence[Output], key: ApiKey
 ) -> list[dict[str, Any]]:
     """What was said, of that what a person's own key lets them see, or what everybody may."""
-    said = feedback.select_related("session", "output").prefetch_related("reasons")
+    person = key.membership.user if key.membership else None
+    said = without_peers(feedback, to=person)
+    said = said.select_related("session", "output").prefetch_related("reasons")
     annotations, replies = Annotation.objects.all(), Comment.objects.all()
     evidence, reviews = Evidence.objects.all(), Review.objects.all()
-    if key.membership is None:
+    if person is None:
         annotations, reviews = annotations.revealed(), reviews.revealed()
     else:
-        person = key.membership.user
         annotations, replies = annotations.seen_by(person), replies.seen_by(person)
         evidence, reviews = evidence.seen_by(person), reviews.seen_by(person)
     annotations = (

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 from feedback.models import Feedback, Output, Reason, User
 from review.edits import fold, is_in_conflict
 from review.models import Annotation, Comment, Event, Evidence, QueueItem
+from review.models.ranks import of_peers
 from review.places import places_of, places_of_feedback
 from review.reanchoring import Place
 from review.rendering import Rendered, render
@@ -36,8 +37,9 @@ def sheet(*, output: Output, to: User) -> Sheet:
     # Read first: what happens meanwhile is then told again, and not lost.
     events = Event.objects.filter(output=OuterRef("pk")).order_by("-id").values("id")[:1]
     blind = QueueItem.objects.blind_to(to).filter(output=OuterRef("pk"))
-    [(event, is_blind)] = Output.objects.filter(pk=output.pk).values_list(
-        Subquery(events), Exists(blind)
+    beside = QueueItem.objects.blind_to(to).filter(output__session=OuterRef("session"))
+    [(event, is_blind, is_beside_blind)] = Output.objects.filter(pk=output.pk).values_list(
+        Subquery(events), Exists(blind), Exists(beside)
     )
     return _gathered(
         _Wanted(
@@ -46,6 +48,7 @@ def sheet(*, output: Output, to: User) -> Sheet:
             version=output.version,
             event=event or 0,
             only=to.pk if is_blind else None,
+            unaware=to.pk if is_beside_blind else None,
             answer=output,
         )
     )
@@ -53,13 +56,17 @@ def sheet(*, output: Output, to: User) -> Sheet:
 
 @dataclass(frozen=True, kw_only=True)
 class _Wanted:
-    """What is gathered: `only` that of one person, the answer as of a version, as the rows are."""
+    """What is gathered: `only` that of one person, the answer as of a version, as the rows are.
+
+    `unaware` is who may not know how others ranked it.
+    """
 
     rows: str
     output: int
     version: int
     event: int
     only: int | None
+    unaware: int | None
     answer: Output = field(compare=False)
 
 
@@ -67,12 +74,12 @@ class _Wanted:
 def _gathered(wanted: _Wanted) -> Sheet:
     output = wanted.answer
     rendered = render(output.text)
-    said = list(
-        Feedback.objects.explicit()
-        .filter(Q(output_version=None) | Q(output_version__lte=output.version), output=output)
-        .prefetch_related("reasons")
-        .order_by("-id")[: MOST_CARDS + 1]
+    about = Feedback.objects.explicit().filter(
+        Q(output_version=None) | Q(output_version__lte=output.version), output=output
     )
+    if wanted.unaware:
+        about = about.exclude(of_peers(wanted.unaware))
+    said = list(about.prefetch_related("reasons").order_by("-id")[: MOST_CARDS + 1])
     written = _annotations(output, only=wanted.only)
     _name(written)
     left_out = (len(said) > MOST_CARDS) + (len(written) > MOST_CARDS)

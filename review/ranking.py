@@ -9,6 +9,7 @@ from django.db import transaction
 
 from feedback.models import Feedback, Output, User
 from review.models import QueueItem
+from review.models.ranks import rank_key
 from review.resemblance import MOST_BESIDE
 
 
@@ -37,7 +38,9 @@ def is_blind(*, outputs: Sequence[Output]) -> bool:
 
 def own_places(*, outputs: Sequence[Output], by: User) -> dict[int, int]:
     """The places that the person gave the current versions of the answers, by primary key."""
-    rows = Feedback.objects.filter(output__in=outputs, key__in=[_key(one, by) for one in outputs])
+    rows = Feedback.objects.filter(
+        output__in=outputs, key__in=[rank_key(one, by) for one in outputs]
+    )
     versions = {one.pk: one.version for one in outputs}
     return {
         row.output_id: row.value
@@ -85,7 +88,7 @@ def rank_answers(
 
 
 def _store(outputs: Sequence[Output], by: User, places: Mapping[int, int], now: datetime) -> None:
-    keys = {_key(one, by): one for one in outputs}
+    keys = {rank_key(one, by): one for one in outputs}
     rows = Feedback.objects.explicit().filter(project=outputs[0].project_id, key__in=keys)
     there = {row.key: row for row in rows}
     changed = []
@@ -114,8 +117,3 @@ def _store(outputs: Sequence[Output], by: User, places: Mapping[int, int], now: 
         for key, output in keys.items()
         if key not in there
     )
-
-
-def _key(output: Output, by: User) -> str:
-    """The key of a person's rank of an answer; those of what is sent begin otherwise."""
-    return f"r:{by.pk}:{output.pk}"

@@ -15,10 +15,11 @@ from django.db.models import QuerySet
 from pgvector.django import CosineDistance
 
 from feedback.filters import OutputFilter
-from feedback.models import Embedding, Feedback, Output
+from feedback.models import Embedding, Feedback, Output, User
 from feedback.nearest import Near, nearest
 from feedback.scope import Scope
 from review.models import Review
+from review.models.ranks import without_peers
 
 MOST_SIMILAR, MOST_PRECEDENTS, MOST_BESIDE = 8, 5, 20
 # Texts of one output that others are compared with, the newest, and rows looked at for each: some
@@ -85,15 +86,16 @@ class Related:
     own_ranks: Sequence[Feedback] = ()
 
 
-def related(*, output: Output, model: str) -> Related:
+def related(*, output: Output, to: User, model: str) -> Related:
     """Find what resembles an output, by the vectors of that model. A fixed number of queries.
 
-    Decisions on outputs that somebody is still to judge without knowing them are left out.
+    Decisions on outputs that somebody is still to judge without knowing them are left out, and so
+    are others' ranks while the person is.
     """
     vectors = dict(
         Embedding.objects.filter(output=output, model=model).values_list("part", "vector")
     )
-    ranks, beside = _beside(output)
+    ranks, beside = _beside(output, to)
     return Related(
         similar=_similar(output, model, list(vectors.values())),
         precedents=_precedents(output, model, vectors) if len(vectors) == 2 else [],
@@ -103,7 +105,7 @@ def related(*, output: Output, model: str) -> Related:
     )
 
 
-def _beside(output: Output) -> tuple[Sequence[Feedback], list[Beside]]:
+def _beside(output: Output, to: User) -> tuple[Sequence[Feedback], list[Beside]]:
     """How an output was ranked, and the first other answers to its question."""
     others = list(Output.objects.beside(output).order_by("at", "pk")[:MOST_BESIDE])
     if not others:
@@ -117,7 +119,7 @@ def _beside(output: Output) -> tuple[Sequence[Feedback], list[Beside]]:
     }
     ranks: dict[int | None, list[Feedback]] = defaultdict(list)
     said = Feedback.objects.explicit().filter(output__in=[output, *others], name=Feedback.RANK)
-    for one in said.order_by("at", "pk"):
+    for one in without_peers(said, to=to).order_by("at", "pk"):
         if one.is_rank:
             ranks[one.output_id].append(one)
     beside = [Beside(output=one, review=reviews.get(one.pk), ranks=ranks[one.pk]) for one in others]

@@ -181,7 +181,7 @@ def passage_of(request: ProjectRequest, output: Output, key: str) -> Passage | N
 
 
 def _related(request: ProjectRequest, output: Output) -> resemblance.Related:
-    return resemblance.related(output=output, model=model_id())
+    return resemblance.related(output=output, to=request.user, model=model_id())
 
 
 def _exposure_text(exposure: object) -> str:

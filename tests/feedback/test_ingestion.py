@@ -54,6 +54,15 @@ SIGNAL = {
     "kind": "copy",
     "at": "2026-11-02T09:00:00Z",
 }
+RANK = {
+    "type": "feedback",
+    "output": "o",
+    "name": "rank",
+    "value": 1,
+    "annotator_kind": "HUMAN",
+    "author": {"id": "ada"},
+}
+TIME, LATE = "2026-11-02T09:00:00Z", "2026-11-03T09:00:00Z"
 ALL: list[dict[str, Any]] = [SESSION, OUTPUT, FEEDBACK, SIGNAL]
 
 
@@ -217,6 +226,60 @@ class TestSpans:
         send(project, OUTPUT | {"text": "On 2 May."})
         assert counts(send(project, marked)) == (0, 0, 1, 0)
         assert Feedback.objects.get().output_version == 1
+
+
+class TestRanks:
+    """Which version of an answer a rank that is sent again is of."""
+
+    @pytest.fixture
+    def version_of(self, project: Project) -> Callable[[dict[str, Any], dict[str, Any]], int]:
+        """Of a rank that was sent before the answer changed, and as something after it."""
+
+        def found(before: dict[str, Any], after: dict[str, Any]) -> int:
+            send(project, SESSION, OUTPUT, before, OUTPUT | {"text": "On 2 May."}, after)
+            version = Feedback.objects.get().output_version
+            assert version is not None
+            return version
+
+        return found
+
+    @pytest.mark.parametrize("after", [{}, {"value": 2}, {"label": "best"}, {"score": 0.5}])
+    def test_without_id_and_time_it_is_of_the_answer_as_it_is_now(
+        self, version_of: Callable[..., int], after: dict[str, Any]
+    ) -> None:
+        assert version_of(RANK, RANK | after) == 2
+
+    @pytest.mark.parametrize("named", [{"id": "r"}, {"at": TIME}, {"id": "r", "at": TIME}])
+    def test_the_same_again_by_its_id_or_time_stays_with_its_version(
+        self, project: Project, version_of: Callable[..., int], named: dict[str, Any]
+    ) -> None:
+        assert version_of(RANK | named, RANK | named) == 1
+        assert counts(send(project, RANK | named)) == (0, 0, 1, 0)
+
+    @pytest.mark.parametrize(
+        "after", [{"value": 2}, {"score": 0.5}, {"label": "best"}, {"at": LATE}]
+    )
+    def test_with_another_place_or_time_it_was_ranked_anew(
+        self, version_of: Callable[..., int], after: dict[str, Any]
+    ) -> None:
+        named = RANK | {"id": "r", "at": TIME}
+        assert version_of(named, named | after) == 2
+
+    def test_a_comment_added_to_it_ranks_nothing_anew(self, version_of: Callable[..., int]) -> None:
+        named = RANK | {"id": "r"}
+        assert version_of(named, named | {"comment": "Shorter."}) == 1
+
+    def test_what_a_model_ranked_and_what_is_no_rank_stays(
+        self, version_of: Callable[..., int]
+    ) -> None:
+        assert version_of(RANK | {"annotator_kind": "LLM"}, RANK | {"annotator_kind": "LLM"}) == 1
+
+    def test_ranked_anew_after_a_change_it_makes_no_second_row_and_is_told_as_changed(
+        self, project: Project
+    ) -> None:
+        send(project, SESSION, OUTPUT, RANK, OUTPUT | {"text": "On 2 May."})
+        assert counts(send(project, RANK)) == (0, 1, 0, 0)
+        assert counts(send(project, RANK)) == (0, 0, 1, 0)
 
 
 class TestWaiting:

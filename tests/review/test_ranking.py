@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from curation import promotion
 from feedback.embedding import model_id
 from feedback.models import Feedback, Output, Project, User
+from review.gathering import sheet
 from review.models import QueueItem
 from review.ranking import (
     BlindRankingError,
@@ -23,10 +25,12 @@ from review.ranking import (
     rank_answers,
 )
 from review.resemblance import MOST_BESIDE, related
+from tests.calling import Caller
 from tests.factories import (
     NOW,
     make_feedback,
     make_item,
+    make_key,
     make_output,
     make_project,
     make_queue,
@@ -77,6 +81,10 @@ def ranks() -> list[tuple[int | None, object]]:
     return list(found.values_list("output", "value"))
 
 
+def words(given: Iterable[Feedback]) -> list[str]:
+    return sorted(one.rank_in_words for one in given)
+
+
 def form(answers: list[Output], *places: object) -> dict[str, object]:
     return {
         **{f"place-{one.pk}": place for one, place in zip(answers, places, strict=True)},
@@ -94,7 +102,7 @@ class TestRankAnswers:
         assert ranks() == [(answers[0].pk, 2), (answers[1].pk, 1), (answers[2].pk, 2)]
         assert all(one.is_rank for one in Feedback.objects.all())
         assert places(answers, expert) == [2, 1, 2]
-        found = related(output=answers[0], model=model_id())
+        found = related(output=answers[0], to=expert, model=model_id())
         assert [one.rank_in_words for one in found.own_ranks] == ["ranked 2"]
 
     def test_again_it_changes_what_was_ranked_and_nobody_elses(
@@ -171,6 +179,71 @@ class TestRankAnswers:
     def test_the_first_answers_are_compared(self, project: Project) -> None:
         answers = make_answers(project, *map(str, range(MOST_BESIDE + 3)))
         assert compared(output=answers[-1]) == [*answers[:MOST_BESIDE], answers[-1]]
+
+
+class TestBlind:
+    """Ranks that were given before an answer came into a queue of several reviewers."""
+
+    @pytest.fixture
+    def item(self, project: Project, answers: list[Output], expert: User) -> QueueItem:
+        """The first answer, for two to judge unaware; the expert and an end user ranked it."""
+        ranked(answers, expert, 1, 2, 3)
+        make_feedback(answers[0], name="rank", value=3, label="by a user")
+        return make_item(make_queue(project, reviewers_per_item=2), answers[0])
+
+    def seen(self, output: Output, to: User) -> tuple[list[str], list[str], list[str]]:
+        """The ranks on an answer's own sheet, of it in the panel, and of the others there."""
+        found = related(output=output, to=to, model=model_id())
+        said = [card.feedback for card in sheet(output=output, to=to).cards]
+        return (
+            words(one for one in said if one is not None and one.is_rank),
+            words(found.own_ranks),
+            words(rank for one in found.beside for rank in one.ranks),
+        )
+
+    def test_peers_see_them_once_their_own_review_is_in(
+        self, project: Project, answers: list[Output], item: QueueItem
+    ) -> None:
+        peer = make_user(project, "expert")
+        assert self.seen(answers[0], peer) == (["by a user"], ["by a user"], [])
+        # What others were given tells what is left for this one.
+        assert self.seen(answers[1], peer) == ([], [], ["by a user"])
+        make_review(answers[0], peer, item=item, is_authoritative=False)
+        both = ["by a user", "ranked 1"]
+        assert self.seen(answers[0], peer) == (both, both, ["ranked 2", "ranked 3"])
+        assert self.seen(answers[1], peer)[0] == ["ranked 2"]
+
+    def test_who_gave_them_sees_ones_own(
+        self, answers: list[Output], expert: User, item: QueueItem
+    ) -> None:
+        both = ["by a user", "ranked 1"]
+        assert self.seen(answers[0], expert) == (both, both, ["ranked 2", "ranked 3"])
+
+    def test_the_api_tells_them_to_nobody_who_may_not_know(
+        self, client: Client, project: Project, answers: list[Output], item: QueueItem, expert: User
+    ) -> None:
+        peer = make_user(project, "expert")
+        url = f"/api/v1/sessions/{answers[0].session.external_id}"
+
+        product = {"authorization": f"Bearer {make_key(project)}"}
+
+        def own(person: User) -> dict[str, str]:
+            return Caller(client, project, person).headers
+
+        def told(headers: dict[str, str]) -> list[str]:
+            reply = client.get(url, headers=headers).json()
+            said = [one for one in reply["trail"] if one["type"] == "feedback"]
+            return [one["author"]["id"] for one in said if one.get("author")]
+
+        theirs = [f"reviewer:{expert.pk}"] * 3
+        assert told(own(peer)) == []
+        assert told(product) == []
+        assert told(own(expert)) == theirs
+        make_review(answers[0], peer, item=item, is_authoritative=False)
+        assert told(own(peer)) == theirs
+        assert told(product) == []
+        QueueItem.objects.update(status="done", closed_at=LATER)
+        assert told(product) == theirs
 
 
 class TestPage:

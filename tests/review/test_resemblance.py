@@ -40,7 +40,7 @@ class TestRelated:
         make_feedback(make_output(project), comment="Far too polite and long-winded.")
         make_feedback(make_output(make_project()), comment="The release date is wrong.")
         embed_pending(encoder=encoder)
-        found = related(output=output, model=model_id())
+        found = related(output=output, to=make_user(), model=model_id())
         assert [hit.feedback for hit in found.similar] == [near]
         assert own not in [hit.feedback for hit in found.similar]
         assert 0.5 < found.similar[0].score < 1
@@ -53,11 +53,11 @@ class TestRelated:
             make_output(project), comment="Bloom was not released on 31 August 2018."
         )
         embed_pending(encoder=encoder)
-        [hit] = related(output=output, model=model_id()).similar
+        [hit] = related(output=output, to=make_user(), model=model_id()).similar
         assert hit.feedback == said
 
     def test_nothing_is_found_before_it_is_embedded(self, project: Project) -> None:
-        found = related(output=make_output(project), model=model_id())
+        found = related(output=make_output(project), to=make_user(), model=model_id())
         assert (found.is_embedded, found.similar, found.precedents) == (False, [], [])
 
     def test_precedents_share_question_and_answer(self, project: Project, encoder: Encoder) -> None:
@@ -70,7 +70,7 @@ class TestRelated:
             make_review(one, reviewer, is_authoritative=True)
         make_review(twin, make_user(project), is_authoritative=False)
         embed_pending(encoder=encoder)
-        [found] = related(output=output, model=model_id()).precedents
+        [found] = related(output=output, to=make_user(), model=model_id()).precedents
         assert found.review.output == twin
         assert SAME <= found.score <= 1
 
@@ -81,7 +81,7 @@ class TestRelated:
         make_review(twin, make_user(project), is_authoritative=True)
         make_item(make_queue(project, reviewers_per_item=2), twin)
         embed_pending(encoder=encoder)
-        assert related(output=output, model=model_id()).precedents == []
+        assert related(output=output, to=make_user(), model=model_id()).precedents == []
 
     def test_asks_the_database_a_fixed_number_of_times(
         self,
@@ -98,8 +98,9 @@ class TestRelated:
             review = make_review(twin, make_user(project), is_authoritative=True)
             review.reasons.add(reason)
         embed_pending(encoder=encoder)
+        reader = make_user()
         with django_assert_max_num_queries(24):
-            found = related(output=output, model=model_id())
+            found = related(output=output, to=reader, model=model_id())
         assert (len(found.similar), len(found.precedents)) == (8, 5)
 
 
@@ -154,7 +155,7 @@ class TestBeside:
         own = make_feedback(output, name="rank", value=2, label="second")
         rank = make_feedback(ranked, name="rank", value=1, label="<i>first</i>")
         make_feedback(ranked, name="rank", value=1, annotator_kind="LLM")
-        found = related(output=output, model=model_id())
+        found = related(output=output, to=make_user(), model=model_id())
         assert [(one.output, one.review, list(one.ranks)) for one in found.beside] == [
             (good, review, []),
             (ranked, None, [rank]),
