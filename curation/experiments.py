@@ -5,10 +5,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
+from typing import NamedTuple
 
 from django.db import transaction
 
 from curation.models import ContextLibrary, Experiment, LibraryVersion
+from curation.models.experiment import LEAST_HELD_OUT
 from feedback.models import User
 from review.models import Event
 
@@ -17,27 +20,60 @@ class ExperimentError(Exception):
     """The experiment stays as it was; the message says why."""
 
 
+class Fault(NamedTuple):
+    """What is wrong with a trial, and in which of its fields."""
+
+    field: str
+    says: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """How a version is to be given out: percent of sessions by stage, and how many get nothing."""
+    """How a version is to be given out: percent of sessions by stage, and how many get nothing.
 
-    stages: list[int] = field(default_factory=lambda: [100])
-    held_out: int = 0
+    The defaults are what pages and API propose.
+    """
+
+    stages: list[int] = field(default_factory=lambda: [90])
+    held_out: int = 10
     hours_per_stage: int = 24
 
-    def fault(self) -> str:
-        """What is wrong with it; "" when nothing is."""
-        if not self.stages or any(not 1 <= one <= 100 for one in self.stages):
-            return "Each stage serves from 1 to 100 percent of sessions."
-        if any(one >= other for one, other in zip(self.stages, self.stages[1:], strict=False)):
-            return "Each stage serves more sessions than the one before."
-        if not 0 <= self.held_out <= 99:
-            return "From 0 to 99 percent can be held out."
-        if self.stages[-1] + self.held_out > 100:
-            return "What is served and what is held out are more than all sessions together."
-        if not 1 <= self.hours_per_stage <= 24 * 90:
-            return "A stage lasts from 1 hour to 90 days."
-        return ""
+    def fault(self) -> Fault | None:
+        """What is wrong with it; None when nothing is."""
+        rules = (
+            (
+                not self.stages or any(not 1 <= one <= 100 for one in self.stages),
+                Fault("stages", "Each stage serves from 1 to 100 percent of sessions."),
+            ),
+            (
+                any(one >= other for one, other in pairwise(self.stages)),
+                Fault("stages", "Each stage serves more sessions than the one before."),
+            ),
+            (
+                not 0 <= self.held_out <= 99,
+                Fault("held_out", "From 0 to 99 percent can be held out."),
+            ),
+            (
+                max(self.stages, default=0) + self.held_out > 100,
+                Fault(
+                    "stages",
+                    "What is served and what is held out are more than all sessions together.",
+                ),
+            ),
+            (
+                len(self.stages) > 1 and self.held_out < LEAST_HELD_OUT,
+                Fault(
+                    "held_out",
+                    f"Hold out at least {LEAST_HELD_OUT} percent where there are several stages: "
+                    "harm shows only beside sessions that get nothing.",
+                ),
+            ),
+            (
+                not 1 <= self.hours_per_stage <= 24 * 90,
+                Fault("hours_per_stage", "A stage lasts from 1 hour to 90 days."),
+            ),
+        )
+        return next((fault for is_wrong, fault in rules if is_wrong), None)
 
 
 def succeed(
@@ -62,7 +98,7 @@ def succeed(
     if trial is None:
         return
     if fault := trial.fault():
-        raise ExperimentError(fault)
+        raise ExperimentError(fault.says)
     Experiment.objects.create(
         version=version,
         baseline=baseline,

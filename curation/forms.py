@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django import forms
@@ -13,6 +14,7 @@ from django.utils.datastructures import MultiValueDict
 
 from curation.experiments import Trial
 from curation.models import ContextEntry, ContextLibrary, EntryKind, TrainingSet
+from curation.models.experiment import LEAST_HELD_OUT
 from curation.serving import DEFAULT_K, DEFAULT_TOKEN_BUDGET
 from curation.trainers import RULES
 from feedback.filters import FilterError
@@ -227,7 +229,8 @@ class PublishForm(forms.Form):
         min_value=0,
         max_value=99,
         required=False,
-        help_text="Sessions that get nothing, to compare with.",
+        help_text="Sessions that get nothing, to compare with; "
+        f"at least {LEAST_HELD_OUT} where there are stages.",
     )
     hours_per_stage = forms.IntegerField(
         label="Hours a stage", min_value=1, max_value=2_160, required=False
@@ -239,25 +242,21 @@ class PublishForm(forms.Form):
     @classmethod
     def usual(cls) -> PublishForm:
         """The form as it is offered: with an experiment."""
-        return cls(initial={"stages": [90], "held_out": 10, "hours_per_stage": 24})
+        return cls(initial=asdict(Trial()))
 
     def clean(self) -> dict[str, Any]:
         """Ask for a trial that can be."""
         cleaned = super().clean() or {}
         if (trial := self.trial()) is not None and (fault := trial.fault()):
-            self.add_error("stages", fault)
+            self.add_error(fault.field, fault.says)
         return cleaned
 
     def trial(self) -> Trial | None:
         """How the version is to be given to sessions; None for all at once."""
-        given = self.cleaned_data
-        if not given.get("stages"):
+        given = {name: self.cleaned_data.get(name) for name in asdict(Trial())}
+        if not given["stages"]:
             return None
-        return Trial(
-            stages=given["stages"],
-            held_out=given.get("held_out") or 0,
-            hours_per_stage=given.get("hours_per_stage") or 24,
-        )
+        return Trial(**{name: one for name, one in given.items() if one is not None})
 
 
 class ProbeForm(forms.Form):

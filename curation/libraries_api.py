@@ -50,13 +50,16 @@ class FoundReply(Problem):
 
 
 class TrialRequest(BaseModel):
-    """Percent of sessions that get the version, stage by stage, and that get nothing."""
+    """Percent of sessions that get the version, stage by stage, and that get nothing.
+
+    Where there are several stages, at least 5 percent get nothing.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    stages: Annotated[list[int], Field(min_length=1, max_length=20)]
-    held_out: int = 0
-    hours_per_stage: int = 24
+    stages: Annotated[list[int], Field(min_length=1, max_length=20)] = Trial().stages
+    held_out: int = Trial().held_out
+    hours_per_stage: int = Trial().hours_per_stage
 
 
 class ProposalRequest(BaseModel):
@@ -77,8 +80,9 @@ class ProposalRequest(BaseModel):
     note: Annotated[str, Field(max_length=2_000)] = ""
     acknowledged: bool = False
     trial: Annotated[
-        TrialRequest | None, Field(description="Left out, all sessions get it at once.")
-    ] = None
+        TrialRequest | None,
+        Field(description="With null all sessions get it at once, unmeasured."),
+    ] = TrialRequest()
 
 
 class RemarkRequest(BaseModel):
@@ -193,7 +197,7 @@ def propose(
     library = _library(request, slug)
     trial = Trial(**payload.trial.model_dump()) if payload.trial else None
     if trial is not None and (fault := trial.fault()):
-        raise invalid("trial", fault)
+        raise invalid(f"trial.{fault.field}", fault.says)
     if "\0" in payload.note:
         raise invalid("note", "There is a character in it that cannot be kept.")
     try:

@@ -49,8 +49,7 @@ def propose(
     Raises FoundError for what checks stop, or find without `is_acknowledged`; LibraryError when
     there is nothing to publish or a proposal waits already.
     """
-    if trial is not None and (fault := trial.fault()):
-        raise LibraryError(fault)
+    _refuse_unsound(trial)
     context_libraries.embed_entries(library=library, encoder=encoder)
     live = serving.live_version(library)
     findings = checks.run(library=library, version=live, encoder=encoder, today=now.date())
@@ -120,6 +119,8 @@ def _waiting(proposal: Proposal) -> Proposal:
 def _publish(
     proposal: Proposal, encoder: Encoder, *, approved_by: User | None, now: datetime
 ) -> LibraryVersion:
+    # What was proposed by former rules may be against the present ones.
+    _refuse_unsound(_trial(proposal))
     version = context_libraries.publish(
         library=proposal.library,
         encoder=encoder,
@@ -173,6 +174,11 @@ def _answer(proposal: Proposal, by: User, now: datetime) -> None:
         by=by,
         now=now,
     )
+
+
+def _refuse_unsound(trial: Trial | None) -> None:
+    if trial is not None and (fault := trial.fault()):
+        raise LibraryError(fault.says)
 
 
 def _columns(trial: Trial) -> dict[str, object]:

@@ -65,6 +65,8 @@ class TestTrial:
             Trial(stages=[95], held_out=10),
             Trial(held_out=100),
             Trial(stages=[50], held_out=-1),
+            Trial(stages=[10, 50], held_out=4),
+            Trial(stages=[10, 50, 100], held_out=0),
             Trial(hours_per_stage=0),
         ],
     )
@@ -73,10 +75,23 @@ class TestTrial:
             publish(trial)
         assert not LibraryVersion.objects.exists()
 
+    def test_says_in_which_field_it_is_wrong(self) -> None:
+        assert Trial().fault() is None
+        assert Trial(stages=[50], held_out=0).fault() is None
+        widened = Trial(stages=[10, 50], held_out=0).fault()
+        assert widened is not None
+        assert (widened.field, "at least 5 percent" in widened.says) == ("held_out", True)
+
     def test_is_kept_whole_by_the_database(self, publish: Any) -> None:
         experiment = publish(Trial(stages=[10, 90])).experiment
         wrong: dict[str, Any]
-        for wrong in ({"stage": 2}, {"stages": []}, {"held_out": 100}, {"status": "ended"}):
+        for wrong in (
+            {"stage": 2},
+            {"stages": []},
+            {"held_out": 100},
+            {"held_out": 4},
+            {"status": "ended"},
+        ):
             with pytest.raises(IntegrityError), transaction.atomic():
                 Experiment.objects.filter(pk=experiment.pk).update(**wrong)
 

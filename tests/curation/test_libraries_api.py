@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from curation.models import ContextEntry, ContextLibrary, LibraryVersion, Proposal
+from curation.experiments import Trial
+from curation.forms import PublishForm
+from curation.models import ContextEntry, ContextLibrary, Experiment, LibraryVersion, Proposal
 from feedback.embedding import Encoder
 from feedback.models import Project, User
 from review.models import Notification
@@ -91,6 +94,30 @@ class TestProposals:
         assert told(ann.user) == []
         assert ann.post("libraries/facts/proposals").status_code == 409
 
+    @pytest.mark.parametrize(
+        ("body", "trial"),
+        [
+            ({}, asdict(Trial())),
+            ({"trial": {}}, asdict(Trial())),
+            ({"trial": {"stages": [10, 50]}}, asdict(Trial(stages=[10, 50]))),
+            ({"trial": None}, None),
+        ],
+    )
+    def test_are_tried_with_some_sessions_unless_they_say_otherwise(
+        self,
+        library: ContextLibrary,
+        entry: ContextEntry,
+        ann: Caller,
+        body: dict[str, Any],
+        trial: dict[str, Any] | None,
+    ) -> None:
+        made = ann.post("libraries/facts/proposals", body)
+        assert (made.status_code, made.json()["trial"]) == (201, trial)
+        usual = asdict(Trial())
+        assert PublishForm.usual().initial == usual
+        tried = Experiment.objects.filter(version__library=library).values(*usual)
+        assert list(tried) == ([] if trial is None else [trial])
+
     def test_say_what_the_checks_found(self, entry: ContextEntry, ann: Caller) -> None:
         ContextEntry.objects.update(answer="Ask ann@example.org.")
         refused = ann.post("libraries/facts/proposals")
@@ -105,7 +132,9 @@ class TestProposals:
     @pytest.mark.parametrize(
         ("body", "path"),
         [
-            ({"trial": {"stages": [50, 10]}}, "trial"),
+            ({"trial": {"stages": [50, 10]}}, "trial.stages"),
+            ({"trial": {"stages": [10, 50], "held_out": 0}}, "trial.held_out"),
+            ({"trial": {"hours_per_stage": 0}}, "trial.hours_per_stage"),
             ({"trial": {"stages": []}}, "trial.stages"),
             ({"note": "\0"}, "note"),
             ({"notes": ""}, "notes"),

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
-from curation.models import Example, LibraryVersion
+from curation.models import ContextLibrary, Example, Experiment, LibraryVersion
 from feedback.models import Project, User
 from review.models import Handover, Review
 from tests.factories import (
@@ -99,3 +100,55 @@ class TestLiveVersions:
         for library, number in ((empty, None), (one, 3), (other, 1)):
             library.refresh_from_db()
             assert (library.live.number if library.live else None) == number
+
+
+class TestWatchedTrials:
+    """0023: trials that nobody watched, or that fell back on what was not proven."""
+
+    def tried(self, library: ContextLibrary, number: int, **fields: Any) -> Experiment:
+        version = LibraryVersion.objects.create(
+            library=library,
+            number=number,
+            content_hash="",
+            published_by=make_user(library.project),
+            published_at=NOW,
+        )
+        given = {"salt": "a", "stages": [10, 90], "held_out": 10, "started_at": NOW}
+        return Experiment.objects.create(version=version, **{"stage_since": NOW, **given, **fields})
+
+    def test_go_to_no_more_sessions_without_any_held_out(self, project: Project) -> None:
+        library = make_library(project)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "ALTER TABLE curation_experiment "
+                "DROP CONSTRAINT curation_experiment_widens_beside_held_out"
+            )
+        over = {"status": "ended", "ended_at": NOW}
+        rows = [
+            self.tried(library, 1, stages=[10, 50, 90], stage=1, held_out=4),
+            self.tried(library, 2, stages=[10, 90], held_out=5),
+            self.tried(library, 3, stages=[10, 90], held_out=0, **over),
+        ]
+        apply("curation", "0023_watched_trials")
+        for row in rows:
+            row.refresh_from_db()
+        assert [(row.stages, row.stage) for row in rows] == [
+            ([50], 0),
+            ([10, 90], 0),
+            ([10, 90], 0),
+        ]
+
+    def test_fall_back_on_the_last_that_was_proven(self, project: Project) -> None:
+        library = make_library(project)
+        ended = {"status": "ended", "started_at": NOW - HOUR}
+        proven = self.tried(library, 1, **ended, ended_at=NOW - HOUR / 2).version
+        stopped = self.tried(library, 2, baseline=proven, status="stopped", ended_at=NOW).version
+        still = self.tried(library, 3, baseline=stopped, **ended, ended_at=NOW).version
+        latest = self.tried(library, 4, baseline=still)
+        other = make_library(project)
+        first = self.tried(other, 1, status="stopped", ended_at=NOW).version
+        second = self.tried(other, 2, baseline=first)
+        apply("curation", "0023_watched_trials")
+        latest.refresh_from_db()
+        second.refresh_from_db()
+        assert (latest.baseline, second.baseline) == (proven, None)

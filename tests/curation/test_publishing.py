@@ -152,6 +152,17 @@ class TestChecks:
         [kept] = proposal.findings
         assert (kept["check"], kept["words"]) == ("email", "anna@example.org")
 
+    def test_refuse_a_trial_that_is_widened_unwatched_also_when_it_is_approved(
+        self, propose: Any, entry: ContextEntry, other: User, encoder: Encoder
+    ) -> None:
+        with pytest.raises(LibraryError, match="Hold out at least 5"):
+            propose(trial=Trial(stages=[10, 50], held_out=0))
+        proposal = propose(trial=Trial(stages=[10, 50]))
+        Proposal.objects.update(held_out=0)
+        with pytest.raises(LibraryError, match="Hold out at least 5"):
+            publishing.approve(proposal=proposal, encoder=encoder, by=other, now=NOW)
+        assert not LibraryVersion.objects.exists()
+
     def test_refuse_an_impossible_trial(self, propose: Any, entry: ContextEntry) -> None:
         with pytest.raises(LibraryError, match="more than all"):
             propose(trial=Trial(stages=[100], held_out=10))

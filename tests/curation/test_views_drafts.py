@@ -149,6 +149,9 @@ class TestLibraryPublish:
             given = {"stages": stages, "held_out": "10"}
             response = client.post(f"{address}publish/", given)
             assert list(response.context["form"].errors) == ["stages"]
+        unwatched = client.post(f"{address}publish/", {"stages": "10, 50", "held_out": "4"})
+        assert unwatched.status_code == 422
+        assert list(unwatched.context["form"].errors) == ["held_out"]
         client.post(f"{address}publish/", {"stages": "10 %, 50", "held_out": "20"})
         experiment = library.versions.get().experiment
         assert (experiment.stages, experiment.held_out) == ([10, 50], 20)
