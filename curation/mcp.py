@@ -15,8 +15,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 from pydantic import Field
 
-from curation import prompts, serving
-from curation.models import ContextLibrary, LibraryVersion
+from curation import prompts, resources, serving
 from curation.prompts import Message
 from curation.replies import ContextReply
 from curation.shelves import Audience
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
     from mcp.server.mcpserver.prompts.base import Message as PromptMessage
 
-# Entries of a version that one resource holds.
-MOST_ENTRIES = 1_000
 LONGEST = 100_000
 INSTRUCTIONS = (
     "What reviewers of this product settled: instructions, examples and clarifications. Fetch "
@@ -64,7 +61,7 @@ def server_of(project: Project) -> MCPServer[None]:
 
     @server.tool(title="Libraries")
     async def list_libraries() -> list[dict[str, object]]:
-        """List the libraries that can be asked: slug, name, what each is for, live version."""
+        """List the libraries that can be asked: slug, name, purpose, version and its status."""
         return await told(lambda: _libraries(project), ToolError)
 
     @server.tool(title="Fetch context")
@@ -105,29 +102,30 @@ def server_of(project: Project) -> MCPServer[None]:
         reply = await told(lambda: _reply(project, library, asked), ContextError)
         return _as_prompt(reply)
 
-    @server.resource("library://{library}", title="Live version", mime_type="application/json")
-    async def live(library: str) -> str:
-        """What is served now: the version's number and what its entries say."""
-        return await told(lambda: _version(project, library, None), ResourceNotFoundError)
+    @server.resource("library://{library}", title="Library", mime_type="application/json")
+    async def about(library: str) -> str:
+        """What a library is for, and its versions; none of their entries."""
+        return await told(lambda: _read(project, library, None), ResourceNotFoundError)
 
     @server.resource(
         "library://{library}/versions/{number}", title="Version", mime_type="application/json"
     )
     async def version(library: str, number: str) -> str:
-        """A version as it was published; it never changes."""
-        return await told(lambda: _version(project, library, number), ResourceNotFoundError)
+        """What a version is; its entries if all sessions get it, with the exposure."""
+        return await told(lambda: _read(project, library, number), ResourceNotFoundError)
 
     return server
 
 
 def _libraries(project: Project) -> list[dict[str, object]]:
-    libraries = project.context_libraries.select_related("live").order_by("slug")
+    libraries = project.context_libraries.select_related("live__experiment").order_by("slug")
     return [
         {
             "library": one.slug,
             "name": one.name,
             "description": one.description,
             "version": one.live.number if one.live else None,
+            "status": resources.status_of(one.live, live=one.live) if one.live else None,
         }
         for one in libraries
     ]
@@ -153,33 +151,21 @@ def _reply(project: Project, library: str, asked: serving.Asked) -> ContextReply
     return ContextReply.of(library, served, served.prompt)
 
 
-def _version(project: Project, slug: str, number: str | None) -> str:
-    if "\x00" in slug:
-        raise ContextError("There is no such library.")
-    library: ContextLibrary | None = (
-        project.context_libraries.select_related("live").filter(slug=slug).first()
-    )
-    if library is None:
-        raise ContextError(f"There is no library “{slug}”.")
-    found: LibraryVersion | None = library.live
-    if number is not None:
-        is_number = number.isascii() and number.isdecimal() and len(number) < 9
-        found = library.versions.filter(number=number).first() if is_number else None
-    if found is None:
-        raise ContextError("There is no such version.")
-    entries = found.entries.order_by("position").values(
-        "entry_id", "kind", "query", "answer", "roles", "environments", "for_models"
-    )
-    total = found.entries.count()
-    told = {
-        "library": library.slug,
-        "version": found.number,
-        "content_hash": found.content_hash,
-        "published_at": found.published_at.isoformat(),
-        "num_entries": total,
-        "entries": list(entries[:MOST_ENTRIES]),
-    }
-    return json.dumps(told, ensure_ascii=False)
+def _read(project: Project, slug: str, number: str | None) -> str:
+    is_number = number is None or (number.isascii() and number.isdecimal() and len(number) < 9)
+    if "\x00" in slug or not is_number:
+        raise ContextError("There is no such library or version.")
+    try:
+        found = (
+            resources.read_library(project=project, library_slug=slug)
+            if number is None
+            else resources.read_version(
+                project=project, library_slug=slug, number=int(number), now=timezone.now()
+            )
+        )
+    except (serving.LibraryUnknownError, serving.NothingPublishedError) as error:
+        raise ContextError(str(error)) from error
+    return json.dumps(found, ensure_ascii=False)
 
 
 def _as_prompt(reply: ContextReply) -> list[PromptMessage]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import F
-
-from curation import arms, prompts, selection, tokens
+from curation import arms, exposures, prompts, selection, tokens
 from curation.arms import Arm
-from curation.formats import canonical
 from curation.models import (
     ContextEntry,
     ContextLibrary,
@@ -25,7 +21,6 @@ from curation.models import (
 )
 from curation.prompts import Entry, Message
 from curation.shelves import Audience, shelf_of
-from feedback import statements
 from feedback.embedding import Encoder
 from feedback.models import Project
 
@@ -218,7 +213,7 @@ def serve_context(
         raise NothingPublishedError(f"Nothing is published in the library “{library_slug}” yet.")
     version, held_out = _drawn(library.live, asked)
     token = _token(project, version, asked, held_out=held_out, today=now.date())
-    if token in known and _count_again(token, now):
+    if token in known and exposures.count_again(token, now=now):
         return Served(version=version, prompt=None, held_out=held_out, exposure=token)
     prompt = (
         Prompt(picks=[], messages=list(asked.messages), num_tokens=0)
@@ -233,7 +228,7 @@ def serve_context(
             token_budget=asked.token_budget,
         )
     )
-    _remember(
+    exposures.remember(
         Exposure(
             token=token,
             project=project,
@@ -321,30 +316,7 @@ def _token(
         "token_budget": asked.token_budget,
         "audience": [audience.role, audience.environment, audience.model],
     }
-    return UUID(bytes=hashlib.sha256(canonical(told)).digest()[:16], version=5)
-
-
-def _count_again(token: UUID, now: datetime) -> bool:
-    """Count one more call for an exposure; False when there is none."""
-    same = Exposure.objects.filter(token=token)
-    return bool(same.update(num_calls=F("num_calls") + 1, last_served_at=now))
-
-
-_NAMES = (
-    *("token", "project_id", "version_id", "session_external_id", "entry_ids", "is_held_out"),
-    *("num_tokens", "num_calls", "served_at", "last_served_at"),
-)
-_REMEMBER = (
-    f"INSERT INTO {Exposure._meta.db_table} ({', '.join(_NAMES)}) "  # noqa: S608
-    f"VALUES ({', '.join('%s' for _ in _NAMES)}) ON CONFLICT (token) DO UPDATE SET "
-    f"num_calls = {Exposure._meta.db_table}.num_calls + 1, "
-    "last_served_at = EXCLUDED.last_served_at RETURNING id"
-)
-
-
-def _remember(exposure: Exposure) -> None:
-    """Store an exposure, or count one more call where the same request came before."""
-    statements.run(_REMEMBER, [getattr(exposure, name) for name in _NAMES])
+    return exposures.token_of(told)
 
 
 def _entry(pk: int, row: ContextEntry | PublishedEntry) -> Entry:

@@ -40,6 +40,13 @@ def library(transactional_db: None, encoder: Encoder) -> ContextLibrary:
     return library
 
 
+async def read(client: Client, uri: str) -> dict[str, Any]:
+    """What a resource holds."""
+    [part] = (await client.read_resource(uri)).contents
+    told: dict[str, Any] = json.loads(part.model_dump()["text"])
+    return told
+
+
 def alone(use: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run it on a thread of its own: in this one the browser's loop may be going."""
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -67,7 +74,15 @@ class TestOverHttp:
             assert {one.name for one in tools.tools} == {"list_libraries", "fetch_context"}
             listed = await client.call_tool("list_libraries", {})
             assert listed.structured_content == {
-                "result": [{"library": "facts", "name": "Facts", "description": "", "version": 1}]
+                "result": [
+                    {
+                        "library": "facts",
+                        "name": "Facts",
+                        "description": "",
+                        "version": 1,
+                        "status": "live",
+                    }
+                ]
             }
             asked = {"library": "facts", "question": QUERY, "session": "s-1"}
             served = (await client.call_tool("fetch_context", asked)).structured_content
@@ -95,18 +110,19 @@ class TestOverHttp:
                 "library://{library}",
                 "library://{library}/versions/{number}",
             }
-            live = await client.read_resource("library://facts")
-            same = await client.read_resource("library://facts/versions/1")
-            [text], [other] = (
-                [part.model_dump()["text"] for part in one.contents] for one in (live, same)
-            )
-            assert text == other
-            told = json.loads(text)
-            assert (told["version"], told["num_entries"]) == (1, 2)
+            about = await read(client, "library://facts")
+            assert (about["name"], about["live"]) == ("Facts", 1)
+            [told] = about["versions"]
+            assert (told["version"], told["status"], told["num_entries"]) == (1, "live", 2)
+            version = await read(client, "library://facts/versions/1")
+            assert told.items() <= version.items()
+            assert version["entries"][0]["answer"] == "Name the source."
 
         over_http(live_server.url, make_key(library.project, ["context"]), use, mode=mode)
-        exposure = Exposure.objects.get()
-        assert (exposure.session_external_id, exposure.num_calls) == ("s-1", 2)
+        exposure = Exposure.objects.get(session_external_id="s-1")
+        assert exposure.num_calls == 2
+        whole = Exposure.objects.get(session_external_id="")
+        assert (len(whole.entry_ids), whole.is_held_out) == (2, False)
 
     def test_says_what_is_not_there(self, live_server: Any, library: ContextLibrary) -> None:
         async def use(client: Client) -> None:
