@@ -194,6 +194,14 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 CELERY_TASK_ROUTES = {
     "feedback.tasks.embed": {"queue": "embeddings"},
     "review.tasks.embed_annotations": {"queue": "embeddings"},
+    # What goes on for minutes or hours holds nothing else up.
+    "feedback.tasks.index_vectors": {"queue": "long"},
+    "review.tasks.index_annotation_vectors": {"queue": "long"},
+    "review.tasks.refresh_themes": {"queue": "long"},
+    "review.tasks.retrain_triage": {"queue": "long"},
+    "curation.tasks.check_gates": {"queue": "long"},
+    "curation.tasks.propose_candidates": {"queue": "long"},
+    "curation.tasks.sweep_releases": {"queue": "long"},
 }
 CELERY_BEAT_SCHEDULE = {
     "embed": {"task": "feedback.tasks.embed", "schedule": 15.0},

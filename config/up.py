@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 WEB_PROCESSES = 2
 WEB_THREADS = 4
+# The queue of tasks that each worker takes from, by its name.
+WORKERS = {"worker": "celery", "embedder": "embeddings", "long-worker": "long"}
 
 
 class StartError(RuntimeError):
@@ -96,19 +98,17 @@ def _programs(environment: dict[str, str], port: int, directory: Path) -> list[P
             ],
             {"DATABASE_POOL_SIZE": str(WEB_THREADS), **environment},
         ),
-        Program(
-            "worker",
-            [*celery, "worker", "--queues=celery", "--concurrency=1", "-n", "worker@%h", *alone],
-            environment,
-        ),
-        Program(
-            "embedder",
-            [
-                *[*celery, "worker", "--queues=embeddings", "--concurrency=1"],
-                *["-n", "embedder@%h", *alone],
-            ],
-            environment,
-        ),
+        *[
+            Program(
+                name,
+                [
+                    *[*celery, "worker", f"--queues={queue}", "--concurrency=1"],
+                    *["-n", f"{name}@%h", *alone],
+                ],
+                environment,
+            )
+            for name, queue in WORKERS.items()
+        ],
         Program(
             "beat",
             [*celery, "beat", f"--schedule={directory / 'beat-schedule'}", "--pidfile="],
