@@ -1,7 +1,8 @@
 """Counts who complained of what, as sums over sessions that rates are told from.
 
 An output is complained of when somebody rated it down, or gave a reason or a better answer without
-any rating. What was seen of behaviour is no complaint.
+any rating. What was seen of behaviour is no complaint, and neither is what a program judged: it
+looks at what it is pointed at, and at more of it when that is changed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from curation.models import LibraryVersion
 from curation.rates import Arm
 from feedback.models import Project
 
-_IS_COMPLAINT = """NOT feedback.is_implicit AND (
+_IS_COMPLAINT = """NOT feedback.is_implicit AND feedback.annotator_kind = 'HUMAN' AND (
     feedback.score < 0
     OR feedback.score IS NULL AND (
         feedback.correction <> ''

@@ -200,5 +200,7 @@ def _before_after(counts: Counts, *, theme: int | None) -> BeforeAfter:
         plain=plain,
         expected=rates.expected(before, after),
         change=change,
-        reading=readings.of_before_and_after(plain, change),
+        reading=readings.of_before_and_after(
+            plain, change, daily=rates.drift_corrected(before, after, z=rates.Z_DAILY)
+        ),
     )

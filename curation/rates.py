@@ -25,6 +25,9 @@ from math import exp, log, sqrt
 
 # The normal quantile of an interval that covers 95 times in a hundred.
 Z95 = 1.959964
+# The same for what is looked at on each of 28 days: each look errs once in a thousand times, so all
+# together at most 2.8 times of a hundred, however they hang together (Bonferroni).
+Z_DAILY = 3.29
 # Below so many other complaints before or after, they do not tell what else changed meanwhile.
 FEWEST_OTHERS = 20
 # As many sessions with complaints as the design effect of both arms together counts for.
@@ -144,7 +147,7 @@ def difference(treated: Arm, control: Arm) -> Change | None:
     )
 
 
-def expected(before: Arm, after: Arm) -> Change | None:
+def expected(before: Arm, after: Arm, *, z: float = Z95) -> Change | None:
     """The rate that was to be expected afterwards, had it gone as all other complaints went.
 
     This is a difference in differences of logarithms: what changed for all complaints alike, such
@@ -160,20 +163,20 @@ def expected(before: Arm, after: Arm) -> Change | None:
         - 2 * before.complaints_others / (before.complaints * before.others)
         + before.others_squared / before.others**2
     ) + _scale(after) * (after.others_squared / after.others**2)
-    half = Z95 * sqrt(max(variance, 0))
+    half = z * sqrt(max(variance, 0))
     return Change(value=value, low=value * exp(-half), high=value * exp(half))
 
 
-def drift_corrected(before: Arm, after: Arm) -> Change | None:
+def drift_corrected(before: Arm, after: Arm, *, z: float = Z95) -> Change | None:
     """How much higher the rate afterwards is than was to be expected; None as for `expected`."""
-    meant = expected(before, after)
+    meant = expected(before, after, z=z)
     if meant is None or not after.outputs:
         return None
     effect = design_effects(before, after)[1]
     return _between(
-        (after.rate, *interval(after, effect=effect)),
+        (after.rate, *interval(after, effect=effect, z=z)),
         (meant.value, meant.low, meant.high),
-        correlation=_correlation(after) * meant.value / (meant.high - meant.low) * 2 * Z95,
+        correlation=_correlation(after) * meant.value / (meant.high - meant.low) * 2 * z,
     )
 
 

@@ -67,21 +67,29 @@ def of_entry(looked: Looked, *, is_told: bool) -> Reading:
     return Reading(kind="inconclusive", words="cannot be told", why=why)
 
 
-def of_before_and_after(plain: Change | None, corrected: Change | None) -> Reading:
-    """What the days after show beside those before; `corrected` by how other complaints went."""
+def of_before_and_after(
+    plain: Change | None, corrected: Change | None, *, daily: Change | None
+) -> Reading:
+    """What the days after show beside those before; `corrected` by how other complaints went.
+
+    It is looked at every day, and so told by `daily`, the same with the wide interval for that.
+    """
     if plain is None:
         why = "There are no outputs before or since."
         return Reading(kind="unknown", words="not measured", why=why)
-    if corrected is None:
+    if corrected is None or daily is None:
         return Reading(
             kind="unknown",
             words="cannot be told",
             why="There are too few other complaints to tell what else changed meanwhile.",
         )
-    if corrected.high < 0:
+    if daily.high < 0:
         return Reading(kind="works", words="fewer than expected", why=_points(corrected))
-    if corrected.low > 0:
+    if daily.low > 0:
         return Reading(kind="worse", words="more than expected", why=_points(corrected))
+    if corrected.high < 0 or corrected.low > 0:
+        why = f"{_points(corrected)} Of looks on many days one shows as much by chance too often."
+        return Reading(kind="inconclusive", words="not certain", why=why)
     return Reading(kind="inconclusive", words="as expected", why=_points(corrected))
 
 

@@ -115,7 +115,7 @@ def _standing(theme: Theme, acts: _Acts, measured: _Measured) -> Standing:
     recent = measured.recent.arm("after", theme=theme.pk)
     helped = [_helped(theme, one, before.rate, measured) for one in acts.versions[-MOST_VERSIONS:]]
     told = [one for one in helped if one is not None]
-    change = rates.drift_corrected(before, recent)
+    change = rates.drift_corrected(before, recent, z=rates.Z_DAILY)
     return Standing(
         is_acted_on=True,
         is_better=any(told) if told else change is not None and change.high < 0,

@@ -58,6 +58,14 @@ class TestByExposure:
         make_feedback(output, comment="Thanks.")
         assert complaints.by_exposure(version=version).arm("served").complaints == 0
 
+    @pytest.mark.parametrize("kind", ["LLM", "CODE"])
+    def test_what_a_program_judged_is_no_complaint(self, project: Project, kind: str) -> None:
+        version = publish(make_library(project))
+        output = answer(project, 1, at=NOW, version=version)[0]
+        make_feedback(output, annotator_kind=kind, score=-1.0)
+        make_feedback(output, annotator_kind=kind, correction="Better.")
+        assert complaints.by_exposure(version=version).arm("served").complaints == 0
+
     def test_a_reason_or_a_better_answer_without_a_rating_is_one(self, project: Project) -> None:
         version = publish(make_library(project))
         outputs = answer(project, 2, at=NOW, version=version)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from curation.rates import (
+    Z_DAILY,
     Arm,
     arm,
     design_effects,
@@ -89,6 +90,11 @@ class TestDriftCorrected:
         assert found
         assert found.value == pytest.approx(-0.12)
         assert found.high < 0
+        wide = drift_corrected(self.BEFORE, after, z=Z_DAILY)
+        assert wide
+        assert wide.value == found.value
+        assert wide.low < found.low
+        assert found.high < wide.high < 0
 
     def test_too_few_other_complaints_tell_nothing(self) -> None:
         after = arm([(1, 1, 0)] * 60 + [(1, 0, 1)] * 19 + [(1, 0, 0)] * 921)

@@ -54,15 +54,20 @@ class TestOfHeldOut:
 
 class TestOfBeforeAndAfter:
     def test_speaks_of_what_was_expected(self) -> None:
-        assert of_before_and_after(MORE, FEWER).words == "fewer than expected"
-        assert of_before_and_after(FEWER, MORE).words == "more than expected"
-        assert of_before_and_after(FEWER, UNSURE).words == "as expected"
+        assert of_before_and_after(MORE, FEWER, daily=FEWER).words == "fewer than expected"
+        assert of_before_and_after(FEWER, MORE, daily=MORE).words == "more than expected"
+        assert of_before_and_after(FEWER, UNSURE, daily=UNSURE).words == "as expected"
+
+    @pytest.mark.parametrize("change", [FEWER, MORE])
+    def test_is_not_certain_of_what_one_look_of_many_may_show(self, change: Change) -> None:
+        reading = of_before_and_after(MORE, change, daily=UNSURE)
+        assert (reading.kind, reading.words) == ("inconclusive", "not certain")
 
     def test_does_not_guess_what_else_changed(self) -> None:
-        assert of_before_and_after(FEWER, None).kind == "unknown"
+        assert of_before_and_after(FEWER, None, daily=None).kind == "unknown"
 
     def test_says_when_there_is_nothing(self) -> None:
-        assert of_before_and_after(None, None).words == "not measured"
+        assert of_before_and_after(None, None, daily=None).words == "not measured"
 
 
 class TestOfEntry:
