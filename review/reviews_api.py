@@ -104,7 +104,7 @@ def review(
     except triage.LeaseLostError:
         return lost(found, member.user)
     except triage.AlreadyReviewedError as error:
-        if not _is_same(error.review, payload):
+        if not error.is_same:
             return lost(found, member.user, "You have reviewed this item, in another way.")
         made = error.review
     return Status(201, review_record(made))
@@ -131,15 +131,3 @@ def undo(request: HttpRequest, item: ItemId) -> Status[ClaimReply] | Status[None
     except triage.UndoError as error:
         raise ConflictError(str(error)) from error
     return still_held(found, member.user, now)
-
-
-def _is_same(stored: Review, sent: ReviewRequest) -> bool:
-    """Whether the stored decision is the one that was sent, as far as it is kept as sent."""
-    return (
-        stored.verdict == sent.verdict
-        and stored.severity == (sent.severity or "")
-        and stored.confidence == sent.confidence
-        and stored.comment.strip() == sent.comment.strip()
-        and (sent.routes is None or set(stored.routes) == set(sent.routes))
-        and {reason.slug for reason in stored.reasons.all()} == set(sent.reasons)
-    )

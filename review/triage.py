@@ -57,11 +57,15 @@ UNDO_FOR = timedelta(days=1)
 
 
 class AlreadyReviewedError(Exception):
-    """The reviewer has decided on this item before; `review` is that decision."""
+    """The reviewer has decided on this item before; `review` is that decision.
 
-    def __init__(self, review: Review) -> None:
+    `is_same` says whether nothing is lost: what was sent now is stored with it.
+    """
+
+    def __init__(self, review: Review, *, is_same: bool) -> None:
         super().__init__("You have reviewed this item.")
         self.review = review
+        self.is_same = is_same
 
 
 class UndoError(Exception):
@@ -104,7 +108,16 @@ def submit_review(
         place = locked_place(item=item, by=by, fence=fence)
     except LeaseLostError:
         if earlier := Review.objects.filter(item=item, reviewer=by).first():
-            raise AlreadyReviewedError(earlier) from None
+            is_same = (
+                (earlier.verdict, earlier.severity, earlier.confidence)
+                == (verdict, severity, confidence)
+                and earlier.comment == kept_text("comment", comment, LONGEST_COMMENT)
+                and {reason.slug for reason in earlier.reasons.all()} == set(reasons)
+                and (routes is None or set(earlier.routes) == set(routes))
+                and version in {None, earlier.output_version}
+                and _is_corrected_so(earlier, correction)
+            )
+            raise AlreadyReviewedError(earlier, is_same=is_same) from None
         raise
     hold_form(queue_id=item.queue_id)
     # Reviews of one output are stored one after the other: the next one sees this one.
@@ -153,6 +166,13 @@ def submit_review(
         at=now,
     )
     return review
+
+
+def _is_corrected_so(review: Review, text: str) -> bool:
+    """Whether the review has the better answer; none sent means what was accepted beside it."""
+    judged = judged_answer(review.output, review.output_version)
+    wanted = better_answer(text, answer=judged)
+    return not wanted or wanted.strip() == review.correction.strip()
 
 
 def _route(review: Review, given: Sequence[Reason], chosen: Sequence[str] | None) -> None:

@@ -146,7 +146,7 @@ def item_submit(request: ProjectRequest, item: int) -> HttpResponseBase:
             status=409,
         )
     except triage.AlreadyReviewedError as error:
-        if (error.review.verdict, error.review.comment) != (typed.verdict, typed.comment):
+        if not error.is_same:
             problem = "You have reviewed this already. What you entered here was not stored."
             return decide_form(request, found, typed, problem=problem, status=409)
         messages.info(request, "You have reviewed this item already.")

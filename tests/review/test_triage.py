@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -91,8 +91,45 @@ class TestSubmitReview:
         first = submit(claim)
         with pytest.raises(triage.AlreadyReviewedError) as error:
             submit(claim, verdict="reject", comment="No")
-        assert error.value.review == first
+        assert (error.value.review, error.value.is_same) == (first, False)
         assert Review.objects.count() == 1
+
+    SENT: ClassVar = {
+        "verdict": "fix",
+        "severity": "major",
+        "confidence": 0.5,
+        "comment": "It came out\nin 2018.",
+        "correction": "It came out in 2018.",
+        "reasons": ["incomplete"],
+        "routes": ["library"],
+    }
+
+    @pytest.mark.parametrize(
+        ("other", "is_same"),
+        [
+            ({}, True),
+            ({"comment": "It came out\r\nin 2018."}, True),
+            ({"correction": ""}, True),
+            ({"routes": None}, True),
+            ({"version": 1}, True),
+            ({"verdict": "reject"}, False),
+            ({"severity": "minor"}, False),
+            ({"confidence": 0.75}, False),
+            ({"comment": "It came out."}, False),
+            ({"correction": "In 2018."}, False),
+            ({"reasons": ["incomplete", "too-vague"]}, False),
+            ({"routes": []}, False),
+            ({"version": 2}, False),
+        ],
+    )
+    def test_a_second_submit_says_whether_it_is_the_first(
+        self, project: Project, other: dict[str, Any], *, is_same: bool
+    ) -> None:
+        claim = held(project)
+        submit(claim, **self.SENT)
+        with pytest.raises(triage.AlreadyReviewedError) as error:
+            submit(claim, **self.SENT | other)
+        assert error.value.is_same is is_same
 
     def test_the_first_review_counts(self, project: Project) -> None:
         claim = held(project, reviewers_per_item=2)
