@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
 from feedback.timeouts import TooSlowError, time_limit
 from review import intake
@@ -80,8 +80,9 @@ def audit(*, queue: Queue) -> Audit:
     try:
         with time_limit(TIME_LIMIT_MS):
             sizes = [intake.matching(queue=queue, stratum=one).count() for one in strata]
-            seen = _seen(queue)
-            given = _given(queue)
+            sample = _sample(queue, strata)
+            seen = _seen(sample)
+            given = _given(sample)
     except TooSlowError:
         return Audit(why=TOO_SLOW)
     counts = [
@@ -110,9 +111,17 @@ def _follows(queue: Queue, strata: Sequence[Stratum | None]) -> bool:
     )
 
 
-def _sample(queue: Queue) -> QueueItemQuerySet:
-    """The items that their stratum draws now: what came in by another one does not stand for it."""
-    return queue.items.filter(Q(stratum=None) | Q(draw__lt=F("stratum__rate")))
+def _sample(queue: Queue, strata: Sequence[Stratum | None]) -> QueueItemQuerySet:
+    """The items that their stratum draws now.
+
+    What came in by another one, or by hand, or does not match any more does not stand for it.
+    """
+    drawn = Q(pk__in=[])
+    for one in strata:
+        there = intake.matching(queue=queue, stratum=one)
+        by_lot = Q(draw__lt=one.rate) if one else Q()
+        drawn |= by_lot & Q(stratum=one, output__in=there.values("pk"))
+    return queue.items.filter(drawn)
 
 
 # In an audit only what its own turn decided counts, not what another queue chose to decide. What
@@ -121,7 +130,7 @@ _DECIDED = [QueueItem.Status.DONE, QueueItem.Status.ESCALATED]
 _COUNTS = ~Q(stratum__is_audit=True) | Q(status__in=_DECIDED)
 
 
-def _seen(queue: Queue) -> dict[int | None, dict[str, int]]:
+def _seen(sample: QueueItemQuerySet) -> dict[int | None, dict[str, int]]:
     """By stratum: how many were decided, how many of those are faulty, and what is undecided."""
     decision = Review.objects.authoritative().revealed().filter(output=OuterRef("output"))
     touched = Exists(Skip.objects.filter(item=OuterRef("pk"))) | Exists(
@@ -129,8 +138,7 @@ def _seen(queue: Queue) -> dict[int | None, dict[str, int]]:
     )
     is_known = Q(verdict__isnull=False) & _COUNTS
     rows = (
-        _sample(queue)
-        .annotate(verdict=Subquery(decision.values("verdict")[:1]), is_touched=touched)
+        sample.annotate(verdict=Subquery(decision.values("verdict")[:1]), is_touched=touched)
         .values("stratum")
         .annotate(
             decided=Count("pk", filter=is_known),
@@ -157,12 +165,12 @@ def _counted(size: int, row: dict[str, int]) -> Counted:
     )
 
 
-def _given(queue: Queue) -> dict[tuple[str, str], Counter[int | None]]:
+def _given(sample: QueueItemQuerySet) -> dict[tuple[str, str], Counter[int | None]]:
     """How often each reason, by slug and name, was given in each stratum."""
     rows = (
         ReviewReason.objects.filter(
             review__in=Review.objects.authoritative().revealed(),
-            review__output__queue_items__in=_sample(queue).filter(_COUNTS),
+            review__output__queue_items__in=sample.filter(_COUNTS),
         )
         .values_list("reason__slug", "reason__name", "review__output__queue_items__stratum")
         .annotate(number=Count("review", distinct=True))

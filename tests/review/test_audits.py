@@ -14,6 +14,7 @@ from review.triage import submit_review
 from tests.factories import (
     NOW,
     make_feedback,
+    make_item,
     make_output,
     make_queue,
     make_review,
@@ -60,6 +61,27 @@ def decide(
 
 
 class TestAudit:
+    def test_leaves_out_what_was_put_in_by_hand_or_matches_no_more(
+        self, project: Project, reviewer: User
+    ) -> None:
+        queue = make_queue(project, filter={"model": "a"})
+        good = [make_output(project, model="a") for _ in range(10)]
+        changed = make_output(project, model="a")
+        intake.feed(queue=queue, now=NOW)
+        for output in [make_output(project, model="b") for _ in range(10)]:
+            make_item(queue, output)
+        changed.model = "c"
+        changed.save()
+        for item in queue.items.all():
+            is_good = item.output in good
+            decide(item, reviewer, "accept" if is_good else "reject", *["unsafe"] * (not is_good))
+        found = audits.audit(queue=queue)
+        [only] = found.strata
+        assert (only.counted.size, only.counted.num_decided, only.counted.num_faulty) == (10, 10, 0)
+        assert found.faulty
+        assert found.faulty.value == 0
+        assert found.reasons == []
+
     def test_weighs_each_stratum_by_how_many_answers_it_stands_for(
         self, queue: Queue, reviewer: User
     ) -> None:
