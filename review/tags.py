@@ -15,7 +15,7 @@ from feedback.tag_names import named, tidied
 from review.models import Event
 from review.stored_rows import read
 
-MAY_TAG = Membership.Role.EXPERT
+MAY_TAG = Membership.Role.TAGGER
 MAY_RENAME = Membership.Role.MODERATOR
 # Named at once; on one session, the sender's too.
 MOST_TAGS, MOST_ON_SESSION = 20, 100

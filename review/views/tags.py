@@ -73,7 +73,7 @@ def tagging(
 @require_POST
 @project_view(tags.MAY_TAG)
 def session_tag(request: ProjectRequest, conversation: int) -> HttpResponseBase:
-    """Experts and above: put tags on a session, with commas between, and take tags off.
+    """Taggers and above: put tags on a session, with commas between, and take tags off.
 
     With htmx the tags alone, else back to the page at `next`.
     """
@@ -116,7 +116,7 @@ def session_tag(request: ProjectRequest, conversation: int) -> HttpResponseBase:
 @require_safe
 @project_view(tags.MAY_TAG)
 def tag_hints(request: ProjectRequest, conversation: int) -> HttpResponseBase:
-    """Experts and above: tags that begin as ?add= does, else those of similar sessions."""
+    """Taggers and above: tags that begin as ?add= does, else those of similar sessions."""
     session = _session(request, conversation)
     if not request.htmx:
         url = reverse("session", args=[request.project.slug, session.external_id])

@@ -224,7 +224,7 @@ class TestBulk:
 
 ACTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("post", "annotations", {**span("Bloom"), "comment": "x"}, "expert"),
-    ("post", "tags", {"session": "s/1", "add": ["x"]}, "expert"),
+    ("post", "tags", {"session": "s/1", "add": ["x"]}, "tagger"),
     ("post", "bulk", {"filter": "", "act": "tag_add", "tags": ["x"]}, "tagger"),
     ("get", "bulk/{job}", {}, "viewer"),
     ("post", "bulk/{job}/cancel", {}, "moderator"),

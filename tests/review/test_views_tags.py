@@ -27,8 +27,8 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def expert(client: Client, project: Project) -> User:
-    user = make_user(project, role="expert")
+def tagger(client: Client, project: Project) -> User:
+    user = make_user(project, role="tagger")
     client.force_login(user)
     return user
 
@@ -52,7 +52,7 @@ def url(name: str, session: Session) -> str:
 
 class TestOnASession:
     def test_are_put_on_with_commas_between_and_taken_off_without_a_script(
-        self, client: Client, session: Session, expert: User
+        self, client: Client, session: Session, tagger: User
     ) -> None:
         back = reverse("session", args=[session.project.slug, session.external_id])
         sent = {"add": "billing, Big  refund,,", "next": back}
@@ -63,12 +63,12 @@ class TestOnASession:
         client.post(url("session_tag", session), {"remove": "billing", "next": "//evil.example"})
         assert names(session) == ["Big refund"]
 
-    def test_leads_nowhere_else(self, client: Client, session: Session, expert: User) -> None:
+    def test_leads_nowhere_else(self, client: Client, session: Session, tagger: User) -> None:
         there = client.post(url("session_tag", session), {"next": "https://evil.example/"})
         assert there["Location"].startswith(f"/p/{session.project.slug}/")
 
     def test_are_put_on_while_inside_the_queue_view(
-        self, client: Client, session: Session, expert: User
+        self, client: Client, session: Session, tagger: User
     ) -> None:
         """Complaint 15."""
         item = make_item(make_queue(session.project), make_output(session.project, session))
@@ -86,23 +86,23 @@ class TestOnASession:
         assert item.status == "open"
 
     def test_that_cannot_be_stay_typed(
-        self, client: Client, session: Session, expert: User
+        self, client: Client, session: Session, tagger: User
     ) -> None:
         part = client.post(url("session_tag", session), {"add": "x" * 61}, headers=HTMX)
         assert part.status_code == 422
         assert f'value="{"x" * 61}"' in part.content.decode()
         assert 'id="tag-error"' in part.content.decode()
 
-    def test_are_hostile_text(self, client: Client, session: Session, expert: User) -> None:
-        tagged(session, expert, "<script>alert(1)</script>", '"><img src=x>')
+    def test_are_hostile_text(self, client: Client, session: Session, tagger: User) -> None:
+        tagged(session, tagger, "<script>alert(1)</script>", '"><img src=x>')
         page = client.get(reverse("session", args=[session.project.slug, "s/1"])).content.decode()
         assert "<script>alert" not in page
         assert "<img src=x" not in page
 
     def test_are_only_read_by_those_who_may_not_tag(
-        self, client: Client, session: Session, expert: User
+        self, client: Client, session: Session, tagger: User
     ) -> None:
-        tagged(session, expert, "billing")
+        tagged(session, tagger, "billing")
         client.force_login(make_user(session.project, role="viewer"))
         page = client.get(reverse("session", args=[session.project.slug, "s/1"])).content.decode()
         assert "billing" in page
@@ -110,10 +110,10 @@ class TestOnASession:
         assert 'id="tag-add"' not in page
 
     def test_lead_to_a_search_for_them(
-        self, client: Client, session: Session, expert: User
+        self, client: Client, session: Session, tagger: User
     ) -> None:
         make_output(session.project, session, external_id="found")
-        tagged(session, expert, 'big "refund", now')
+        tagged(session, tagger, 'big "refund", now')
         page = client.get(reverse("session", args=[session.project.slug, "s/1"])).content.decode()
         [link] = [
             part.partition('"')[0] for part in page.split('href="') if "search/?q=tag" in part
@@ -137,13 +137,13 @@ class TestHints:
         return asked
 
     def test_are_the_tags_of_similar_sessions_with_counts(
-        self, project: Project, expert: User, encoder: Encoder
+        self, project: Project, tagger: User, encoder: Encoder
     ) -> None:
-        asked = self.filled(project, expert, encoder)
+        asked = self.filled(project, tagger, encoder)
         other = make_project()
         strange = make_session(other)
         make_output(other, strange, query="How do I get my money back?")
-        tagged(strange, expert, "theirs")
+        tagged(strange, tagger, "theirs")
         embed_pending(encoder=encoder)
         found = tag_reports.hints(session=asked, model=model_id())
         assert found.num_sessions == 2
@@ -153,11 +153,11 @@ class TestHints:
         self,
         client: Client,
         project: Project,
-        expert: User,
+        tagger: User,
         encoder: Encoder,
         django_assert_max_num_queries: Any,
     ) -> None:
-        asked = self.filled(project, expert, encoder)
+        asked = self.filled(project, tagger, encoder)
         with django_assert_max_num_queries(14):
             part = client.get(url("tag_hints", asked), headers=HTMX).content.decode()
         assert 'value="refund"' in part
@@ -166,16 +166,16 @@ class TestHints:
         assert "<html" in there
 
     def test_are_silent_about_what_resembles_nothing(
-        self, client: Client, session: Session, expert: User
+        self, client: Client, session: Session, tagger: User
     ) -> None:
         assert not client.get(url("tag_hints", session), headers=HTMX).content.strip()
 
     def test_complete_what_is_typed_also_by_former_names(
-        self, client: Client, session: Session, expert: User
+        self, client: Client, session: Session, tagger: User
     ) -> None:
-        tagged(session, expert, "billing", "bill <b>", "other")
-        rename(tag=Tag.objects.get(name="billing"), name="Invoices", by=expert, now=NOW)
-        tagged(make_session(make_project()), expert, "bilberries")
+        tagged(session, tagger, "billing", "bill <b>", "other")
+        rename(tag=Tag.objects.get(name="billing"), name="Invoices", by=tagger, now=NOW)
+        tagged(make_session(make_project()), tagger, "bilberries")
         typed = {"add": "x, BIL"}
         part = client.get(url("tag_hints", session), typed, headers=HTMX).content.decode()
         offered = [one.partition('"')[0] for one in part.split('value="')[1:]]
@@ -186,13 +186,13 @@ class TestHints:
 
 class TestList:
     def test_counts_sessions_and_tells_former_names(
-        self, client: Client, project: Project, expert: User, django_assert_num_queries: Any
+        self, client: Client, project: Project, tagger: User, django_assert_num_queries: Any
     ) -> None:
         first, second = make_session(project), make_session(project)
-        tagged(first, expert, "billing", "urgent")
-        tagged(second, expert, "billing")
-        rename(tag=Tag.objects.get(name="billing"), name="Invoices", by=expert, now=NOW)
-        tagged(make_session(make_project()), expert, "theirs")
+        tagged(first, tagger, "billing", "urgent")
+        tagged(second, tagger, "billing")
+        rename(tag=Tag.objects.get(name="billing"), name="Invoices", by=tagger, now=NOW)
+        tagged(make_session(make_project()), tagger, "theirs")
         address = reverse("tag_list", args=[project.slug])
         with django_assert_num_queries(6):
             page = client.get(address).content.decode()
@@ -206,10 +206,10 @@ class TestList:
         assert "Invoices" not in found
 
     def test_comes_in_pages(
-        self, client: Client, project: Project, expert: User, monkeypatch: pytest.MonkeyPatch
+        self, client: Client, project: Project, tagger: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("review.views.tags.PAGE_SIZE", 2)
-        tagged(make_session(project), expert, "a", "b", "c")
+        tagged(make_session(project), tagger, "a", "b", "c")
         address = reverse("tag_list", args=[project.slug])
         page = client.get(address).content.decode()
         [more] = [part.partition('"')[0] for part in page.split('href="') if "cursor=" in part[:9]]
@@ -217,10 +217,10 @@ class TestList:
         assert client.get(address, {"cursor": "x"}).status_code == 400
 
     def test_lets_moderators_rename_and_merge(
-        self, client: Client, project: Project, expert: User
+        self, client: Client, project: Project, tagger: User
     ) -> None:
         session = make_session(project)
-        tagged(session, expert, "a", "b")
+        tagged(session, tagger, "a", "b")
         client.force_login(make_user(project, role="moderator"))
         there = reverse("tag_list", args=[project.slug])
         a, b = Tag.objects.get(name="a"), Tag.objects.get(name="b")
