@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 from ninja import Path, Query, Router
-from ninja.errors import AuthorizationError, HttpError
+from ninja.errors import AuthorizationError
 from pydantic import BaseModel, ConfigDict, Field
 
 from curation import candidates
@@ -95,7 +95,7 @@ class RejectRequest(BaseModel):
 @router.get(
     "/candidates",
     auth=OwnKeyAuth(Membership.Role.VIEWER),
-    response={200: CandidatesReply, frozenset({400, 401, 403, 422}): Problem},
+    response={200: CandidatesReply, frozenset({401, 403, 422}): Problem},
     summary="List candidates for promotion",
 )
 def list_candidates(
@@ -109,7 +109,7 @@ def list_candidates(
             project=member_of(request).project, which=show, size=PAGE_SIZE, cursor=cursor
         )
     except CursorError as error:
-        raise HttpError(400, str(error)) from error
+        raise invalid("cursor", str(error)) from error
     return CandidatesReply(
         candidates=[_reply(one) for one in found.rows], next_cursor=found.next_cursor
     )

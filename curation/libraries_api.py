@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 from ninja import Path, Router, Status
-from ninja.errors import HttpError
 from pydantic import BaseModel, ConfigDict, Field
 
 from curation import context_libraries, drafts, publishing
@@ -158,7 +157,7 @@ def read_draft(request: HttpRequest, slug: Slug) -> DraftReply:
 @router.get(
     "/libraries/{slug}/proposals",
     auth=OwnKeyAuth(Membership.Role.VIEWER),
-    response={200: ProposalsReply, frozenset({400, 401, 403, 404, 422}): Problem},
+    response={200: ProposalsReply, frozenset({401, 403, 404, 422}): Problem},
     summary="List proposals of a library",
 )
 def list_proposals(
@@ -174,7 +173,7 @@ def list_proposals(
     try:
         rows = page(found, order=["-proposed_at", "-id"], size=PAGE_SIZE, cursor=cursor)
     except CursorError as error:
-        raise HttpError(400, str(error)) from error
+        raise invalid("cursor", str(error)) from error
     return ProposalsReply(
         proposals=[_reply(one) for one in rows.rows], next_cursor=rows.next_cursor
     )

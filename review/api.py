@@ -15,7 +15,7 @@ from feedback.authentication import ApiKeyAuth, key_of
 from feedback.filters import FilterError
 from feedback.models import ApiKey, Feedback, Output, Session
 from feedback.paging import CursorError, page
-from feedback.problems import Problem
+from feedback.problems import Problem, invalid
 from feedback.records import feedback_record, output_record, session_record
 from review.exporting import listed, record
 from review.filters import ReviewFilter
@@ -36,7 +36,7 @@ def _replies(schema: dict[str, Any], **faults: str) -> dict[str, Any]:
     faults = {
         "401": "No API key, or one that is unknown, expired or revoked.",
         "403": "The key lacks the scope “read”.",
-        "422": "A parameter is out of its range.",
+        "422": "A parameter is out of its range, or cannot be read.",
         **{name.removeprefix("on_"): told for name, told in faults.items()},
     }
     problem = {"application/json": {"schema": Problem.model_json_schema()}}
@@ -64,7 +64,6 @@ def _object(*, required: Sequence[str], **lists: str) -> dict[str, Any]:
     summary="Read a session",
     openapi_extra=_replies(
         _object(required=["trail", "next_cursor"], trail="Records, in time."),
-        on_400="The cursor is none of this list.",
         on_404="There is no such session.",
     ),
 )
@@ -92,7 +91,7 @@ def read_session(
             row.outputs.select_related("session"), order=["at", "id"], size=limit, cursor=cursor
         )
     except CursorError as error:
-        raise HttpError(400, str(error)) from error
+        raise invalid("cursor", str(error)) from error
     about = Q(output__in=found.rows) if cursor else Q(output__in=found.rows) | Q(output=None)
     trail = [output_record(output) for output in found.rows]
     trail += _about(row.feedback.filter(about), found.rows, key_of(request))
@@ -109,7 +108,6 @@ def read_session(
     summary="List outputs",
     openapi_extra=_replies(
         _object(required=["outputs", "next_cursor"], outputs="Records, the oldest first."),
-        on_400="The filter or the cursor cannot be read.",
     ),
 )
 def list_outputs(
@@ -127,8 +125,10 @@ def list_outputs(
     try:
         wanted = ReviewFilter.parse(filter)
         found = listed(project=project, wanted=wanted, size=limit, cursor=cursor)
-    except (FilterError, CursorError) as error:
-        raise HttpError(400, str(error)) from error
+    except FilterError as error:
+        raise invalid("filter", str(error)) from error
+    except CursorError as error:
+        raise invalid("cursor", str(error)) from error
     return {
         "outputs": [record(output) for output in found.rows],
         "next_cursor": found.next_cursor,

@@ -17,13 +17,13 @@ from feedback.filter_syntax import Word
 from feedback.filters import FilterError
 from feedback.models import ApiKey, Embedding, Output
 from feedback.paging import CursorError
-from feedback.problems import Problem
+from feedback.problems import Problem, invalid
 from feedback.search import MAX_LIMIT, Hit, Listing, Mode, more_like, search
 from feedback.timeouts import TooSlowError
 from review.commented import Remark, Remarks, commented_page, search_comments
 from review.filters import ReviewFilter
 
-router = Router(tags=["review"])
+router = Router()
 T = TypeVar("T")
 ERRORS = frozenset({401, 403, 404, 422, 503})
 
@@ -195,7 +195,7 @@ def search_annotations(
 
 def _question(q: str) -> str:
     if not q.strip():
-        raise HttpError(422, "q: Say what to look for.")
+        raise invalid("q", "Say what to look for.")
     return _plain(q)
 
 
@@ -207,9 +207,9 @@ def _answered(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except CursorError as error:
-        raise HttpError(422, f"cursor: {error}") from error
+        raise invalid("cursor", str(error)) from error
     except FilterError as error:
-        raise HttpError(422, f"filter: {error}") from error
+        raise invalid("filter", str(error)) from error
     except TooSlowError as error:
         raise HttpError(503, "The search took too long. Narrow it.") from error
 

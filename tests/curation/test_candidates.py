@@ -362,4 +362,4 @@ class TestApi:
         other = make_candidate(make_project())
         caller = Caller(client, project, curator)
         assert caller.post(f"candidates/{other.pk}/reject", reject).status_code == 404
-        assert caller.get("candidates", cursor="nonsense").status_code == 400
+        assert caller.get("candidates", cursor="nonsense").status_code == 422

@@ -159,4 +159,4 @@ class TestProposals:
         made = ann.post("libraries/facts/proposals").json()["proposal"]
         assert stranger.post(f"libraries/facts/proposals/{made}/approve").status_code == 404
         assert ann.get("libraries/facts/proposals/0").status_code == 404
-        assert ann.get("libraries/facts/proposals", cursor="nonsense").status_code == 400
+        assert ann.get("libraries/facts/proposals", cursor="nonsense").status_code == 422

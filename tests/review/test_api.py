@@ -98,7 +98,17 @@ class TestReadSession:
         for query in ({"limit": 0}, {"limit": 201}):
             assert client.get("/api/v1/sessions/s", query, headers=headers).status_code == 422
         wrong = client.get("/api/v1/sessions/s", {"cursor": "x"}, headers=headers)
-        assert wrong.status_code == 400
+        assert (wrong.status_code, wrong.json()["errors"][0]["path"]) == (422, "cursor")
+
+    @pytest.mark.parametrize(
+        ("query", "path"), [({"filter": "nosuch:x"}, "filter"), ({"cursor": "x"}, "cursor")]
+    )
+    def test_names_what_of_a_list_cannot_be_read(
+        self, client: Client, project: Project, query: dict[str, str], path: str
+    ) -> None:
+        headers = {"authorization": f"Bearer {make_key(project)}"}
+        wrong = client.get("/api/v1/outputs", query, headers=headers)
+        assert (wrong.status_code, wrong.json()["errors"][0]["path"]) == (422, path)
 
     def test_annotations_bring_their_thread_and_evidence(
         self, client: Client, project: Project
