@@ -89,10 +89,21 @@ def nearest_of(
 ) -> list[Near]:
     """As `nearest`, of the rows `among` these, None for all of the project."""
     rows = _of(vectors, model).filter(project=project)
-    if is_indexed(kind=vectors.kind, model=model) and not _are_few(rows, among):
+    is_many = False
+    if not is_indexed(kind=vectors.kind, model=model):
+        if among is not None:
+            rows = rows.filter(**{f"{vectors.kind}__in": among.values("pk")})
+    elif among is None:
+        is_many = rows[: EXACT_ROWS + 1].count() > EXACT_ROWS
+    else:
+        # Two parts at most: half as many of what they belong to.
+        most = EXACT_ROWS // 2
+        few = list(among.order_by().values_list("pk", flat=True)[: most + 1])
+        is_many = len(few) > most
+        # By name: a million rows are not held against the filter twice.
+        rows = rows if is_many else rows.filter(**{f"{vectors.kind}__in": few})
+    if is_many:
         return _by_index(rows, among, vectors.kind, vector, limit)
-    if among is not None:
-        rows = rows.filter(**{f"{vectors.kind}__in": among.values("pk")})
     # The indexes are on the vector with its length, so none of them serves this.
     distance = CosineDistance("vector", vector)
     return _once(rows.annotate(distance=distance).order_by("distance", "pk"), vectors.kind, limit)
@@ -101,13 +112,6 @@ def nearest_of(
 def _of(vectors: Vectors, model: str) -> QuerySet[Any]:
     rows: QuerySet[Any] = vectors.table._default_manager.all()
     return rows.filter(model=model, **{f"{vectors.kind}__isnull": False})
-
-
-def _are_few(rows: QuerySet[Any], among: QuerySet[Any] | None) -> bool:
-    if among is None:
-        return rows[: EXACT_ROWS + 1].count() <= EXACT_ROWS
-    # Two parts at most: half as many of what they belong to.
-    return among.order_by()[: EXACT_ROWS // 2 + 1].count() <= EXACT_ROWS // 2
 
 
 def _by_index(

@@ -34,6 +34,9 @@ DAYS = [(FIRST + timedelta(days=number)).date().isoformat() for number in range(
 VERDICTS = {1: "accept", 5: "fix", 9: "reject"}
 SEVERITIES = {5: "minor", 17: "major", 9: "major"}
 
+# A tag in another case, and by a former name.
+SAME_TAG = {"A, B": "a, b", "X": "x", "formerly": "x"}
+
 # What each output of `fill` has, by its id.
 Known = dict[str, dict[str, Any]]
 
@@ -46,6 +49,7 @@ def fill(project: Project) -> Known:
     reviewer = make_user(project)
     reasons = {reason.slug: reason for reason in Reason.objects.filter(taxonomy__project=project)}
     tags = {name: Tag.objects.create(project=project, name=name) for name in ("x", "a, b")}
+    Tag.objects.create(project=project, name="formerly", alias_of=tags["x"])
     themes = [make_theme(project, number=number) for number in (1, 2)]
     run = ThemeRun.objects.create(
         project=project, model="m", algorithm="a", num_feedback=1, num_themes=2,
@@ -136,7 +140,8 @@ def _satisfies(facts: dict[str, Any], term: Term) -> bool:
         return facts[name] is not None and holds(facts[name], value)
     has = facts[term.name]
     has = has if isinstance(has, set) else {has}
-    return bool(has & set(term.values)) != term.is_excluded
+    wanted = {SAME_TAG.get(value, value) if term.name == "tag" else value for value in term.values}
+    return bool(has & wanted) != term.is_excluded
 
 
 CHOICES = {
@@ -148,7 +153,7 @@ CHOICES = {
     "session": ["s-1", "s-2", "s-40"],
     "output": ["1", "3", "99"],
     "reason": [*SLUGS, "too-vague"],
-    "tag": ["x", "a, b"],
+    "tag": ["x", "a, b", *SAME_TAG],
     "signal": ["copy", "edit"],
     "score": ["negative", "positive"],
     "theme": ["1", "2"],

@@ -1,6 +1,6 @@
 """Chroma, embedded, with the vectors of a project: what others search with.
 
-It is an extra, `bench`; without it the benchmark says so and goes on.
+It is an extra, `bench`; without it the benchmark fails.
 """
 
 from __future__ import annotations
@@ -48,16 +48,12 @@ class Collection:
 
 @contextmanager
 def filled(project: Project, model: str, *, is_wanted: bool) -> Iterator[Collection | None]:
-    """A collection of the project's vectors on disk for as long; None without Chroma."""
+    """A collection of the project's vectors on disk for as long; None when it is not wanted."""
     if not is_wanted:
         yield None
         return
-    try:
-        import chromadb
-    except ImportError:
-        print("  Chroma is not installed: pip install -e '.[bench]'", flush=True)
-        yield None
-        return
+    import chromadb
+
     with tempfile.TemporaryDirectory(prefix="postil-chroma-") as folder:
         settings = chromadb.Settings(anonymized_telemetry=False)
         client = chromadb.PersistentClient(path=folder, settings=settings)

@@ -23,6 +23,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,13 +56,15 @@ class Quality:
 def run() -> tuple[str, bool]:
     data = os.environ.get("POSTIL_DATA")
     if not data:
-        return "skipped: POSTIL_DATA names no folder", True
+        return "POSTIL_DATA names no folder", False
+    is_whole = os.environ.get("SEARCH_ONLY") != "quality"
+    if is_whole and find_spec("chromadb") is None:
+        return "Chroma is not installed: pip install -e '.[bench]'", False
     with services():
         import django
 
         django.setup()
         found = _quality(Path(data))
-        is_whole = os.environ.get("SEARCH_ONLY") != "quality"
         worst = speed(NUM_ROWS) if is_whole else 1.0
     figure = (
         f"nDCG@10 hybrid less the better single, at least {found.gain:+.4f}, bar {-MARGIN}; "

@@ -20,7 +20,7 @@ NUM_COMPARED = 20
 def run() -> tuple[str, bool]:
     data = os.environ.get("POSTIL_DATA")
     if not data:
-        return "skipped: POSTIL_DATA names no folder", True
+        return "POSTIL_DATA names no folder", False
     with services():
         import django
 

@@ -28,6 +28,9 @@ BATCH, FEWEST_EACH = 20, 3
 # The share of reviews that goes to an answer by lot, so that the learned order sees all there is.
 EXPLORED = 0.1
 BAR = 1.5
+# Where it has to be met: what is learned from as many verdicts, on answers by lot, allows it there.
+# By name, so that what learns worse does not take a set out.
+ALLOWING = {"halueval-general"}
 NUM_HALUEVAL = 1_000
 
 
@@ -71,7 +74,7 @@ class Text:
 def run() -> tuple[str, bool]:
     data = os.environ.get("POSTIL_DATA")
     if not data:
-        return "skipped: POSTIL_DATA names no folder", True
+        return "POSTIL_DATA names no folder", False
     with services():
         import django
 
@@ -100,12 +103,10 @@ def run() -> tuple[str, bool]:
             flush=True,
         )
         # An order that learns on the way never has more than so many verdicts to learn from.
-        if min(case.most, as_many) >= BAR:
+        if case.name in ALLOWING or min(case.most, as_many) >= BAR:
             lows.append((statistics.mean(own), case.name))
             is_met &= statistics.mean(own) >= BAR
         is_met &= _interval(own)[1] >= 1
-    if not lows:
-        return f"no set allows {BAR} times chance", is_met
     worst, name = min(lows)
     return f"learned {worst:.2f} times chance where the data allow it ({name}), bar {BAR}", is_met
 
