@@ -57,8 +57,10 @@ def simulate(*, project: Project, by: User, now: datetime, receive: Receive) -> 
     """Publish a library three times and let users ask; their sessions go to `receive`.
 
     The first version does harm and is stopped. The second helps, for all that one of its entries
-    does harm, which the third leaves out: too little is known of that one.
+    does harm, which the third leaves out: too little is known of that one. The last come before
+    midnight in UTC: sessions are compared day by day, and so it is told alike at any hour.
     """
+    now = now.replace(hour=0, minute=0, second=0, microsecond=0)
     encoder = _Remembering(get_encoder())
     library = context_libraries.create_library(
         project=project,
