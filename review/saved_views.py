@@ -29,6 +29,10 @@ class NotYoursError(Exception):
     """Only its owner may change a view, and moderators one that is shared."""
 
 
+class GoneError(Exception):
+    """The view was deleted meanwhile."""
+
+
 @transaction.atomic
 def save_view(
     *,
@@ -69,7 +73,7 @@ def change_view(
 ) -> SavedView:
     """Name a view anew, and share it with the project or keep it to its owner.
 
-    Raises ViewError for a name that will not do, NotYoursError.
+    Raises ViewError for a name that will not do, NotYoursError, GoneError.
     """
     _one_at_a_time(view.project)
     view = _mine(view, by)
@@ -92,7 +96,7 @@ def replace_view(
     listing: str = "all",
     newest_first: bool = False,
 ) -> SavedView:
-    """Keep another search under the view's name. Raises ViewError, NotYoursError."""
+    """Keep another search under the view's name. Raises ViewError, NotYoursError, GoneError."""
     view = _mine(view, by)
     _show(view, wanted, mode, listing, newest_first=newest_first)
     view.changed_at = now
@@ -103,7 +107,7 @@ def replace_view(
 
 @transaction.atomic
 def delete_view(*, view: SavedView, by: User, now: datetime) -> None:
-    """Forget a view. Raises NotYoursError."""
+    """Forget a view. Raises NotYoursError, GoneError."""
     view = _mine(view, by)
     _log(view, "deleted", by, now)
     view.delete()
@@ -117,11 +121,13 @@ def may_change(*, view: SavedView, membership: Membership) -> bool:
 
 
 def _mine(view: SavedView, by: User) -> SavedView:
-    view = SavedView.objects.select_for_update(of=("self",)).get(pk=view.pk)
-    membership = Membership.objects.filter(project=view.project_id, user=by).first()
-    if membership is None or not may_change(view=view, membership=membership):
+    found = SavedView.objects.select_for_update(of=("self",)).filter(pk=view.pk).first()
+    if found is None:
+        raise GoneError("This view was deleted.")
+    membership = Membership.objects.filter(project=found.project_id, user=by).first()
+    if membership is None or not may_change(view=found, membership=membership):
         raise NotYoursError("Only its owner and moderators may change a shared view.")
-    return view
+    return found
 
 
 def _show(

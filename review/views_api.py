@@ -222,6 +222,8 @@ def _refusing() -> Iterator[None]:
         raise invalid(error.path, error.message) from error
     except saved_views.NotYoursError as error:
         raise AuthorizationError(message=str(error)) from error
+    except saved_views.GoneError as error:
+        raise Http404("There is no such view.") from error
 
 
 def _search(sent: SearchRequest) -> dict[str, Any]:

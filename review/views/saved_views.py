@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -18,7 +18,7 @@ from feedback.models import Membership
 from review import saved_views
 from review.http import ProjectRequest, project_view
 from review.models import SavedView
-from review.saved_views import NotYoursError, ViewError
+from review.saved_views import GoneError, NotYoursError, ViewError
 from review.views.asking import Asked, asked, opened
 
 
@@ -55,6 +55,8 @@ def view_change(request: ProjectRequest, view: int) -> HttpResponseBase:
         )
     except NotYoursError as error:
         raise PermissionDenied from error
+    except GoneError as error:
+        raise Http404 from error
     except ViewError as error:
         return _refused(request, error.message, f"?view={view}")
     return _led(request, opened(changed))
@@ -71,6 +73,8 @@ def view_replace(request: ProjectRequest, view: int) -> HttpResponseBase:
         )
     except NotYoursError as error:
         raise PermissionDenied from error
+    except GoneError as error:
+        raise Http404 from error
     except (ViewError, FilterError) as error:
         return _refused(request, error.message, f"?view={view}")
     return _led(request, opened(changed))
@@ -84,6 +88,8 @@ def view_delete(request: ProjectRequest, view: int) -> HttpResponseBase:
         saved_views.delete_view(view=_seen(request, view), by=request.user, now=timezone.now())
     except NotYoursError as error:
         raise PermissionDenied from error
+    except GoneError as error:
+        raise Http404 from error
     address = reverse("search", args=[request.project.slug])
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 

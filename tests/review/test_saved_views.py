@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from threading import Event as Moment
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
 from feedback.models import Project, User
 from review import saved_views
 from review.filters import ReviewFilter
 from review.models import Event, SavedView
-from review.saved_views import NotYoursError, ViewError
+from review.saved_views import GoneError, NotYoursError, ViewError
+from tests.calling import Caller
 from tests.factories import NOW, make_output, make_user, make_view
+from tests.threads import at_once
 
 
 @pytest.fixture
@@ -65,6 +70,68 @@ class TestChanging:
             saved_views.delete_view(view=view, by=moderator, now=NOW)
         saved_views.delete_view(view=view, by=owner, now=NOW)
         assert not SavedView.objects.exists()
+
+    def test_tells_that_a_view_was_deleted_meanwhile(self, project: Project, owner: User) -> None:
+        view = save(project, owner)
+        SavedView.objects.all().delete()
+        for change, fields in (
+            (saved_views.delete_view, {}),
+            (saved_views.change_view, {"name": "Calm", "is_shared": False}),
+            (saved_views.replace_view, {"wanted": ReviewFilter.parse("")}),
+        ):
+            with pytest.raises(GoneError):
+                change(view=view, by=owner, now=NOW, **fields)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    @pytest.mark.parametrize("act", ["", "search/", "delete/"])
+    def test_a_view_deleted_meanwhile_is_not_there(self, project: Project, act: str) -> None:
+        owner = make_user(project, "viewer")
+        view = make_view(project, owner)
+        key = Caller(Client(), project, owner)
+        is_locked = Moment()
+
+        def on_the_page() -> int:
+            is_locked.wait(20)
+            page = Client()
+            page.force_login(owner)
+            sent = {"name": "Calm", "filter": ""}
+            return page.post(f"/p/{project.slug}/views/{view.pk}/{act}", sent).status_code
+
+        def by_script() -> int:
+            is_locked.wait(20)
+            body = {"": {"name": "Calm"}, "search/": {"filter": ""}}.get(act, {})
+            status: int = key.post(f"views/{view.pk}/{act}".rstrip("/"), body).status_code
+            return status
+
+        assert at_once(deleting(view, is_locked), on_the_page, by_script) == [204, 404, 404]
+
+
+def deleting(view: SavedView, is_locked: Moment, others: int = 2) -> Callable[[], int]:
+    """Delete the view once so many others wait for it: they have found it before."""
+
+    def act() -> int:
+        with transaction.atomic():
+            SavedView.objects.select_for_update().get(pk=view.pk)
+            is_locked.set()
+            until = monotonic() + 20
+            while monotonic() < until and waiting() < others:
+                sleep(0.05)
+            assert waiting() == others
+            SavedView.objects.filter(pk=view.pk).delete()
+        return 204
+
+    return act
+
+
+def waiting() -> int:
+    """How many connections wait for a lock."""
+    with connection.cursor() as cursor:
+        # Unlike the activity, locks are told as they are now also within a transaction.
+        cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 class TestPages:
