@@ -24,11 +24,12 @@ from feedback.collect_api import router as collect_router
 from feedback.problems import ConflictError, Problem
 from review.agreement_api import router as agreement_router
 from review.alike_api import router as alike_router
+from review.annotations_api import router as annotations_router
 from review.api import router as review_router
 from review.audits_api import router as audits_router
+from review.bulk_api import router as bulk_router
 from review.claims_api import router as claims_router
 from review.escalations_api import router as escalations_router
-from review.marks_api import router as marks_router
 from review.my_work_api import router as my_work_router
 from review.notifications_api import router as notifications_router
 from review.queues_api import router as queues_router
@@ -36,7 +37,9 @@ from review.reviews_api import router as reviews_router
 from review.routes_api import router as routes_router
 from review.routing_api import router as routing_router
 from review.search_api import router as search_router
+from review.suggestions_api import router as suggestions_router
 from review.tags_api import router as tags_router
+from review.threads_api import router as threads_router
 from review.views_api import router as views_router
 
 log = get_logger()
@@ -60,7 +63,10 @@ api.add_router("", my_work_router)
 api.add_router("", notifications_router)
 api.add_router("", agreement_router)
 api.add_router("", views_router)
-api.add_router("", marks_router)
+api.add_router("", bulk_router)
+api.add_router("", annotations_router)
+api.add_router("", threads_router)
+api.add_router("", suggestions_router)
 api.add_router("", tags_router)
 api.add_router("", alike_router)
 api.add_router("", routes_router)

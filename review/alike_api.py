@@ -20,7 +20,7 @@ from feedback.paging import CursorError, page
 from feedback.problems import ConflictError, Problem, idempotency_key, invalid
 from feedback.ringing import ring
 from review import bulk, spot_checks
-from review.marks_api import JobReply, job_reply
+from review.bulk_api import JobReply, job_reply
 from review.models import ItemGroup, Queue, QueueItem
 from review.tasks import work_bulk
 

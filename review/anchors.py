@@ -8,7 +8,14 @@ from django.db import transaction
 
 from feedback.models import Output, User
 from review.anchoring import select
-from review.annotations import AnnotationError, ConflictError, StaleVersionError, lock, log
+from review.annotations import (
+    AnnotationError,
+    ConflictError,
+    StaleVersionError,
+    lock,
+    log,
+    words_sent,
+)
 from review.models import Anchor, Annotation
 from review.places import Versions, found
 from review.reanchoring import Place
@@ -85,6 +92,36 @@ def reattach(
     # Where it stood, so that pages on which it is shown know what to paint anew.
     left = {} if anchor.start is None else {"start": anchor.start, "end": anchor.end or 0}
     log(annotation, "reattached", by, now, **left, author=annotation.author_id)
+
+
+@transaction.atomic
+def reattach_sent(
+    *,
+    annotation: Annotation,
+    start: int,
+    end: int,
+    exact: str,
+    by: User,
+    now: datetime,
+    version: int | None = None,
+) -> None:
+    """As `reattach`, by code points of the answer as it was sent.
+
+    Without a `version` the current one is meant.
+    """
+    output = lock(annotation.output_id)
+    if version is not None and version != output.version:
+        raise StaleVersionError(output.version)
+    place = words_sent(output, start=start, end=end, exact=exact)
+    reattach(
+        annotation=annotation,
+        version=output.version,
+        start=place.start,
+        end=place.end,
+        exact=place.exact,
+        by=by,
+        now=now,
+    )
 
 
 def _current(annotation: Annotation, version: int, now: datetime) -> Anchor:

@@ -135,19 +135,14 @@ def annotate_sent(
         return found
     if version is not None and version != locked.version:
         raise StaleVersionError(locked.version)
-    if not start < end <= len(locked.text) or locked.text[start:end] != exact:
-        raise AnchorError("exact", "These words are not at that place of the answer.")
-    canonical = render(locked.text)
-    place = canonical.source_to_canonical(start, end)
-    if place is None:
-        raise AnchorError("start", "The answer has no words.")
+    place = words_sent(locked, start=start, end=end, exact=exact)
     return annotate(
         output=locked,
         version=locked.version,
         by=by,
-        start=place[0],
-        end=place[1],
-        exact=canonical.canonical[slice(*place)],
+        start=place.start,
+        end=place.end,
+        exact=place.exact,
         reason=reason,
         comment=comment,
         replacement=replacement,
@@ -155,6 +150,21 @@ def annotate_sent(
         request_key=request_key,
         now=now,
     )
+
+
+def words_sent(output: Output, *, start: int, end: int, exact: str) -> Selector:
+    """The canonical words at code points of the current answer as it was sent.
+
+    Markup alone stands for the word nearest to it. Raises AnchorError when `exact` is not there.
+    """
+    if not start < end <= len(output.text) or output.text[start:end] != exact:
+        raise AnchorError("exact", "These words are not at that place of the answer.")
+    rendered = render(output.text)
+    place = rendered.source_to_canonical(start, end)
+    if place is None:
+        raise AnchorError("start", "The answer has no words.")
+    words = rendered.canonical[slice(*place)]
+    return select(rendered.canonical, start=place[0], end=place[1], exact=words)
 
 
 def _known(output: Output, by: User, request_key: UUID | None) -> Annotation | None:
@@ -211,15 +221,15 @@ def edit(
     *,
     annotation: Annotation,
     by: User,
-    comment: str,
     now: datetime,
+    comment: str | None = None,
     reason: str | None = None,
     replacement: str | None = None,
     is_sure: bool = False,
 ) -> None:
     """Change the words of an annotation, its reason, and what it suggests.
 
-    `reason` is a slug of the current taxonomy or the one it has, "" for none; a reason or
+    `reason` is a slug of the current taxonomy or the one it has, "" for none; a comment, reason or
     replacement of None stays. A replacement is changed as long as nobody has decided on it.
 
     Raises NotYoursError for anybody but its author, AnnotationError naming the field that cannot
@@ -234,7 +244,8 @@ def edit(
         raise ConflictError("This comment was removed.")
     before = (found.comment, found.reason_id, found.replacement)
     texts = (found.comment, found.replacement)
-    found.comment = checked("comment", comment).strip()
+    if comment is not None:
+        found.comment = checked("comment", comment).strip()
     if reason is not None and reason != (found.reason.slug if found.reason else ""):
         found.reason = _reason(output.project_id, reason) if reason else None
     if replacement is not None:

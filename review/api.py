@@ -19,9 +19,9 @@ from feedback.problems import Problem, invalid
 from feedback.records import feedback_record, output_record, session_record
 from review.exporting import listed, record
 from review.filters import ReviewFilter
-from review.models import AddedReason, Annotation, Comment, Evidence, Review
+from review.models import AddedReason, Annotation, Review
 from review.models.ranks import without_peers
-from review.records import annotation_record, review_record
+from review.records import annotation_record, review_record, with_threads
 
 router = Router()
 
@@ -172,21 +172,11 @@ def _about(
     person = key.membership.user if key.membership else None
     said = without_peers(feedback, to=person)
     said = said.select_related("session", "output").prefetch_related("reasons")
-    annotations, replies = Annotation.objects.all(), Comment.objects.all()
-    evidence, reviews = Evidence.objects.all(), Review.objects.all()
+    annotations, reviews = Annotation.objects.all(), Review.objects.all()
     if person is None:
         annotations, reviews = annotations.revealed(), reviews.revealed()
     else:
-        annotations, replies = annotations.seen_by(person), replies.seen_by(person)
-        evidence, reviews = evidence.seen_by(person), reviews.seen_by(person)
-    annotations = (
-        annotations.filter(output__in=outputs)
-        .select_related("output", "author", "reason", "resolved_by", "decided_by")
-        .prefetch_related(
-            Prefetch("replies", replies.select_related("author").order_by("pk")),
-            Prefetch("evidence", evidence.order_by("pk")),
-        )
-    )
+        annotations, reviews = annotations.seen_by(person), reviews.seen_by(person)
     reviews = (
         reviews.filter(output__in=outputs)
         .select_related("output", "reviewer")
@@ -196,7 +186,7 @@ def _about(
     )
     return [
         *map(feedback_record, said),
-        *map(annotation_record, annotations),
+        *map(annotation_record, with_threads(annotations.filter(output__in=outputs), to=person)),
         *map(review_record, reviews),
     ]
 

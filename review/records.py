@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Prefetch, QuerySet
+
 from feedback.models import User
 from review.models import Annotation, Comment, Evidence, Review
 
 
+def with_threads(found: QuerySet[Annotation], *, to: User | None) -> QuerySet[Annotation]:
+    """The annotations with what a record of each tells: of threads and evidence what a person
+    sees, or for None all. Two queries beside their own.
+    """
+    replies, evidence = Comment.objects.all(), Evidence.objects.all()
+    if to is not None:
+        replies, evidence = replies.seen_by(to), evidence.seen_by(to)
+    return found.select_related(
+        "output", "author", "reason", "resolved_by", "decided_by"
+    ).prefetch_related(
+        Prefetch("replies", replies.select_related("author").order_by("pk")),
+        Prefetch("evidence", evidence.order_by("pk")),
+    )
+
+
 def annotation_record(annotation: Annotation) -> dict[str, Any]:
-    """The annotation with its thread and evidence; expects all of them to be loaded."""
+    """The annotation with its thread and evidence; expects them as `with_threads` loads them."""
     return {
         "type": "annotation",
         "id": annotation.pk,
@@ -26,7 +43,7 @@ def annotation_record(annotation: Annotation) -> dict[str, Any]:
             "unit": "codepoint",
         },
         "evidence": [_evidence_record(annotation, one) for one in annotation.evidence.all()],
-        "replies": [_reply_record(reply) for reply in annotation.replies.all()],
+        "replies": [reply_record(reply) for reply in annotation.replies.all()],
         "decision": annotation.decision or None,
         "decided_by": _name(annotation.decided_by),
         "decided_at": annotation.decided_at,
@@ -42,6 +59,7 @@ def _evidence_record(annotation: Annotation, evidence: Evidence) -> dict[str, An
     documents = annotation.output.documents
     there = evidence.document < len(documents)
     return {
+        "id": evidence.pk,
         "document": documents[evidence.document]["id"] if there else None,
         "exact": evidence.exact,
         "span": {"start": evidence.start, "end": evidence.end, "unit": "codepoint"},
@@ -49,7 +67,8 @@ def _evidence_record(annotation: Annotation, evidence: Evidence) -> dict[str, An
     }
 
 
-def _reply_record(reply: Comment) -> dict[str, Any]:
+def reply_record(reply: Comment) -> dict[str, Any]:
+    """The reply; expects its author to be loaded."""
     return {
         "id": reply.pk,
         "author": reply.author.get_username(),

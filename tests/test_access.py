@@ -306,8 +306,11 @@ NAMED_BESIDE = {
 }
 # What a viewer may read.
 VIEWED = {
+    "api/v1/annotations",
+    "api/v1/annotations/<int:annotation>",
     "api/v1/bulk/<int:job>",
     "api/v1/candidates",
+    "api/v1/corrections",
     "api/v1/groups/<int:group>",
     "api/v1/issues",
     "api/v1/issues/<int:number>",

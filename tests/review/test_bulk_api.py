@@ -1,4 +1,4 @@
-"""Comments, tags and bulk acts by script, with a person's own key."""
+"""Tags and bulk acts by script, with a person's own key."""
 
 from __future__ import annotations
 
@@ -45,72 +45,6 @@ def output(project: Project) -> Output:
 def span(words: str, text: str = TEXT) -> dict[str, Any]:
     start = text.index(words)
     return {"output": "o/1", "start": start, "end": start + len(words), "exact": words}
-
-
-class TestAnnotations:
-    def test_stand_at_code_points_of_the_answer_as_sent(self, ann: Caller, output: Output) -> None:
-        """Complaint 19."""
-        reply = ann.post(
-            "annotations",
-            {
-                **span("August 2017"),
-                "reasons": ["incomplete"],
-                "comment": "A year off.",
-                "replacement": "August 2018",
-            },
-        )
-        assert reply.status_code == 201, reply.json()
-        told = reply.json()
-        made = Annotation.objects.get()
-        assert (told["id"], told["author"], told["reason"]) == (made.pk, "ann", "incomplete")
-        assert told["exact"] == "August 2017"
-        start = TEXT.index("August")
-        assert told["span"] == {"start": start, "end": start + 11, "unit": "codepoint"}
-        assert made.edit_start is not None
-        assert TEXT[made.edit_start : made.edit_end] == "August 2017"
-
-    def test_may_name_markup(self, ann: Caller, output: Output) -> None:
-        reply = ann.post("annotations", {**span("**Bloom**"), "comment": "Which?"})
-        assert (reply.status_code, reply.json()["exact"]) == (201, "Bloom")
-
-    def test_sent_again_with_a_key_never_double(self, ann: Caller, output: Output) -> None:
-        body = {**span("Bloom"), "comment": "Which?"}
-        first = ann.post("annotations", body, **{"Idempotency-Key": "one"})
-        again = ann.post("annotations", body, **{"Idempotency-Key": "one"})
-        assert again.status_code == 201
-        assert again.json()["id"] == first.json()["id"]
-        assert ann.post("annotations", body, **{"Idempotency-Key": "two"}).status_code == 201
-        assert Annotation.objects.count() == 2
-        assert ann.post("annotations", body, **{"Idempotency-Key": "x" * 201}).status_code == 422
-
-    @pytest.mark.parametrize(
-        ("more", "path"),
-        [
-            ({"exact": "Blom"}, "exact"),
-            ({"start": 5, "end": 5, "exact": ""}, "exact"),
-            ({"end": 10_000}, "exact"),
-            ({"start": -1}, "start"),
-            ({"reasons": ["none-such"]}, "reasons"),
-            ({"reasons": ["incomplete", "style"]}, "reasons"),
-            ({"comment": ""}, "comment"),
-            ({"comment": "a\x00"}, "comment"),
-            ({"replacement": "a\x00"}, "replacement"),
-            ({"more": 1}, "more"),
-        ],
-    )
-    def test_name_the_field_that_cannot_be(
-        self, ann: Caller, output: Output, more: dict[str, Any], path: str
-    ) -> None:
-        reply = ann.post("annotations", {**span("Bloom"), "comment": "x", **more})
-        assert (reply.status_code, [one["path"] for one in reply.json()["errors"]]) == (422, [path])
-        assert not Annotation.objects.exists()
-
-    def test_conflict_with_a_version_that_is_not_current(self, ann: Caller, output: Output) -> None:
-        reply = ann.post("annotations", {**span("Bloom"), "comment": "x", "version": 2})
-        assert (reply.status_code, reply.json()["message"]) == (
-            409,
-            "The answer is at version 1 now.",
-        )
 
 
 class TestBulk:

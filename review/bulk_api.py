@@ -1,4 +1,4 @@
-"""/api/v1: comments and bulk acts, with a person's own key."""
+"""/api/v1: bulk acts, with a person's own key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 from ninja import Path, Router, Status
@@ -16,16 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
 from feedback.filters import FilterError
-from feedback.models import Membership, Output
-from feedback.payloads import Id
+from feedback.models import Membership
 from feedback.problems import ConflictError, Problem, idempotency_key, invalid
 from feedback.ringing import ring
 from review import bulk
-from review.anchoring import AnchorError
-from review.annotations import LONGEST_TEXT, AnnotationError, StaleVersionError, annotate_sent
 from review.filters import ReviewFilter
 from review.models import BulkJob, Queue
-from review.records import annotation_record
 from review.tags import MOST_TAGS
 from review.tasks import work_bulk
 
@@ -33,47 +28,7 @@ router = Router(tags=["review"])
 
 ERRORS = frozenset({401, 403, 404, 422})
 JobId = Annotated[int, Path(description="The job's number.")]
-Place = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Words = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Names = Annotated[list[str], Field(max_length=MOST_TAGS)]
-
-
-class AnnotationRequest(BaseModel):
-    """A comment, a reason or other words for a stretch of an answer."""
-
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        json_schema_extra={
-            "example": {
-                "output": "answer-7",
-                "start": 18,
-                "end": 32,
-                "exact": "31 August 2017",
-                "reasons": ["factually-incorrect"],
-                "comment": "A year too early.",
-                "replacement": "31 August 2018",
-            }
-        },
-    )
-
-    output: Id
-    start: Annotated[Place, Field(description="Code points of the answer as sent.")]
-    end: Annotated[Place, Field(description="The first code point behind it.")]
-    exact: Annotated[str, Field(max_length=2_000_000, description="The text between them.")]
-    reasons: Annotated[
-        list[str], Field(max_length=1, description="The slug of a reason of the taxonomy.")
-    ] = []
-    comment: Words = ""
-    replacement: Annotated[
-        Words | None, Field(description="Markdown to stand there; empty deletes the words.")
-    ] = None
-    is_sure: Annotated[
-        bool, Field(description="Whether to leave nothing of a paragraph on purpose.")
-    ] = False
-    version: Annotated[
-        int | None, Field(ge=1, description="Of the answer; 409 when it is not current.")
-    ] = None
 
 
 class BulkRequest(BaseModel):
@@ -124,49 +79,6 @@ class JobReply(BaseModel):
     problem: str
     created_at: datetime
     ended_at: datetime | None
-
-
-@router.post(
-    "/annotations",
-    auth=OwnKeyAuth(Membership.Role.EXPERT),
-    response={201: dict[str, object], 409: Problem, ERRORS: Problem},
-    summary="Comment on words",
-)
-def create_annotation(
-    request: HttpRequest, payload: AnnotationRequest
-) -> Status[dict[str, object]]:
-    """Anchor a comment to words of the current answer; the reply is the annotation as a record.
-
-    `exact` has to stand at the place. With an `Idempotency-Key` the same request sent again
-    answers with the annotation it made. 409 when `version` is not the current one.
-    """
-    member = member_of(request)
-    outputs = Output.objects.filter(project=member.project, external_id=payload.output)
-    output = outputs.first()
-    if output is None:
-        raise Http404("There is no such output.")
-    try:
-        made = annotate_sent(
-            output=output,
-            version=payload.version,
-            by=member.user,
-            start=payload.start,
-            end=payload.end,
-            exact=payload.exact,
-            reason=next(iter(payload.reasons), ""),
-            comment=payload.comment,
-            replacement=payload.replacement,
-            is_sure=payload.is_sure,
-            request_key=idempotency_key(request),
-            now=timezone.now(),
-        )
-    except (AnchorError, AnnotationError) as error:
-        path = "reasons" if error.path == "reason" else error.path
-        raise invalid(path, error.message) from error
-    except StaleVersionError as error:
-        raise ConflictError(f"The answer is at version {error.version} now.") from error
-    prefetch_related_objects([made], "replies__author", "evidence")
-    return Status(201, annotation_record(made))
 
 
 @router.post(
