@@ -41,6 +41,7 @@ from review.suggestions_api import router as suggestions_router
 from review.tags_api import router as tags_router
 from review.threads_api import router as threads_router
 from review.views_api import router as views_router
+from review.worklist_api import router as worklist_router
 
 log = get_logger()
 
@@ -56,6 +57,7 @@ api.add_router("", collect_router)
 api.add_router("", review_router)
 api.add_router("", claims_router)
 api.add_router("", queues_router)
+api.add_router("", worklist_router)
 api.add_router("", audits_router)
 api.add_router("", reviews_router)
 api.add_router("", search_router)

@@ -328,6 +328,7 @@ VIEWED = {
     "api/v1/queues",
     "api/v1/queues/<slug>",
     "api/v1/queues/<slug>/groups",
+    "api/v1/queues/<slug>/items",
     "api/v1/queues/<slug>/shares",
     "api/v1/search",
     "api/v1/search/annotations",
