@@ -39,6 +39,7 @@ from review.routing_api import router as routing_router
 from review.search_api import router as search_router
 from review.suggestions_api import router as suggestions_router
 from review.tags_api import router as tags_router
+from review.themes_api import router as themes_router
 from review.threads_api import router as threads_router
 from review.views_api import router as views_router
 from review.worklist_api import router as worklist_router
@@ -69,6 +70,7 @@ api.add_router("", bulk_router)
 api.add_router("", annotations_router)
 api.add_router("", threads_router)
 api.add_router("", suggestions_router)
+api.add_router("", themes_router)
 api.add_router("", tags_router)
 api.add_router("", alike_router)
 api.add_router("", routes_router)

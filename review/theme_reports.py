@@ -160,6 +160,7 @@ def members(theme: Theme) -> QuerySet[ThemeMembership]:
         .only(
             "theme",
             "similarity",
+            "feedback__external_id",
             "feedback__comment",
             "feedback__correction",
             "feedback__author_role",

@@ -334,7 +334,10 @@ VIEWED = {
     "api/v1/search/annotations",
     "api/v1/sessions/<path:session>",
     "api/v1/tags",
+    "api/v1/themes",
+    "api/v1/themes/<int:number>",
     "api/v1/themes/<int:number>/effect",
+    "api/v1/themes/<int:number>/feedback",
     "api/v1/views",
     "api/v1/views/<int:view>",
 }
