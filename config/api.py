@@ -33,6 +33,7 @@ from review.escalations_api import router as escalations_router
 from review.my_work_api import router as my_work_router
 from review.notifications_api import router as notifications_router
 from review.queues_api import router as queues_router
+from review.ranking_api import router as ranking_router
 from review.reviews_api import router as reviews_router
 from review.routes_api import router as routes_router
 from review.routing_api import router as routing_router
@@ -70,6 +71,7 @@ api.add_router("", bulk_router)
 api.add_router("", annotations_router)
 api.add_router("", threads_router)
 api.add_router("", suggestions_router)
+api.add_router("", ranking_router)
 api.add_router("", themes_router)
 api.add_router("", tags_router)
 api.add_router("", alike_router)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from smtplib import SMTPNotSupportedError, SMTPRecipientsRefused, SMTPResponseException
 from socket import gaierror
@@ -53,6 +54,27 @@ log = get_logger()
 
 class DigestError(ValueError):
     """A choice that cannot be; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How often a person is mailed, and the kinds they are told of in the inbox and by e-mail."""
+
+    every: str
+    in_app: list[str]
+    by_mail: list[str]
+
+
+def chosen(*, by: User) -> Choices:
+    """What the person chose; until then they are told of every kind, and mailed never."""
+    differ = {one.kind: one for one in NotificationChoice.objects.filter(user=by)}
+    digest = Digest.objects.filter(user=by).first()
+    kinds = Notification.Kind.values
+    return Choices(
+        every=digest.every if digest else Digest.Every.NEVER,
+        in_app=[one for one in kinds if one not in differ or differ[one].in_app],
+        by_mail=[one for one in kinds if one not in differ or differ[one].by_mail],
+    )
 
 
 @transaction.atomic

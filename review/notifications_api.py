@@ -15,12 +15,13 @@ from feedback.choices import told_choices
 from feedback.models import Membership
 from feedback.paging import CursorError
 from feedback.problems import Problem, invalid
-from review import notifications
-from review.models import Notification
+from review import digests, notifications
+from review.models import Digest, Notification
 
 router = Router(tags=["review"])
 
 PAGE_SIZE = 50
+Kind = Annotated[Notification.Kind, told_choices(Notification.Kind), Field(strict=False)]
 NotificationId = Annotated[int, Path(description="The notification's number.")]
 
 
@@ -69,6 +70,28 @@ class ReadReply(BaseModel):
     """How many were new, and are read now."""
 
     read: int
+
+
+class ChoicesReply(BaseModel):
+    """What you are told of in the inbox and by e-mail, and how often: in all projects."""
+
+    every: Annotated[Digest.Every, told_choices(Digest.Every)]
+    in_app: list[Kind]
+    by_mail: list[Kind]
+
+
+class ChoicesRequest(BaseModel):
+    """What is left out stays as it is; `in_app` and `by_mail` are all kinds that you want there."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={"example": {"every": "never", "by_mail": ["mention", "reply"]}},
+    )
+
+    every: Annotated[Digest.Every | None, Field(strict=False)] = None
+    in_app: list[Kind] | None = None
+    by_mail: list[Kind] | None = None
 
 
 @router.get(
@@ -129,6 +152,34 @@ def read_notifications(request: HttpRequest, payload: ReadRequest) -> ReadReply:
         by=member.user, project=member.project, until=payload.until, now=timezone.now()
     )
     return ReadReply(read=number)
+
+
+@router.get(
+    "/notification-choices",
+    auth=OwnKeyAuth(Membership.Role.VIEWER),
+    response={200: ChoicesReply, frozenset({401, 403}): Problem},
+    summary="Read what you are told of",
+)
+def read_choices(request: HttpRequest) -> ChoicesReply:
+    """Return what you are told of, where, and how often by e-mail."""
+    return ChoicesReply(**vars(digests.chosen(by=member_of(request).user)))
+
+
+@router.post(
+    "/notification-choices",
+    auth=OwnKeyAuth(Membership.Role.VIEWER),
+    response={200: ChoicesReply, frozenset({401, 403, 422}): Problem},
+    summary="Choose what you are told of",
+)
+def choose(request: HttpRequest, payload: ChoicesRequest) -> ChoicesReply:
+    """Choose what you are told of, in all projects. E-mail takes an address of your account."""
+    by = member_of(request).user
+    wanted = vars(digests.chosen(by=by)) | payload.model_dump(exclude_none=True)
+    try:
+        digests.choose(by=by, now=timezone.now(), **wanted)
+    except digests.DigestError as error:
+        raise invalid("every", str(error)) from error
+    return ChoicesReply(**vars(digests.chosen(by=by)))
 
 
 def _reply(one: Any) -> NotificationReply:

@@ -323,6 +323,7 @@ VIEWED = {
     "api/v1/my-work",
     "api/v1/my-work/reviews",
     "api/v1/my-work/skips",
+    "api/v1/notification-choices",
     "api/v1/notifications",
     "api/v1/promotions/<int:promotion>",
     "api/v1/queues",
@@ -330,6 +331,7 @@ VIEWED = {
     "api/v1/queues/<slug>/groups",
     "api/v1/queues/<slug>/items",
     "api/v1/queues/<slug>/shares",
+    "api/v1/rankings",
     "api/v1/search",
     "api/v1/search/annotations",
     "api/v1/sessions/<path:session>",
@@ -344,6 +346,7 @@ VIEWED = {
 
 # What every member may do, with what is their own.
 EVERYBODYS = {
+    "api/v1/notification-choices",
     "api/v1/notifications/<int:notification>/read",
     "api/v1/notifications/read",
     "api/v1/views",

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from review import digests
 from review.http import SignedInRequest
-from review.models import Digest, Notification, NotificationChoice
+from review.models import Digest, Notification
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -22,16 +22,7 @@ from review.models import Digest, Notification, NotificationChoice
 def notification_choices(request: SignedInRequest) -> HttpResponseBase:
     """Whoever is signed in: what they are told of in the inbox and by e-mail, and its change."""
     if request.method != "POST":
-        chosen = NotificationChoice.objects.filter(user=request.user)
-        differ = {one.kind: one for one in chosen}
-        kinds = Notification.Kind.values
-        digest = Digest.objects.filter(user=request.user).first()
-        return _page(
-            request,
-            every=digest.every if digest else Digest.Every.NEVER,
-            in_app=[one for one in kinds if one not in differ or differ[one].in_app],
-            by_mail=[one for one in kinds if one not in differ or differ[one].by_mail],
-        )
+        return _page(request, **vars(digests.chosen(by=request.user)))
     every = request.POST.get("every", "")
     in_app, by_mail = request.POST.getlist("in_app"), request.POST.getlist("by_mail")
     try:

@@ -181,3 +181,43 @@ class TestWhoMay:
             assert reply.status_code == 403
         told.refresh_from_db()
         assert told.read_at is None
+
+
+class TestChoices:
+    def test_are_every_kind_and_no_mail_at_first(self, ann: Caller) -> None:
+        told = ann.get("notification-choices").json()
+        kinds = Notification.Kind.values
+        assert told == {"every": "never", "in_app": kinds, "by_mail": kinds}
+
+    def test_keep_what_is_not_sent(self, ann: Caller) -> None:
+        ann.user.email = "ann@example.org"
+        ann.user.save()
+        assert ann.post("notification-choices", {"every": "daily"}).json()["every"] == "daily"
+        told = ann.post("notification-choices", {"by_mail": ["mention"]}).json()
+        assert (told["every"], told["by_mail"]) == ("daily", ["mention"])
+        assert told["in_app"] == Notification.Kind.values
+        assert ann.post("notification-choices", {"in_app": []}).json()["in_app"] == []
+        assert ann.get("notification-choices").json()["by_mail"] == ["mention"]
+
+    @pytest.mark.parametrize(
+        ("body", "path"),
+        [
+            ({"every": "hourly"}, "every"),
+            ({"every": "daily"}, "every"),
+            ({"in_app": ["none-such"]}, "in_app.0"),
+            ({"more": 1}, "more"),
+        ],
+    )
+    def test_name_the_field_that_cannot_be(
+        self, ann: Caller, body: dict[str, Any], path: str
+    ) -> None:
+        told = ann.post("notification-choices", body)
+        assert (told.status_code, told.json()["errors"][0]["path"]) == (422, path)
+
+    def test_are_a_persons(self, client: Client, project: Project, ann: Caller) -> None:
+        ann.post("notification-choices", {"in_app": []})
+        other = Caller(client, project, make_user(project, "viewer"))
+        assert other.get("notification-choices").json()["in_app"] == Notification.Kind.values
+        product = {"authorization": f"Bearer {make_key(project)}"}
+        asked = client.get("/api/v1/notification-choices", headers=product)
+        assert asked.status_code == 403
