@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.filters import FilterError
 from feedback.models import Membership
-from feedback.problems import Problem, invalid
+from feedback.problems import Problem, idempotency_key, invalid
 from feedback.timeouts import TooSlowError
 from review import rules, worklist
 from review.filters import ReviewFilter
@@ -167,13 +167,17 @@ def list_queues(request: HttpRequest) -> QueuesReply:
     summary="Make a queue",
 )
 def create_queue(request: HttpRequest, payload: QueueRequest) -> Status[QueueRulesReply]:
-    """Make a queue; its slug follows from its name. What matches comes in within a minute."""
+    """Make a queue; its slug follows from its name. What matches comes in within a minute.
+
+    With an `Idempotency-Key` the same request sent again answers with the queue it made.
+    """
     member = member_of(request)
     with _refusing():
         made = rules.create_queue(
             project=member.project,
             rules=_changed(rules.Rules(name=""), payload),
             by=member.user,
+            request_key=idempotency_key(request),
             now=timezone.now(),
         )
     return Status(201, _rules_reply(made))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -61,16 +62,33 @@ class Rules:
 
 
 @transaction.atomic
-def create_queue(*, project: Project, rules: Rules, by: User | None, now: datetime) -> Queue:
+def create_queue(
+    *,
+    project: Project,
+    rules: Rules,
+    by: User | None,
+    now: datetime,
+    request_key: UUID | None = None,
+) -> Queue:
     """Create a queue by these rules, and put the first outputs into it.
 
-    The slug follows from the name. Raises QueueError naming the field that is not valid; a
-    filter's field is named as ReviewFilter names it, a stratum's as `strata.0.name`.
+    The slug follows from the name. Asked again with the `request_key` of a queue of theirs, it
+    returns that one. Raises QueueError naming the field that is not valid; a filter's field is
+    named as ReviewFilter names it, a stratum's as `strata.0.name`.
     """
     checked = check(rules)
     # Two queues made at once must not choose one slug.
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    queue = Queue(project=project, slug=_free_slug(project, checked.name), created_by=by)
+    if request_key is not None:
+        known = Queue.objects.filter(project=project, created_by=by, request_key=request_key)
+        if before := known.first():
+            return before
+    queue = Queue(
+        project=project,
+        slug=_free_slug(project, checked.name),
+        created_by=by,
+        request_key=request_key,
+    )
     _set(queue, checked)
     queue.save()
     _set_strata(queue, checked.strata)

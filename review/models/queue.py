@@ -54,6 +54,7 @@ class Queue(models.Model):
     order = models.CharField(max_length=8, choices=Order.choices, default=Order.PRIORITY)
     due_hours = models.PositiveIntegerField(null=True, blank=True)
     is_unswept = models.BooleanField(default=False)
+    request_key = models.UUIDField(null=True, blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -63,6 +64,11 @@ class Queue(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "slug"], name="%(app_label)s_%(class)s_slug"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "created_by", "request_key"],
+                condition=Q(request_key__isnull=False),
+                name="%(app_label)s_%(class)s_once",
             ),
             models.CheckConstraint(
                 condition=Q(lease_seconds__gte=1), name="%(app_label)s_%(class)s_lease_positive"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -58,6 +59,21 @@ class TestQueues:
 
 
 class TestMaking:
+    def test_sent_again_with_a_key_never_doubles(
+        self, mo: Caller, client: Client, project: Project
+    ) -> None:
+        made = mo.post("queues", RISKY, **{"Idempotency-Key": "one"})
+        again = mo.post("queues", RISKY, **{"Idempotency-Key": "one"})
+        assert (made.status_code, again.status_code) == (201, 201)
+        assert again.json() == made.json()
+        assert mo.post("queues", RISKY, **{"Idempotency-Key": "two"}).json()["slug"] == "risky-2"
+        other = Caller(client, project, make_user(project, "moderator"))
+        assert other.post("queues", RISKY, **{"Idempotency-Key": "one"}).status_code == 201
+        assert Queue.objects.count() == 3
+        first = Queue.objects.get(slug="risky")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Queue.objects.filter(slug="risky-2").update(request_key=first.request_key)
+
     def test_makes_the_queue_that_the_form_makes(
         self, mo: Caller, client: Client, project: Project
     ) -> None:
