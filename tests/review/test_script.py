@@ -202,7 +202,7 @@ def test_a_persons_script_does_everything_as_the_document_says(
     assert [one["id"] for one in (*first["outputs"], *rest["outputs"])] == [
         f"answer-{number}" for number in range(1, 5)
     ]
-    script.get("outputs", 400, filter="nothing:x")
+    script.get("outputs", 422, filter="nothing:x")
 
     wanted = {"filter": "verdict:accept", "act": "tag_add", "tags": ["good"]}
     job = script.post("bulk", 202, wanted, **{"Idempotency-Key": "b"})
