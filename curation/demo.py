@@ -26,7 +26,7 @@ from curation import (
 from curation.demo_records import Record
 from curation.demo_reviews import Reviewer, work
 from curation.gate_runs import rules_of
-from curation.models import Example, TrainingSet
+from curation.models import Example, Issue, TrainingSet
 from feedback.authentication import create_key
 from feedback.embedding import model_id
 from feedback.ingestion import ingest
@@ -48,6 +48,25 @@ LEFT = 6
 LEFT_CONFIRMED = 8
 # So many days ago somebody started to review; what came before was there at once.
 DAYS = 13
+# From the decision that asks for an issue to the issue, and what the issues say.
+AN_ISSUE_TAKES = timedelta(hours=22)
+UNFOUNDED = (
+    "Refuse to answer where the passages do not",
+    (
+        "The model fills what the passages leave open with what it believes. Rules in the prompt "
+        "help with some of it; with no passage that fits, search should say so and the model not "
+        "be asked. Demo data."
+    ),
+)
+MISSED = (
+    "Ask back where a task leaves much open",
+    (
+        "Volunteers put these answers last of several. The product should ask back before it "
+        "writes at length. Demo data."
+    ),
+)
+MENDED = "Released with a question before long answers. Demo data."
+BACK = "Another decision asks for it since. Demo data."
 COLLEAGUES = (
     ("ines", "Ines", "Duarte", Membership.Role.EXPERT, 12),
     ("tomas", "Tomáš", "Novák", Membership.Role.MODERATOR, 32),
@@ -266,7 +285,7 @@ def _pass_gates(training_set: TrainingSet, by: User, now: datetime) -> None:
 def _see_to(project: Project, by: User, now: datetime) -> None:
     """Settle what is older than some days, and take up the oldest issue of the others.
 
-    What older decisions ask for has become one issue of the product.
+    What older decisions ask for has become two issues of the product; one was closed and came back.
     """
     for one in Escalation.objects.open().filter(
         project=project, raised_at__lt=now - timedelta(days=2)
@@ -281,20 +300,36 @@ def _see_to(project: Project, by: User, now: datetime) -> None:
     waiting = counting.filter(project=project, route=Review.Route.ISSUE)
     in_turn = waiting.select_related("review").order_by("opened_at", "pk")
     early = list(in_turn.filter(opened_at__lt=now - timedelta(days=3)))
-    if early:
-        issue = issues.open_issue(
-            project=project,
-            title="Refuse to answer where the passages do not",
-            description="The model fills what the passages leave open with what it believes. Rules "
-            "in the prompt help with some of it; with no passage that fits, search should say so "
-            "and the model not be asked. Demo data.",
-            handover=early[0],
-            by=by,
-            now=early[0].opened_at + timedelta(hours=22),
-        )
-        for other in early[1:]:
-            issues.add_handover(
-                issue=issue, handover=other, by=by, now=other.opened_at + timedelta(hours=22)
-            )
+    unfounded = [one for one in early if one.review.severity == Review.Severity.CRITICAL]
+    _make_issue(project, by, UNFOUNDED, unfounded)
+    missed = [one for one in early if one not in unfounded]
+    mended_at = now - timedelta(days=6, hours=18)
+    before = [one for one in missed if one.opened_at < mended_at - AN_ISSUE_TAKES]
+    issue = _make_issue(project, by, MISSED, before)
+    if issue is not None:
+        issues.close(issue=issue, resolution="fixed", comment=MENDED, by=by, now=mended_at)
+        after = missed[len(before) :]
+        for asked in after:
+            at = asked.opened_at + AN_ISSUE_TAKES
+            if asked is after[0]:
+                issues.reopen(issue=issue, comment=BACK, by=by, now=at)
+            issues.add_handover(issue=issue, handover=asked, by=by, now=at)
     if oldest := in_turn.first():
         handovers.take(handover=oldest, by=by, now=now - NEWEST)
+
+
+def _make_issue(
+    project: Project, by: User, about: tuple[str, str], asked: Sequence[Handover]
+) -> Issue | None:
+    """Make an issue of what decisions ask for, as each came; None where none does."""
+    issue: Issue | None = None
+    title, description = about
+    for one in asked:
+        at = one.opened_at + AN_ISSUE_TAKES
+        if issue is None:
+            issue = issues.open_issue(
+                project=project, title=title, description=description, handover=one, by=by, now=at
+            )
+        else:
+            issues.add_handover(issue=issue, handover=one, by=by, now=at)
+    return issue

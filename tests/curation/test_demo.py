@@ -146,9 +146,16 @@ class TestLoadDemo:
         assert all(found[route].num_done for route in ("training", "issue", "escalate"))
         assert found["issue"].num_taken == 1
         assert all(one.next_due or one.num_overdue for one in found.values())
-        issue = project.issues.get()
-        assert issue.sources.count() >= found["issue"].num_done > 1
-        assert issue.evidence["num_outputs"] == 1
+        issue, back = project.issues.order_by("number")
+        num_sources = issue.sources.count() + back.sources.count()
+        assert num_sources >= found["issue"].num_done > 1
+        assert (issue.evidence["num_outputs"], issue.status) == (1, "open")
+        kinds = back.changes.order_by("at").values_list("kind", flat=True)
+        assert list(kinds) == ["opened", "closed", "reopened"]
+        closed = back.changes.get(kind="closed")
+        asked = back.sources.values_list("handover__opened_at", flat=True)
+        assert sorted(at > closed.at for at in asked) == [False, False, False, True, True]
+        assert back.status == "reopened"
 
     def check_what_was_kept(self, project: Project) -> None:
         assert LibraryVersion.objects.filter(library__project=project).count() == 5
