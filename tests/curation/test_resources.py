@@ -46,8 +46,9 @@ class TestReadLibrary:
         experiments.stop(experiment=harmful.experiment, reason="", by=None, now=NOW)
         library.refresh_from_db()
         publish(Trial(stages=[10, 90]))
+        project = library.project
         with django_assert_num_queries(2):
-            told: Any = resources.read_library(project=library.project, library_slug=library.slug)
+            told: Any = resources.read_library(project=project, library_slug=library.slug)
         assert (told["name"], told["live"]) == (library.name, 3)
         rows = [(one["version"], one["status"], one["num_entries"]) for one in told["versions"]]
         assert rows == [
