@@ -89,7 +89,7 @@ class ChoicesRequest(BaseModel):
         json_schema_extra={"example": {"every": "never", "by_mail": ["mention", "reply"]}},
     )
 
-    every: Annotated[Digest.Every | None, Field(strict=False)] = None
+    every: Annotated[Digest.Every | None, Field(strict=False), told_choices(Digest.Every)] = None
     in_app: list[Kind] | None = None
     by_mail: list[Kind] | None = None
 

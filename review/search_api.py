@@ -78,7 +78,7 @@ class AnnotationHit(Schema):
     at: datetime
 
 
-class AnnotationsReply(Schema):
+class FoundAnnotationsReply(Schema):
     results: list[AnnotationHit]
     next_cursor: str | None
 
@@ -143,7 +143,7 @@ def search_texts(
 @router.get(
     "/search/annotations",
     auth=ApiKeyAuth(ApiKey.Scope.READ),
-    response={200: AnnotationsReply, ERRORS: Problem},
+    response={200: FoundAnnotationsReply, ERRORS: Problem},
     summary="Search what was written beside answers",
 )
 def search_annotations(
@@ -155,7 +155,7 @@ def search_annotations(
     sort: Sort = "best",
     limit: Limit = 20,
     cursor: Cursor = "",
-) -> AnnotationsReply:
+) -> FoundAnnotationsReply:
     """Return comments and suggestions; the filter's terms are about the answers they stand beside.
 
     A person finds what they may see on the desk, a product what nobody is to be kept from. Without
@@ -188,7 +188,7 @@ def search_annotations(
         )
 
     page = _answered(found)
-    return AnnotationsReply(
+    return FoundAnnotationsReply(
         results=[_remark(one) for one in page.rows], next_cursor=page.next_cursor
     )
 

@@ -127,7 +127,7 @@ class PreviewRequest(WordsRequest):
     version: Version | None = None
 
 
-class PreviewReply(BaseModel):
+class SuggestionPreviewReply(BaseModel):
     """What a replacement stands for: `offered` is the Markdown of the `words`, widened so that no
     markup is cut, to whole lines where `is_block`. `problem` says why it cannot be suggested.
     """
@@ -278,10 +278,10 @@ def rewrite(request: HttpRequest, payload: CorrectionRequest) -> CorrectionReply
 @router.post(
     "/suggestion-previews",
     auth=OwnKeyAuth(Membership.Role.EXPERT),
-    response={200: PreviewReply, 409: Problem, ERRORS: Problem},
+    response={200: SuggestionPreviewReply, 409: Problem, ERRORS: Problem},
     summary="Preview a suggestion",
 )
-def preview(request: HttpRequest, payload: PreviewRequest) -> PreviewReply:
+def preview(request: HttpRequest, payload: PreviewRequest) -> SuggestionPreviewReply:
     """Look at the Markdown that a suggestion for these words replaces; nothing is stored."""
     output = output_of(request, payload.output)
     version = payload.version or output.version
@@ -297,7 +297,7 @@ def preview(request: HttpRequest, payload: PreviewRequest) -> PreviewReply:
             exact=place.exact,
             replacement=payload.replacement,
         )
-    return PreviewReply(
+    return SuggestionPreviewReply(
         words=found.words,
         offered=found.offered,
         is_wider=found.is_wider,

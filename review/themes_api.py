@@ -33,7 +33,7 @@ class CountReply(BaseModel):
     count: int
 
 
-class ThemeReply(BaseModel):
+class ListedThemeReply(BaseModel):
     """A lasting group of similar feedback, of `size` members.
 
     `terms` are the words that tell it from others; `named_by` who gave it its name, null where it
@@ -54,25 +54,25 @@ class ThemeReply(BaseModel):
 
 
 class ThemesReply(BaseModel):
-    themes: list[ThemeReply]
+    themes: list[ListedThemeReply]
     next_cursor: str | None
 
 
-class VersionReply(BaseModel):
+class ThemeVersionReply(BaseModel):
     """How much of the feedback of each week is on answers of one version of the model."""
 
     model_version: str
     counts: list[int]
 
 
-class WholeThemeReply(ThemeReply):
+class WholeThemeReply(ListedThemeReply):
     """A theme with when, of which model, by whom it is said, and in which queues it waits.
 
     `mondays` are the weeks that the `versions` count.
     """
 
     mondays: list[date]
-    versions: list[VersionReply]
+    versions: list[ThemeVersionReply]
     origins: Annotated[list[CountReply], Field(description="Users' roles and environments.")]
     sessions: int
     queues: Annotated[list[CountReply], Field(description="Queues by slug, with open items.")]
@@ -123,7 +123,7 @@ def list_themes(request: HttpRequest, cursor: Cursor = "") -> ThemesReply:
         raise invalid("cursor", str(error)) from error
     told = theme_reports.summaries(themes=found.rows, now=timezone.now())
     return ThemesReply(
-        themes=[ThemeReply(**_told(one)) for one in told], next_cursor=found.next_cursor
+        themes=[ListedThemeReply(**_told(one)) for one in told], next_cursor=found.next_cursor
     )
 
 
@@ -208,7 +208,8 @@ def _whole(theme: Theme) -> WholeThemeReply:
         **_told(summary),
         mondays=weeks.mondays,
         versions=[
-            VersionReply(model_version=version, counts=counts) for version, counts in weeks.table
+            ThemeVersionReply(model_version=version, counts=counts)
+            for version, counts in weeks.table
         ],
         origins=[CountReply(name=name, count=number) for name, number in origins.rows],
         sessions=origins.num_sessions,

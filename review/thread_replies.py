@@ -62,7 +62,7 @@ class CommentReply(BaseModel):
     at: datetime
 
 
-class EvidenceReply(BaseModel):
+class AnnotationEvidenceReply(BaseModel):
     """Words of a document that a comment rests on; `document` is its id as it was sent."""
 
     id: int
@@ -104,7 +104,7 @@ class AnnotationReply(BaseModel):
     exact: str
     span: SpanReply
     place: PlaceReply
-    evidence: list[EvidenceReply]
+    evidence: list[AnnotationEvidenceReply]
     replies: list[CommentReply]
     decision: Literal["accepted", "rejected"] | None
     decided_by: str | None
