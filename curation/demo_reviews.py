@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from feedback.models import Feedback, Output, User
 from review.annotations import annotate
+from review.corrections import corrected
 from review.models import Queue, Review
 from review.priority import REASONS
 from review.queues import claim_next
@@ -22,6 +23,8 @@ MAJOR, CRITICAL, BEYOND_REPAIR = 30, 80, 100
 SHORT = 200
 LONGEST_COMMENT = 600
 MOST_ANNOTATIONS = 3
+# Of an answer that would do, had others not corrected it.
+AS_CORRECTED = "Right as it was corrected."
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,12 @@ def work(*, queue: Queue, by: Reviewer, num: int, start: datetime) -> None:
             return
         said = _said_about(claim.item.output)
         judgement = judge(said, tolerance=by.tolerance)
+        output = claim.item.output
+        if (
+            judgement.verdict == Review.Verdict.ACCEPT
+            and corrected(output=output, version=output.version, to=by.user).accepted
+        ):
+            judgement = replace(judgement, verdict=Review.Verdict.FIX, comment=AS_CORRECTED)
         if judgement.verdict != Review.Verdict.ACCEPT:
             _point_out(claim.item.output, by.user, said, at)
         submit_review(

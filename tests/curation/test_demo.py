@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from curation import demo, demo_records, effects, entry_effects
-from curation.demo_reviews import judge
+from curation.demo_reviews import Reviewer, judge, work
 from curation.management.commands import load_demo
 from curation.models import ContextEntry, Exposure, LibraryVersion, Release
 from curation.promotion import unpromoted
@@ -33,7 +33,17 @@ from feedback.models import (
 from feedback.wire import Fault
 from review import audits, handovers, routing, trail
 from review.models import Annotation, Claim, Queue, QueueItem, Review
-from tests.factories import NOW, make_feedback, make_output, make_project, make_user
+from review.suggestions import accept
+from tests.factories import (
+    NOW,
+    make_annotation,
+    make_feedback,
+    make_item,
+    make_output,
+    make_project,
+    make_queue,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -272,3 +282,17 @@ class TestJudge:
         judgement = judge([last], tolerance=20)
         assert (judgement.verdict, judgement.severity) == ("reject", "major")
         assert judgement.comment == "Volunteers put it at number 3 of 3."
+
+
+class TestWork:
+    def test_takes_an_answer_that_others_corrected_as_corrected(self) -> None:
+        project = make_project()
+        output = make_output(project, text="Out on 30 August.")
+        other, user = make_user(project), make_user(project)
+        suggestion = make_annotation(output, other, "30 August", replacement="31 August")
+        accept(annotation=suggestion, by=other, now=NOW)
+        queue = make_queue(project)
+        make_item(queue, output)
+        work(queue=queue, by=Reviewer(user, tolerance=1_000), num=1, start=NOW)
+        review = Review.objects.get()
+        assert (review.verdict, review.correction) == ("fix", "Out on 31 August.")
