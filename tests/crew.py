@@ -390,7 +390,7 @@ def problems(queue: Queue, ledger: Ledger) -> list[str]:
     )
     found += [f"told that it was stored, and is not: {one}" for one in ledger.stored - finished]
     found += [f"stored, and not told: {one}" for one in finished - ledger.stored]
-    found += [f"refused, and stored: {one}" for one in ledger.refused & finished]
+    found += [f"refused, and stored: {one}" for one in ledger.refused & finished - ledger.stored]
     return found
 
 

@@ -69,4 +69,4 @@ class TestApi:
         assert len(page["outputs"]) == 20
         assert page["next_cursor"] is None
         for wrong in ({"filter": "x:y"}, {"cursor": "x"}):
-            assert client.get("/api/v1/outputs", wrong, headers=key).status_code == 400
+            assert client.get("/api/v1/outputs", wrong, headers=key).status_code == 422
