@@ -43,7 +43,7 @@ def serve(library: ContextLibrary, encoder: Encoder, session: str = "") -> Serve
     )
 
 
-def shares(library: ContextLibrary, encoder: Encoder, num: int = 40) -> dict[str, set[str]]:
+def shares(library: ContextLibrary, encoder: Encoder, num: int = 120) -> dict[str, set[str]]:
     """Which of so many sessions get which version, or nothing."""
     got: dict[str, set[str]] = {}
     for number in range(num):
