@@ -75,7 +75,7 @@ class TestCreateProject:
 class TestCreateKey:
     def test_prints_a_key_that_works(self, client: Client, project: Project) -> None:
         key = run("create_key", project.slug, "--name", "web", "--scope", "read").strip()
-        assert ApiKey.objects.get().scopes == ["read"]
+        assert ApiKey.objects.get(project=project).scopes == ["read"]
         headers = {"authorization": f"Bearer {key}"}
         assert client.get("/api/v1/search?q=x", headers=headers).status_code == 200
         assert client.post("/api/v1/ingest", headers=headers).status_code == 403
@@ -85,7 +85,7 @@ class TestAdmin:
     def test_revokes_a_key_at_once(self, client: Client, project: Project) -> None:
         key = run("create_key", project.slug, "--name", "web", "--scope", "read").strip()
         client.force_login(make_user(is_staff=True, is_superuser=True))
-        chosen = {"action": "revoke", "_selected_action": [ApiKey.objects.get().pk]}
+        chosen = {"action": "revoke", "_selected_action": [ApiKey.objects.get(project=project).pk]}
         assert client.post("/admin/feedback/apikey/", chosen).status_code == 302
         headers = {"authorization": f"Bearer {key}"}
         assert client.get("/api/v1/search?q=x", headers=headers).status_code == 401

@@ -45,7 +45,7 @@ class TestPage:
         assert page.status_code == 201
         assert "no-store" in page["Cache-Control"]
         assert status(client, text) == 200
-        key = ApiKey.objects.get()
+        key = ApiKey.objects.get(project=project)
         assert key.expires_at is not None
         assert timedelta(days=29) < key.expires_at - timezone.now() < timedelta(days=31)
         secret = text.rpartition("_")[2]
@@ -81,7 +81,7 @@ class TestPage:
         page = make(client, project, more)
         assert page.status_code == 422
         assert 'class="err"' in page.content.decode()
-        assert not ApiKey.objects.exists()
+        assert not ApiKey.objects.filter(project=project).exists()
 
     def test_gives_no_key_to_a_project_one_is_no_member_of(self, client: Client, ann: User) -> None:
         """Complaint 23."""
