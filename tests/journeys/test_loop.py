@@ -142,6 +142,8 @@ class TestLoop:
         make_queue(page, base, output)
         review(page, output)
 
+        self.feeds_a_queue(postil, page, base, output, key)
+
         session = quote(output["session"], safe="")
         _, trail = postil.call("GET", f"/api/v1/sessions/{session}", key=key)
         said = [one for one in trail["trail"] if one.get("output") == output["id"]]
@@ -173,6 +175,26 @@ class TestLoop:
         [dpo] = lines["openai-dpo"]
         assert dpo["preferred_output"][0]["content"] == BETTER
         assert dpo["non_preferred_output"][0]["content"] == output["text"]
+
+    def feeds_a_queue(
+        self, postil: Postil, page: Page, base: str, output: dict[str, Any], key: str
+    ) -> None:
+        """What comes later and matches is in the queue a minute after, and stays there once."""
+        session = {"type": "session", "id": "again"}
+        again = output | {"id": "again", "session": "again"}
+        said = {"type": "feedback", "id": "down", "output": "again", "name": "thumb", "score": -1}
+        records = [session, again, said | {"annotator_kind": "HUMAN"}]
+        rows = page.locator("a.q__text")
+        page.goto(f"{base}/queues/tour/")
+        assert rows.count() == 0
+        status, reply = postil.call("POST", "/api/v1/ingest", {"records": records}, key=key)
+        assert (status, reply["accepted"]) == (200, 3)
+
+        def is_fed() -> bool:
+            page.goto(f"{base}/queues/tour/")
+            return rows.count() == 1
+
+        eventually(is_fed, within=60)
 
     def sees_themes(self, postil: Postil, page: Page, base: str) -> None:
         ask = "from review.tasks import refresh_themes; refresh_themes.delay()"
