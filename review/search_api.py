@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest
 from ninja import Router, Schema
@@ -15,16 +16,15 @@ from feedback.authentication import ApiKeyAuth, key_of
 from feedback.embedding import get_encoder
 from feedback.filter_syntax import Word
 from feedback.filters import FilterError
-from feedback.models import ApiKey, Embedding, Output
+from feedback.models import ApiKey, Embedding, Output, Project
 from feedback.paging import CursorError
 from feedback.problems import Problem, invalid
 from feedback.search import MAX_LIMIT, Hit, Listing, Mode, more_like, search
 from feedback.timeouts import TooSlowError
-from review.commented import Remark, Remarks, commented_page, search_comments
+from review.commented import Remark, commented_page, search_comments
 from review.filters import ReviewFilter
 
 router = Router()
-T = TypeVar("T")
 ERRORS = frozenset({401, 403, 404, 422, 503})
 
 Question = Annotated[str, Field(max_length=2_000, description="What to look for.")]
@@ -108,35 +108,21 @@ def search_texts(
     The filter is about the outputs, and about those that the feedback is on.
     """
     project = key_of(request).project
-    if like:
-        output = Output.objects.filter(project=project, external_id=_plain(like)).first()
-        if output is None:
-            raise Http404("There is no such output.")
-        found = _answered(
-            lambda: more_like(
-                output=output,
-                encoder=get_encoder(),
-                wanted=ReviewFilter.parse(filter),
-                listing=list,
-                newest_first=sort == "newest",
-                limit=limit,
-                cursor=cursor,
-            )
-        )
-    else:
-        found = _answered(
-            lambda: search(
-                project=project,
-                query=_question(q),
-                encoder=get_encoder(),
-                wanted=ReviewFilter.parse(filter),
-                mode=mode,
-                listing=list,
-                newest_first=sort == "newest",
-                limit=limit,
-                cursor=cursor,
-            )
-        )
+    with _refusing():
+        options: dict[str, Any] = {
+            "encoder": get_encoder(),
+            "wanted": ReviewFilter.parse(filter),
+            "listing": list,
+            "newest_first": sort == "newest",
+            "limit": limit,
+            "cursor": cursor,
+        }
+        if like:
+            found = more_like(output=_output(project, like), **options)
+        elif q.strip():
+            found = search(project=project, query=_plain(q), mode=mode, **options)
+        else:
+            raise invalid("q", "Say what to look for.")
     return SearchReply(results=[_hit(hit) for hit in found.hits], next_cursor=found.next_cursor)
 
 
@@ -164,48 +150,50 @@ def search_annotations(
     key = key_of(request)
     person = key.membership.user if key.membership else None
 
-    def found() -> Remarks:
+    with _refusing():
         wanted = ReviewFilter.parse(filter)
         if mode == "words" or not q.strip():
             needed = tuple(Word(word) for word in _plain(q).split())
-            return commented_page(
+            found = commented_page(
                 project=key.project,
                 wanted=wanted.also(ReviewFilter(words=needed)),
                 by=person,
                 limit=limit,
                 cursor=cursor,
             )
-        return search_comments(
-            project=key.project,
-            query=_plain(q),
-            encoder=get_encoder(),
-            wanted=wanted,
-            by=person,
-            by_words=mode == "hybrid",
-            newest_first=sort == "newest",
-            limit=limit,
-            cursor=cursor,
-        )
-
-    page = _answered(found)
+        else:
+            found = search_comments(
+                project=key.project,
+                query=_plain(q),
+                encoder=get_encoder(),
+                wanted=wanted,
+                by=person,
+                by_words=mode == "hybrid",
+                newest_first=sort == "newest",
+                limit=limit,
+                cursor=cursor,
+            )
     return FoundAnnotationsReply(
-        results=[_remark(one) for one in page.rows], next_cursor=page.next_cursor
+        results=[_remark(one) for one in found.rows], next_cursor=found.next_cursor
     )
 
 
-def _question(q: str) -> str:
-    if not q.strip():
-        raise invalid("q", "Say what to look for.")
-    return _plain(q)
+def _output(project: Project, external_id: str) -> Output:
+    found = Output.objects.filter(project=project, external_id=_plain(external_id)).first()
+    if found is None:
+        raise Http404("There is no such output.")
+    return found
 
 
 def _plain(text: str) -> str:
     return text.replace("\x00", " ")
 
 
-def _answered(ask: Callable[[], T]) -> T:
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tell what cannot be read, and what takes too long."""
     try:
-        return ask()
+        yield
     except CursorError as error:
         raise invalid("cursor", str(error)) from error
     except FilterError as error:
