@@ -70,7 +70,8 @@ FROM (
     FROM curation_exposure
     CROSS JOIN (
         SELECT min(served_at) AS first, max(served_at) AS last
-        FROM curation_exposure WHERE version_id = %s AND is_held_out
+        FROM curation_exposure
+        WHERE version_id = %s AND is_held_out AND session_external_id <> ''
     ) trial
     WHERE version_id = %s AND session_external_id <> ''
     GROUP BY session_external_id, trial.first, trial.last

@@ -212,6 +212,8 @@ def serve_context(
     if library.live is None:
         raise NothingPublishedError(f"Nothing is published in the library “{library_slug}” yet.")
     version, held_out = _drawn(library.live, asked)
+    # Whoever gets nothing because the version was stopped is not held out from a trial.
+    compared = "" if _is_stopped(library.live) else asked.session
     token = _token(project, version, asked, held_out=held_out, today=now.date())
     if token in known and exposures.count_again(token, now=now):
         return Served(version=version, prompt=None, held_out=held_out, exposure=token)
@@ -233,7 +235,7 @@ def serve_context(
             token=token,
             project=project,
             version=version,
-            session_external_id=asked.session,
+            session_external_id=compared,
             entry_ids=[pick.entry.id for pick in prompt.picks],
             is_held_out=held_out,
             num_tokens=prompt.num_tokens,
@@ -278,7 +280,7 @@ def _drawn(live: LibraryVersion, asked: Asked) -> tuple[LibraryVersion, bool]:
     experiment: Experiment | None = getattr(live, "experiment", None)
     if experiment is None or experiment.status == Experiment.Status.ENDED:
         return live, False
-    if experiment.status == Experiment.Status.STOPPED:
+    if _is_stopped(live):
         # With a proven version, that one is live again; without, nothing is served.
         return live, True
     if not asked.session and (experiment.is_at_last_stage or experiment.baseline is None):
@@ -294,6 +296,11 @@ def _drawn(live: LibraryVersion, asked: Asked) -> tuple[LibraryVersion, bool]:
             return experiment.baseline, False
         return live, True
     return live, arm == Arm.HELD_OUT
+
+
+def _is_stopped(version: LibraryVersion) -> bool:
+    experiment: Experiment | None = getattr(version, "experiment", None)
+    return experiment is not None and experiment.status == Experiment.Status.STOPPED
 
 
 def _token(

@@ -260,7 +260,8 @@ class Exposure(models.Model):
     """Which entries were served to one request, or that they were held out.
 
     The `token` comes back with the output. It follows from the request and from what answered it,
-    so that the same request has the same; how often it came is counted.
+    so that the same request has the same; how often it came is counted. Without a session it is
+    compared with nothing: the request named none, or got nothing because the version was stopped.
     """
 
     token = models.UUIDField(default=uuid.uuid4, unique=True)

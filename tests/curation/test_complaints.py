@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from curation import complaints
+from curation.models import Exposure
 from curation.rates import arm
 from feedback.models import Project, Reason
 from tests.curation.exposed import answer, complain, publish, put_in
@@ -48,6 +49,18 @@ class TestByExposure:
         counts = complaints.by_exposure(version=version)
         assert counts.arm("served", theme=theme.pk).complaints == 1
         assert counts.arm("served", theme=theme.pk).others == 0
+
+    def test_what_was_held_out_from_no_session_makes_the_trial_no_longer(
+        self, project: Project
+    ) -> None:
+        version = publish(make_library(project))
+        answer(project, 2, at=NOW, version=version)
+        answer(project, 2, at=NOW, version=version, held_out=True)
+        answer(project, 3, at=NOW + 2 * DAY, version=version)
+        over = {"is_held_out": True, "num_tokens": 0, "served_at": NOW + 5 * DAY}
+        Exposure.objects.create(project=project, version=version, **over)
+        counts = complaints.by_exposure(version=version)
+        assert counts.arm("served").sessions == counts.arm("held out").sessions == 2
 
     def test_praise_and_behaviour_are_no_complaints(self, project: Project) -> None:
         version = publish(make_library(project))

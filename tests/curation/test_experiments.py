@@ -158,6 +158,19 @@ class TestServing:
         )
         assert set(shares(library, encoder)) == {"1"}
 
+    def test_holds_nobody_out_from_what_is_over(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder
+    ) -> None:
+        experiment = publish(Trial(stages=[50], held_out=50)).experiment
+        tried = shares(library, encoder)
+        experiments.stop(experiment=experiment, reason="Wrong.", by=None, now=NOW)
+        served = serve(library, encoder, "later")
+        assert served.held_out
+        assert Exposure.objects.get(token=served.exposure).session_external_id == ""
+        shares(library, encoder)
+        held_out = Exposure.objects.filter(is_held_out=True).exclude(session_external_id="")
+        assert {one.session_external_id for one in held_out} == tried["nothing"]
+
 
 class TestBaseline:
     """What the rest of the sessions gets while a version is tried."""

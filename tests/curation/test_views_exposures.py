@@ -52,6 +52,17 @@ def viewer(project: Project) -> User:
 
 
 class TestExposure:
+    @pytest.mark.parametrize(
+        ("session", "says"), [("s-1", "Nothing, on purpose"), ("", "this version was stopped")]
+    )
+    def test_says_why_there_was_nothing(
+        self, client: Client, project: Project, viewer: User, session: str, says: str
+    ) -> None:
+        exposure = served(make_library(project), is_held_out=True, session_external_id=session)
+        client.force_login(viewer)
+        page = client.get(reverse("exposure", args=[project.slug, exposure.token]))
+        assert says in page.content.decode()
+
     def test_lists_the_entries_in_the_order_of_the_prompt(
         self, client: Client, project: Project, viewer: User
     ) -> None:
@@ -67,14 +78,6 @@ class TestExposure:
         assert "Not served" not in panel
         assert "<html" not in panel
         assert "<html" in client.get(address).content.decode()
-
-    def test_says_that_entries_were_held_back(
-        self, client: Client, project: Project, viewer: User
-    ) -> None:
-        exposure = served(make_library(project), is_held_out=True)
-        client.force_login(viewer)
-        address = reverse("exposure", args=[project.slug, exposure.token])
-        assert "Held out" in client.get(address).content.decode()
 
     def test_is_asked_for_by_the_page_of_the_answer(
         self, client: Client, project: Project, viewer: User
