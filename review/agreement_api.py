@@ -146,10 +146,12 @@ def read_agreement(
     ] = "",
 ) -> AgreementsReply:
     """Return the agreement by queue, reason and pair of reviewers, of one queue or of all."""
-    project, chosen = member_of(request).project, None
+    member, chosen = member_of(request), None
+    project = member.project
     if queue:
         slug = queue.replace("\x00", "")
-        chosen = Queue.objects.filter(project=project, slug=slug).first()
+        seen = Queue.objects.visible_to(member.user)
+        chosen = seen.filter(project=project, slug=slug).first()
         if chosen is None:
             raise invalid("queue", "There is no such queue.")
     found = agreeing.report(project=project, queue=chosen)

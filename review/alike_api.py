@@ -21,6 +21,7 @@ from feedback.problems import ConflictError, Problem, idempotency_key, invalid
 from feedback.ringing import ring
 from review import bulk, spot_checks
 from review.bulk_api import JobReply, job_reply
+from review.claims_api import queue_of
 from review.models import ItemGroup, Queue, QueueItem
 from review.tasks import work_bulk
 
@@ -114,11 +115,9 @@ def list_groups(
     cursor: Annotated[str, Query(description="The `next_cursor` of the page before.")] = "",
 ) -> GroupsReply:
     """Return the groups of the queue of which several are open, the newest first."""
-    queues = Queue.objects.filter(project=member_of(request).project)
-    queue = queues.filter(slug="" if "\x00" in slug else slug).first()
-    if queue is None:
-        raise Http404("There is no such queue.")
-    items = QueueItem.objects.alike().filter(queue=queue).order_by().values("group")
+    items = (
+        QueueItem.objects.alike().filter(queue=queue_of(request, slug)).order_by().values("group")
+    )
     several = items.annotate(number=Count("pk")).filter(number__gt=1)
     groups = ItemGroup.objects.filter(pk__in=several.values("group"))
     try:
@@ -202,7 +201,9 @@ def decide(request: HttpRequest, group: GroupId, payload: DecideRequest) -> Stat
 
 
 def _group(request: HttpRequest, pk: int) -> ItemGroup:
-    groups = ItemGroup.objects.filter(queue__project=member_of(request).project)
+    member = member_of(request)
+    seen = Queue.objects.visible_to(member.user).filter(project=member.project)
+    groups = ItemGroup.objects.filter(queue__in=seen)
     found = groups.select_related("queue__project").filter(pk=pk).first()
     if found is None:
         raise Http404("There is no such group.")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from ninja import Path, Router
 from pydantic import BaseModel
 
-from feedback.authentication import OwnKeyAuth, member_of
+from feedback.authentication import OwnKeyAuth
 from feedback.models import Membership
 from feedback.problems import Problem
 from review import audits
-from review.models import Queue
+from review.claims_api import queue_of
 from review.prevalence import Share
 
 router = Router(tags=["review"])
@@ -71,11 +71,7 @@ def read_shares(
     request: HttpRequest, slug: Annotated[str, Path(description="Slug of the queue.")]
 ) -> SharesReply:
     """Return what share of all answers that the queue is about has a fault, and each reason."""
-    queues = Queue.objects.filter(project=member_of(request).project)
-    queue = queues.filter(slug="" if "\x00" in slug else slug).first()
-    if queue is None:
-        raise Http404("There is no such queue.")
-    found = audits.audit(queue=queue)
+    found = audits.audit(queue=queue_of(request, slug))
     return SharesReply(
         strata=[
             StratumCountReply(

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Count, Min, Q
 
-from feedback.models import Project
+from feedback.models import Project, User
 from review.models import Claim, Queue, QueueItem
 
 
@@ -36,9 +36,10 @@ class Waiting:
         return sum(number for _, number in self.holders)
 
 
-def waiting(*, project: Project, now: datetime) -> list[Waiting]:
-    """Each queue with what waits in it, the most overdue first: three queries."""
-    queues = list(Queue.objects.filter(project=project).order_by("name", "pk"))
+def waiting(*, project: Project, to: User, now: datetime) -> list[Waiting]:
+    """Each queue the user sees with what waits in it, the most overdue first: three queries."""
+    seen = Queue.objects.visible_to(to).filter(project=project)
+    queues = list(seen.order_by("name", "pk"))
     told: dict[int, Mapping[str, Any]] = {
         row["queue"]: row
         for row in QueueItem.objects.open()

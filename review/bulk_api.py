@@ -96,7 +96,8 @@ def start_bulk(request: HttpRequest, payload: BulkRequest) -> Status[JobReply]:
     queue = None
     if payload.queue is not None:
         slug = payload.queue.replace("\x00", "")
-        queue = Queue.objects.filter(project=member.project, slug=slug).first()
+        seen = Queue.objects.visible_to(member.user)
+        queue = seen.filter(project=member.project, slug=slug).first()
     try:
         wanted = (
             ReviewFilter.parse(payload.filter)
@@ -179,10 +180,9 @@ def _acted(
 
 
 def _job(request: HttpRequest, pk: int) -> BulkJob:
-    jobs = BulkJob.objects.filter(project=member_of(request).project).select_related(
-        "queue", "reason"
-    )
-    found = jobs.filter(pk=pk).first()
+    member = member_of(request)
+    jobs = BulkJob.objects.visible_to(member.user).filter(project=member.project)
+    found = jobs.select_related("queue", "reason").filter(pk=pk).first()
     if found is None:
         raise Http404("There is no such job.")
     return found

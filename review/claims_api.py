@@ -79,11 +79,8 @@ def claim_next(
 
     Who holds an item of the queue gets that one again, so asking twice takes no second one.
     """
-    member = member_of(request)
-    queue = Queue.objects.filter(project=member.project, slug=_text(slug)).first()
-    if queue is None:
-        raise Http404("There is no such queue.")
-    held = queues.claim_next(queue=queue, by=member.user, now=timezone.now())
+    queue, user = queue_of(request, slug), member_of(request).user
+    held = queues.claim_next(queue=queue, by=user, now=timezone.now())
     return Status(204, None) if held is None else Status(200, claim_reply(held))
 
 
@@ -210,9 +207,21 @@ def unskip(request: HttpRequest, item: ItemId) -> Status[ClaimReply] | Status[No
     return still_held(found, member.user, now)
 
 
+def queue_of(request: HttpRequest, slug: str) -> Queue:
+    """The queue of the key's project, if its person sees it. Raises Http404."""
+    member = member_of(request)
+    seen = Queue.objects.visible_to(member.user).filter(project=member.project)
+    # PostgreSQL takes no NUL.
+    found = seen.filter(slug="" if "\x00" in slug else slug).first()
+    if found is None:
+        raise Http404("There is no such queue.")
+    return found
+
+
 def item_of(request: HttpRequest, pk: int) -> QueueItem:
-    """The item of the key's project. Raises Http404."""
-    items = QueueItem.objects.filter(queue__project=member_of(request).project)
+    """The item of the key's project, if its person sees its queue. Raises Http404."""
+    member = member_of(request)
+    items = QueueItem.objects.visible_to(member.user).filter(queue__project=member.project)
     found = items.select_related("queue", "output").filter(pk=pk).first()
     if found is None:
         raise Http404("There is no such item.")
@@ -250,8 +259,3 @@ def lost(
             lease_until=held.lease_until if held else None,
         ),
     )
-
-
-def _text(value: str) -> str:
-    """The text, or one that nothing has: PostgreSQL takes no NUL."""
-    return "" if "\x00" in value else value

@@ -124,8 +124,9 @@ def return_escalation(
     request: HttpRequest, escalation: EscalationId, payload: ReturnEscalationRequest
 ) -> EscalationReply:
     """Have the answer reviewed once more; until then no decision on it counts. 409 as for close."""
-    project = member_of(request).project
-    queue = Queue.objects.filter(project=project, slug=payload.queue).first()
+    member = member_of(request)
+    seen = Queue.objects.visible_to(member.user).filter(project=member.project)
+    queue = seen.filter(slug=payload.queue).first()
     if queue is None:
         raise invalid("queue", "There is no such queue.")
     send_back = partial(escalations.send_back, queue=queue, comment=payload.comment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -106,7 +107,31 @@ class QueueForm(FilterForm):
         label="Hours until it is due", min_value=1, max_value=MOST_HOURS, required=False
     )
 
+    for_whom = forms.ChoiceField(
+        label="Who reviews it",
+        choices=[("all", "Everybody who may review"), ("some", "Only these people")],
+        initial="all",
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    reviewers = forms.CharField(
+        label="E-mail addresses",
+        help_text="With commas between. They and the moderators alone see the queue.",
+        max_length=20_000,
+        required=False,
+        widget=forms.TextInput(
+            attrs={"list": "members", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+
     field_order = ["name", "order", "reviewers_per_item", "minutes", "due_hours"]
+
+    def clean_reviewers(self) -> list[str] | None:
+        """The addresses, or None where everybody reviews it."""
+        if self.cleaned_data.get("for_whom") != "some":
+            return None
+        written = re.split(r"[\s,;]+", self.cleaned_data.get("reviewers") or "")
+        return [one for one in written if one]
 
 
 class RoutingForm(forms.Form):

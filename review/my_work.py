@@ -1,5 +1,6 @@
 """Reads what one person holds, is told of, has decided and skipped, in one project.
 
+Of queues that they see no more nothing is listed.
 Rows have the beginning of the `question` and the `external_id` of their output.
 """
 
@@ -13,7 +14,17 @@ from django.db.models.functions import Left
 from feedback.models import Project, User
 from feedback.paging import Page, page
 from review import notifications
-from review.models import AddedReason, Claim, Escalation, Notification, QueueItem, Review, Skip
+from review.models import (
+    AddedReason,
+    Claim,
+    Escalation,
+    Notification,
+    Queue,
+    QueueItem,
+    Review,
+    Skip,
+)
+from review.models.queue import QueueQuerySet
 from review.triage import why_it_stands
 
 # Code points of a question that a line shows.
@@ -26,7 +37,7 @@ LATELY = timedelta(days=14)
 
 def held(*, project: Project, by: User, now: datetime) -> list[Claim]:
     """What the person holds, the lease that ends first at the top; `question` is cut short."""
-    mine = Claim.objects.held_by(by, at=now).filter(item__queue__project=project)
+    mine = Claim.objects.held_by(by, at=now).filter(item__queue__in=_queues(project, by))
     return list(
         mine.select_related("item__queue")
         .annotate(
@@ -43,7 +54,9 @@ def to_decide(*, project: Project, by: User) -> tuple[int, int]:
     Those of items that they have reviewed wait for others.
     """
     reviewed = Review.objects.filter(item=OuterRef("pk"), reviewer=by)
-    disputes = QueueItem.objects.disputed().filter(~Exists(reviewed), queue__project=project)
+    disputes = QueueItem.objects.disputed().filter(
+        ~Exists(reviewed), queue__in=_queues(project, by)
+    )
     own = Review.objects.filter(item=OuterRef("item"), reviewer=by)
     raised = Escalation.objects.open().filter(~Exists(own), project=project)
     return disputes.count(), raised.count()
@@ -51,11 +64,13 @@ def to_decide(*, project: Project, by: User) -> tuple[int, int]:
 
 def escalated(*, project: Project, by: User, now: datetime) -> list[Escalation]:
     """What the person escalated: open, or settled lately, the last first; `question` is short."""
-    mine = Escalation.objects.filter(project=project, review__reviewer=by)
+    queues = _queues(project, by)
+    mine = Escalation.objects.filter(item__queue__in=queues, review__reviewer=by)
     lately = Q(status=Escalation.Status.OPEN) | Q(settled_at__gt=now - LATELY)
     return list(
         mine.filter(lately)
-        .select_related("settled_by", "returned_to", "decision")
+        .select_related("settled_by", "decision")
+        .prefetch_related(Prefetch("returned_to", queues))
         .annotate(question=Left("output__query", QUESTION), external_id=F("output__external_id"))
         .order_by("-raised_at", "-pk")[:MOST]
     )
@@ -74,7 +89,8 @@ def decided(
     `question` is cut short; `why` says why one cannot be taken back, and is empty where it can.
     Raises CursorError.
     """
-    mine = Review.objects.filter(project=project, reviewer=by)
+    seen = Q(item=None) | Q(item__queue__in=_queues(project, by))
+    mine = Review.objects.filter(seen, project=project, reviewer=by)
     if verdict:
         mine = mine.filter(verdict=verdict)
     mine = (
@@ -96,7 +112,7 @@ def skipped(*, project: Project, by: User, size: int, cursor: str) -> Page[Skip]
     `question` is cut short.
     """
     mine = (
-        Skip.objects.filter(item__queue__project=project, reviewer=by)
+        Skip.objects.filter(item__queue__in=_queues(project, by), reviewer=by)
         .select_related("item__queue")
         .annotate(
             question=Left("item__output__query", QUESTION),
@@ -113,3 +129,7 @@ def first_with_any(*, of: User, now: datetime) -> Project | None:
     mine = Project.objects.visible_to(of)
     found = mine.filter(pk__in=claims) | mine.filter(pk__in=told)
     return found.order_by("name", "id").first()
+
+
+def _queues(project: Project, user: User) -> QueueQuerySet:
+    return Queue.objects.visible_to(user).filter(project=project)

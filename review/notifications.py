@@ -69,9 +69,8 @@ def notify_moderators(
     Moderators and above, less those who have reviewed it.
     """
     queue = Queue.objects.get(pk=item.queue_id)
-    order = list(Membership.Role.values)
     able = Membership.objects.filter(
-        project=queue.project_id, role__in=order[order.index(Membership.Role.MODERATOR) :]
+        project=queue.project_id, role__in=Membership.reaching(Membership.Role.MODERATOR)
     )
     reviewed = Review.objects.filter(item=item).values("reviewer")
     to = set(able.exclude(user__in=reviewed).values_list("user", flat=True))

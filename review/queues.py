@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Count, Q, Value
 
-from feedback.models import User
+from feedback.models import Membership, User
 from review import picking
 from review.models import Claim, Event, Queue, QueueItem, Review, Skip
 from review.notifications import notify_taken
@@ -49,9 +49,11 @@ def claim_next(*, queue: Queue, by: User, now: datetime) -> Claim | None:
 
     A reviewer who holds an item of the queue gets that one again. Never an item they reviewed or
     skipped, nor a second place on one item. A place whose lease ran out is handed out like a
-    free one, with a higher fence.
+    free one, with a higher fence. Who does not see the queue is handed nothing.
     """
     _one_at_a_time(by)
+    if not _is_seen(queue, by):
+        return None
     if mine := picking.held(queue=queue, by=by, now=now):
         return mine
     best = picking.pick(queue=queue, by=by, now=now)
@@ -150,6 +152,23 @@ def unskip(*, item: QueueItem, by: User, now: datetime) -> bool:
     return True
 
 
+def take_back(*, queue: Queue, by: User | None, now: datetime) -> None:
+    """Give back the places of the queue whose holders do not see it. Needs a transaction."""
+    if not queue.is_restricted:
+        return
+    moderators = Membership.objects.filter(
+        project=queue.project_id, role__in=Membership.reaching(Membership.Role.MODERATOR)
+    )
+    held = Claim.objects.select_for_update(of=("self",)).filter(
+        item__queue=queue, finished_at=None, reviewer__isnull=False
+    )
+    lost = held.exclude(reviewer__in=queue.named.values("user"))
+    for place in lost.exclude(reviewer__in=moderators.values("user")).select_related("item"):
+        held_by = place.reviewer_id
+        _give_back(place)
+        _log(place.item, queue, "took_back", by, now, {"from": held_by})
+
+
 def hold_again(*, place: Claim, by: User, now: datetime) -> None:
     """Hand a finished place back to its reviewer; needs it locked, in a transaction."""
     place.finished_at = None
@@ -216,6 +235,8 @@ def hold_form(*, queue_id: int, may_change: bool = False) -> None:
 def _open_places(item: QueueItem, by: User) -> list[Claim]:
     """The item's unfinished places, locked. Raises DoneError when none is for this reviewer."""
     _one_at_a_time(by)
+    if not _is_seen(item.queue, by):
+        raise DoneError("Others review this.")
     places = list(
         Claim.objects.select_for_update(of=("self",))
         .filter(item=item, finished_at=None)
@@ -257,6 +278,13 @@ def _hold(place: Claim, queue: Queue, by: User, now: datetime) -> Claim:
     return place
 
 
+def _is_seen(queue: Queue, by: User) -> bool:
+    """Whether the reviewer sees the queue; asked of the database only where it names people."""
+    if not queue.is_restricted:
+        return True
+    return Queue.objects.visible_to(by).filter(pk=queue.pk).exists()
+
+
 def _give_back(place: Claim) -> None:
     place.reviewer = place.claimed_at = place.lease_until = None
     place.save(update_fields=["reviewer", "claimed_at", "lease_until"])
@@ -283,7 +311,7 @@ def _log(
     item: QueueItem,
     queue: Queue,
     verb: str,
-    by: User,
+    by: User | None,
     now: datetime,
     data: dict[str, object] | None = None,
 ) -> None:

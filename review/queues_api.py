@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Path, Router, Status
 from ninja.errors import HttpError
@@ -20,6 +20,7 @@ from feedback.models import Membership
 from feedback.problems import Problem, idempotency_key, invalid
 from feedback.timeouts import TooSlowError
 from review import rules, worklist
+from review.claims_api import queue_of
 from review.filters import ReviewFilter
 from review.models import Queue
 from review.queues import QueueError
@@ -48,6 +49,9 @@ class QueueReply(BaseModel):
     lease_seconds: int
     due_hours: int | None
     order: Order
+    is_restricted: Annotated[
+        bool, Field(description="Whether the people it names alone review and see it.")
+    ]
     open: int
     held: int
     disputed: int
@@ -73,6 +77,13 @@ class QueueRulesReply(QueueReply):
     """A queue with its parts, in their order."""
 
     strata: list[StratumReply]
+    reviewers: Annotated[
+        list[str] | None,
+        Field(
+            description="E-mail addresses of those it names, told to moderators; null where it is "
+            "everybody's."
+        ),
+    ]
 
 
 class StratumRequest(BaseModel):
@@ -101,6 +112,13 @@ class QueueChangeRequest(BaseModel):
     lease_seconds: int = 900
     due_hours: int | None = None
     order: Order = "priority"
+    reviewers: Annotated[
+        list[str] | None,
+        Field(
+            description="E-mail addresses of the members who review it, experts or above; they and "
+            "moderators alone see it then. An empty list leaves moderators alone, null everybody."
+        ),
+    ] = None
 
 
 class QueueRequest(QueueChangeRequest):
@@ -155,8 +173,10 @@ class QueuePreviewReply(BaseModel):
     summary="List queues",
 )
 def list_queues(request: HttpRequest) -> QueuesReply:
-    """Return the queues of the key's project, by name."""
-    found = list(Queue.objects.filter(project=member_of(request).project).order_by("name", "pk"))
+    """Return the queues of the key's project that its person sees, by name."""
+    member = member_of(request)
+    seen = Queue.objects.visible_to(member.user).filter(project=member.project)
+    found = list(seen.order_by("name", "pk"))
     return QueuesReply(queues=[QueueReply(**one) for one in _told(found)])
 
 
@@ -180,7 +200,7 @@ def create_queue(request: HttpRequest, payload: QueueRequest) -> Status[QueueRul
             request_key=idempotency_key(request),
             now=timezone.now(),
         )
-    return Status(201, _rules_reply(made))
+    return Status(201, _rules_reply(made, member))
 
 
 @router.get(
@@ -190,8 +210,8 @@ def create_queue(request: HttpRequest, payload: QueueRequest) -> Status[QueueRul
     summary="Read a queue",
 )
 def read_queue(request: HttpRequest, slug: Slug) -> QueueRulesReply:
-    """Return a queue with its parts."""
-    return _rules_reply(_queue(request, slug))
+    """Return a queue with its parts; and to moderators, whom it names."""
+    return _rules_reply(queue_of(request, slug), member_of(request))
 
 
 @router.post(
@@ -203,13 +223,14 @@ def read_queue(request: HttpRequest, slug: Slug) -> QueueRulesReply:
 def change_queue(request: HttpRequest, slug: Slug, payload: QueueChangeRequest) -> QueueRulesReply:
     """Change the rules of a queue: what they draw comes in, what nobody has begun may leave.
 
-    From the first review on, what the queue asks of its reviewers stays as it is.
+    From the first review on, what the queue asks of its reviewers stays as it is; who they are may
+    change. Who reviews it no more gives back what they hold of it; their drafts are kept.
     """
-    found = _queue(request, slug)
+    found = queue_of(request, slug)
     with _refusing():
         changed = _changed(rules.rules_of(queue=found), payload)
         rules.edit_queue(queue=found, rules=changed, by=member_of(request).user, now=timezone.now())
-    return _rules_reply(_queue(request, slug))
+    return _rules_reply(queue_of(request, slug), member_of(request))
 
 
 @router.post(
@@ -277,18 +298,15 @@ def _filter(path: str, written: str | dict[str, Any]) -> dict[str, object]:
     return wanted.to_json()
 
 
-def _queue(request: HttpRequest, slug: str) -> Queue:
-    queues = Queue.objects.filter(project=member_of(request).project)
-    found = queues.filter(slug="" if "\x00" in slug else slug).first()
-    if found is None:
-        raise Http404("There is no such queue.")
-    return found
-
-
-def _rules_reply(queue: Queue) -> QueueRulesReply:
+def _rules_reply(queue: Queue, to: Membership) -> QueueRulesReply:
     [told] = _told([queue])
-    strata = [StratumReply(**vars(one)) for one in rules.rules_of(queue=queue).strata]
-    return QueueRulesReply(**told, strata=strata)
+    there = rules.rules_of(queue=queue)
+    is_told = there.reviewers is not None and to.may(Membership.Role.MODERATOR)
+    return QueueRulesReply(
+        **told,
+        strata=[StratumReply(**vars(one)) for one in there.strata],
+        reviewers=list(there.reviewers or ()) if is_told else None,
+    )
 
 
 def _told(queues: list[Queue]) -> list[dict[str, Any]]:
@@ -304,6 +322,7 @@ def _told(queues: list[Queue]) -> list[dict[str, Any]]:
             "lease_seconds": queue.lease_seconds,
             "due_hours": queue.due_hours,
             "order": queue.order,
+            "is_restricted": queue.is_restricted,
             **vars(counts.get(queue.pk, worklist.Counts())),
         }
         for queue in queues

@@ -133,7 +133,8 @@ class CloseRequest(BaseModel):
 )
 def read_board(request: HttpRequest) -> BoardReply:
     """Return each queue with what waits in it, the most overdue first; `/routes` has the routes."""
-    found = board.waiting(project=member_of(request).project, now=timezone.now())
+    member = member_of(request)
+    found = board.waiting(project=member.project, to=member.user, now=timezone.now())
     return BoardReply(
         queues=[
             WaitingReply(

@@ -15,7 +15,7 @@ from django.utils.text import slugify
 from feedback.filters import FilterError
 from feedback.models import Output, Project, User
 from feedback.timeouts import time_limit
-from review import intake
+from review import intake, reviewers
 from review.filters import ReviewFilter
 from review.models import Claim, Event, Queue, QueueItem, Review, Stratum
 from review.queues import QueueError, hold_form
@@ -49,6 +49,7 @@ class Rules:
 
     An output that matches the filter belongs to the first of the strata that it matches too; to
     none when there are some and it matches none. Without strata everything is taken in.
+    `reviewers` are the members that review it, by their e-mail addresses; None for everybody.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Rules:
     lease_seconds: int = 900
     due_hours: int | None = None
     order: str = Queue.Order.PRIORITY
+    reviewers: Sequence[str] | None = None
 
 
 @transaction.atomic
@@ -93,6 +95,7 @@ def create_queue(
     queue.save()
     _set_strata(queue, checked.strata)
     _log(queue, "created", by, now)
+    reviewers.name(queue=queue, wanted=checked.reviewers, by=by, now=now)
     _feed_first(queue, now)
     return queue
 
@@ -102,12 +105,17 @@ def edit_queue(*, queue: Queue, rules: Rules, by: User, now: datetime) -> None:
     """Change the queue's rules; what they draw comes in, and what nobody has begun may leave.
 
     The slug stays. Raises QueueError naming the field that is not valid: once the first review
-    is in, what the queue asks of its reviewers stays as it is.
+    is in, what the queue asks of its reviewers stays as it is. Who they are may change at any
+    time.
     """
     checked = check(rules)
     hold_form(queue_id=queue.pk, may_change=True)
     queue = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
-    _check_form(queue, checked)
+    there = rules_of(queue=queue)
+    _check_form(queue, checked, there)
+    changed = reviewers.name(queue=queue, wanted=checked.reviewers, by=by, now=now)
+    if changed is not None and replace(checked, reviewers=there.reviewers) == there:
+        return
     if checked.reviewers_per_item != queue.reviewers_per_item:
         _change_places(queue, checked.reviewers_per_item)
     _set(queue, checked)
@@ -146,6 +154,7 @@ def check(rules: Rules) -> Rules:
         lease_seconds=rules.lease_seconds,
         due_hours=rules.due_hours,
         order=rules.order,
+        reviewers=rules.reviewers,
     )
 
 
@@ -200,7 +209,7 @@ def preview(*, project: Project, rules: Rules) -> Preview:
 
 
 def rules_of(*, queue: Queue) -> Rules:
-    """The rules that the queue follows. One query."""
+    """The rules that the queue follows. One query, and two more where it names people."""
     return Rules(
         name=queue.name,
         filter=queue.filter,
@@ -213,6 +222,7 @@ def rules_of(*, queue: Queue) -> Rules:
         lease_seconds=queue.lease_seconds,
         due_hours=queue.due_hours,
         order=queue.order,
+        reviewers=reviewers.named(queue=queue),
     )
 
 
@@ -262,12 +272,11 @@ def _set_strata(queue: Queue, wanted: Sequence[StratumRule]) -> None:
     Stratum.objects.filter(pk__in=[one.pk for one in there.values()]).delete()
 
 
-def _check_form(queue: Queue, checked: Rules) -> None:
+def _check_form(queue: Queue, checked: Rules, there: Rules) -> None:
     """Raise QueueError when what is asked of reviewers would change after the first review.
 
     Decisions that answer different questions cannot be counted together.
     """
-    there = rules_of(queue=queue)
     form = ("reviewers_per_item", "required")
     changed = [name for name in form if getattr(checked, name) != getattr(there, name)]
     if changed and Review.objects.filter(item__queue=queue).exists():

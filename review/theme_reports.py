@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncWeek
 
-from feedback.models import Feedback, FeedbackReason, Reason
+from feedback.models import Feedback, FeedbackReason, Reason, User
 from review.models import Queue, QueueItem, Theme, ThemeMembership
 
 WEEKS = 12
@@ -51,13 +51,17 @@ class Origins:
     num_sessions: int
 
 
-def summaries(*, themes: Sequence[Theme], now: datetime) -> list[Summary]:
-    """What a list says of each theme, in order: two queries for any number of themes."""
+def summaries(*, themes: Sequence[Theme], to: User, now: datetime) -> list[Summary]:
+    """What a list says of each theme to the user, in order: two queries for any number of themes.
+
+    The open items are those of the queues that they see.
+    """
     weeks = {week for theme in themes for week in theme.per_week}
     mondays = _mondays(map(date.fromisoformat, weeks), now)
     reasons = Reason.objects.in_bulk({pk for theme in themes for pk, _ in theme.reason_counts})
     num_open = dict(
         QueueItem.objects.open()
+        .visible_to(to)
         .filter(theme__in=themes)
         .values_list("theme")
         .annotate(Count("output", distinct=True))
@@ -138,10 +142,11 @@ def origins_of(*, theme: Theme) -> Origins:
     )
 
 
-def queues_of(*, theme: Theme) -> list[tuple[Queue, int]]:
-    """The queues with open items of the theme, and how many; the fullest first."""
+def queues_of(*, theme: Theme, to: User) -> list[tuple[Queue, int]]:
+    """The queues the user sees with open items of the theme, and how many; the fullest first."""
     counted = dict(
         QueueItem.objects.open()
+        .visible_to(to)
         .filter(theme=theme)
         .values_list("queue")
         .annotate(number=Count("pk"))

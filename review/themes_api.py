@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
-from feedback.models import Membership
+from feedback.models import Membership, User
 from feedback.paging import CursorError, page
 from feedback.problems import Problem, invalid
 from review import theme_reports, themes
@@ -121,7 +121,9 @@ def list_themes(request: HttpRequest, cursor: Cursor = "") -> ThemesReply:
         found = page(shown, order=["-size", "id"], size=PAGE_SIZE, cursor=cursor)
     except CursorError as error:
         raise invalid("cursor", str(error)) from error
-    told = theme_reports.summaries(themes=found.rows, now=timezone.now())
+    told = theme_reports.summaries(
+        themes=found.rows, to=member_of(request).user, now=timezone.now()
+    )
     return ThemesReply(
         themes=[ListedThemeReply(**_told(one)) for one in told], next_cursor=found.next_cursor
     )
@@ -135,7 +137,7 @@ def list_themes(request: HttpRequest, cursor: Cursor = "") -> ThemesReply:
 )
 def read_theme(request: HttpRequest, number: Number) -> WholeThemeReply:
     """Return a theme, also one that has no members any more."""
-    return _whole(_theme(request, number))
+    return _whole(_theme(request, number), member_of(request).user)
 
 
 @router.get(
@@ -171,7 +173,7 @@ def rename_theme(request: HttpRequest, number: Number, payload: NameRequest) -> 
         )
     except themes.ThemeError as error:
         raise invalid(error.path, error.message) from error
-    return _whole(_theme(request, number))
+    return _whole(_theme(request, number), member_of(request).user)
 
 
 def _theme(request: HttpRequest, number: int) -> Theme:
@@ -199,9 +201,9 @@ def _told(summary: theme_reports.Summary) -> dict[str, Any]:
     }
 
 
-def _whole(theme: Theme) -> WholeThemeReply:
+def _whole(theme: Theme, to: User) -> WholeThemeReply:
     now = timezone.now()
-    [summary] = theme_reports.summaries(themes=[theme], now=now)
+    [summary] = theme_reports.summaries(themes=[theme], to=to, now=now)
     weeks = theme_reports.weeks_of(theme=theme, now=now)
     origins = theme_reports.origins_of(theme=theme)
     return WholeThemeReply(
@@ -215,7 +217,7 @@ def _whole(theme: Theme) -> WholeThemeReply:
         sessions=origins.num_sessions,
         queues=[
             CountReply(name=queue.slug, count=number)
-            for queue, number in theme_reports.queues_of(theme=theme)
+            for queue, number in theme_reports.queues_of(theme=theme, to=to)
         ],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Path, Query, Router
 from pydantic import BaseModel, Field
@@ -16,8 +16,9 @@ from feedback.models import Membership, Project
 from feedback.paging import CursorError, page
 from feedback.problems import Problem, invalid
 from review import worklist
+from review.claims_api import queue_of
 from review.filters import ReviewFilter
-from review.models import Queue, Theme
+from review.models import Theme
 
 router = Router(tags=["review"])
 
@@ -86,9 +87,7 @@ def list_items(
 ) -> ItemsReply:
     """Return a page of the open items of a queue whose outputs match, the most urgent first."""
     project = member_of(request).project
-    queue = Queue.objects.filter(project=project, slug="" if "\x00" in slug else slug).first()
-    if queue is None:
-        raise Http404("There is no such queue.")
+    queue = queue_of(request, slug)
     try:
         items = worklist.open_items(
             queue=queue,

@@ -28,7 +28,16 @@ from curation.models import (
 )
 from feedback.authentication import create_own_key
 from feedback.models import Membership, Project, Tag, User
-from review.models import Annotation, Comment, Evidence
+from review import queues
+from review.models import (
+    Annotation,
+    Claim,
+    Comment,
+    Evidence,
+    QueueItem,
+    QueueReviewer,
+    Skip,
+)
 from tests.factories import (
     NOW,
     make_candidate,
@@ -425,3 +434,147 @@ class TestEndpoints:
         if route != "api/v1/feedback-tokens":
             product = asked(client, filled, route, make_key(filled.project, ["feedback"]))
             assert set(product.values()) == {403}, product
+
+
+# What names something of a queue.
+OF_A_QUEUE = {"queue", "item", "group"}
+WORD = "zebrafish"
+
+
+@dataclass
+class Hidden:
+    """A queue that names one of two experts, who did the same in it before; `items` are its own."""
+
+    filled: Filled
+    named: User
+    other: User
+    items: list[int]
+
+    def is_told(self, text: str) -> bool:
+        """Whether a page or reply tells that there is the queue."""
+        low = text.lower()
+        return WORD in low or any(
+            found in low
+            for pk in self.items
+            for found in (f"/items/{pk}/", f'"item": {pk},', f'"item":{pk},')
+        )
+
+
+@pytest.fixture
+def hidden(filled: Filled) -> Hidden:
+    project = filled.project
+    item = QueueItem.objects.get(pk=int(str(filled.parts["item"])))
+    theme = make_theme(project)
+    item.theme = theme
+    item.save(update_fields=["theme"])
+    queue = item.queue
+    job = make_job(project, make_user(project), act="queue_add", tags=[], queue=queue)
+    people = [make_user(project, "expert") for _ in range(2)]
+    for user in people:
+        for _ in range(2):
+            held = make_item(queue, theme=theme)
+            queues.claim(item=held, by=user, now=timezone.now())
+        Claim.objects.filter(item=held).update(finished_at=NOW, lease_until=NOW)
+        decided = make_review(held.output, user, item=held)
+        make_escalation(project, item=held, review=decided, output=held.output)
+        Skip.objects.create(item=item, reviewer=user, reason="x", skipped_at=NOW)
+        make_news(project, user, kind="taken", job=None, item=held, output=held.output)
+        make_news(project, user, job=job)
+    queue.name, queue.slug, queue.is_restricted = "Zebrafish", WORD, True
+    queue.save()
+    QueueReviewer.objects.create(project=project, queue=queue, user=people[0])
+    filled.parts |= {"queue": queue.slug, "number": theme.number, "job": job.pk}
+    named, other = people
+    return Hidden(filled, named, other, list(queue.items.values_list("pk", flat=True)))
+
+
+def told(client: Client, hidden: Hidden) -> set[str]:
+    """The pages of the project, and of the person, that tell of the queue."""
+    found = set()
+    for address in PAGES:
+        role = getattr(address.view, "required_role", Membership.Role.VIEWER)
+        is_above = role in Membership.reaching(Membership.Role.MODERATOR)
+        if is_above or set(address.parts) - hidden.filled.parts.keys():
+            continue
+        response = client.get(hidden.filled.url(address))
+        text = response.getvalue().decode() + response.headers.get("Location", "")
+        # What is not there may name what was asked for.
+        if response.status_code != 404 and hidden.is_told(text):
+            found.add(address.name)
+    return found
+
+
+class TestQueuesOfSome:
+    """Complaint 23."""
+
+    @pytest.mark.parametrize(
+        "address",
+        [one for one in IN_PROJECTS if OF_A_QUEUE & {*one.parts}],
+        ids=lambda one: one.name,
+    )
+    def test_do_not_exist_for_others_at_any_address_under_them(
+        self, client: Client, hidden: Hidden, address: Address
+    ) -> None:
+        url = hidden.filled.url(address)
+        is_experts = address.view.required_role not in Membership.reaching("moderator")  # type: ignore[attr-defined]
+        client.force_login(hidden.other)
+        found = set(statuses(client, url).values())
+        assert found <= {404, 405} if is_experts else found <= {403, 405}
+        assert {404, 403} & found
+        client.force_login(hidden.named)
+        if is_experts:
+            assert 404 not in statuses(client, url).values()
+
+    def test_are_told_of_on_no_page(self, client: Client, hidden: Hidden) -> None:
+        client.force_login(hidden.named)
+        assert told(client, hidden) >= {
+            "queue_list", "queue", "item", "alike", "output", "theme", "my_work", "inbox",
+            "bulk_list", "bulk_job",
+        }  # fmt: skip
+        client.force_login(hidden.other)
+        assert told(client, hidden) == set()
+
+    @pytest.mark.parametrize(
+        "route",
+        [
+            one
+            for one in NAMING
+            if re.search(r"/queues/<slug>|<int:(item|group)>", one)
+            or one == "api/v1/bulk/<int:job>"
+        ],
+    )
+    def test_do_not_exist_for_others_at_any_endpoint_under_them(
+        self, client: Client, hidden: Hidden, route: str
+    ) -> None:
+        found = asked(client, hidden.filled, route, own_key(hidden.other))
+        assert found
+        assert set(found.values()) <= {403, 404}, found
+        named = asked(client, hidden.filled, route, own_key(hidden.named))
+        assert 404 not in named.values(), named
+
+    def test_are_told_of_by_no_endpoint(self, client: Client, hidden: Hidden) -> None:
+        samples = hidden.filled.parts | {"slug": "library"}
+        told: dict[User, set[str]] = {}
+        for user in (hidden.named, hidden.other):
+            key = own_key(user)
+            told[user] = set()
+            for route in WITH_KEYS:
+                path = re.sub(
+                    r"<(?:\w+:)?(\w+)>",
+                    lambda part: quote(str(samples[part[1]]), safe=""),
+                    route.replace("queues/<slug>", f"queues/{WORD}"),
+                )
+                response = client.get(f"/{path}", headers={"authorization": f"Bearer {key}"})
+                if response.status_code == 200 and hidden.is_told(response.getvalue().decode()):
+                    told[user].add(route)
+        assert told[hidden.named] >= {
+            "api/v1/queues",
+            "api/v1/queues/<slug>",
+            "api/v1/themes/<int:number>",
+            "api/v1/my-work",
+            "api/v1/my-work/reviews",
+            "api/v1/my-work/skips",
+            "api/v1/bulk/<int:job>",
+            "api/v1/notifications",
+        }
+        assert told[hidden.other] == set()

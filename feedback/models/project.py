@@ -103,10 +103,15 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.user_id} {self.role} of {self.project_id}"
 
+    @classmethod
+    def reaching(cls, role: str) -> list[str]:
+        """The given role and those above it."""
+        order = list(cls.Role.values)
+        return order[order.index(role) :]
+
     def may(self, role: str) -> bool:
         """Whether this membership reaches the given role."""
-        order = self.Role.values
-        return order.index(self.role) >= order.index(role)
+        return self.role in self.reaching(role)
 
 
 SCOPES = ["ingest", "feedback", "read", "context", "export", "release"]

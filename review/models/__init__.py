@@ -10,7 +10,7 @@ from review.models.handover import Handover
 from review.models.job import Job
 from review.models.notification import Notification, NotificationChoice
 from review.models.provisional import Provisional
-from review.models.queue import Claim, Queue, QueueItem, Skip
+from review.models.queue import Claim, Queue, QueueItem, QueueReviewer, Skip
 from review.models.review import Draft, Review, ReviewReason
 from review.models.routing import RouteTerm, RoutingRule
 from review.models.saved_view import SavedView
@@ -44,6 +44,7 @@ __all__ = [
     "Provisional",
     "Queue",
     "QueueItem",
+    "QueueReviewer",
     "Review",
     "ReviewReason",
     "RouteTerm",

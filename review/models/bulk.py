@@ -25,6 +25,13 @@ def _needs(acts: Sequence[str], *names: str) -> Q:
     return needs
 
 
+class BulkJobQuerySet(models.QuerySet["BulkJob"]):
+    def visible_to(self, user: User) -> BulkJobQuerySet:
+        """Acts on what the user sees: not those on a queue that does not exist for them."""
+        seen = Q(queue=None) | Q(queue__in=Queue.objects.visible_to(user))
+        return self.filter(seen, project__memberships__user=user)
+
+
 class BulkJob(Job):
     """One act on every output that matches a filter, or on those of them that were picked.
 
@@ -59,6 +66,8 @@ class BulkJob(Job):
     created_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="bulk_jobs"
     )
+
+    objects = BulkJobQuerySet.as_manager()
 
     class Meta(Job.Meta):
         constraints = [

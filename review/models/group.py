@@ -8,12 +8,6 @@ from django.db.models import F, Q
 from feedback.models import User
 
 
-class ItemGroupQuerySet(models.QuerySet["ItemGroup"]):
-    def visible_to(self, user: User) -> ItemGroupQuerySet:
-        """Groups of the projects the user is a member of."""
-        return self.filter(queue__project__memberships__user=user)
-
-
 class ItemGroup(models.Model):
     """Items of one queue whose questions and answers are nearly the same.
 
@@ -25,8 +19,6 @@ class ItemGroup(models.Model):
     queue = models.ForeignKey("review.Queue", models.CASCADE, related_name="groups")
     created_at = models.DateTimeField()
 
-    objects = ItemGroupQuerySet.as_manager()
-
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -36,12 +28,6 @@ class ItemGroup(models.Model):
 
     def __str__(self) -> str:
         return f"group {self.pk} of {self.queue_id}"
-
-
-class SpotCheckQuerySet(models.QuerySet["SpotCheck"]):
-    def visible_to(self, user: User) -> SpotCheckQuerySet:
-        """Samples of the projects the user is a member of."""
-        return self.filter(group__queue__project__memberships__user=user)
 
 
 class SpotCheck(models.Model):
@@ -67,8 +53,6 @@ class SpotCheck(models.Model):
     drawn_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     drawn_at = models.DateTimeField()
     verdict = models.CharField(max_length=6, choices=Verdict.choices, blank=True, default="")
-
-    objects = SpotCheckQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -9,7 +9,7 @@ from feedback.models import Output, Project, User
 from review.models.annotation import Annotation
 from review.models.bulk import BulkJob
 from review.models.digest import DigestMail
-from review.models.queue import QueueItem
+from review.models.queue import Queue, QueueItem
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -21,14 +21,17 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.concerning(user).filter(~Exists(unwanted))
 
     def concerning(self, user: User) -> NotificationQuerySet:
-        """The user's, of projects they are still a member of.
+        """The user's, of projects they are still a member of, and of queues that they still see.
 
         What others said of an output stays hidden while the user is to judge it without them; what
         became of an item or a job does not.
         """
         blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("output"))
         told = Q(annotation=None) | ~Exists(blind)
-        return self.filter(told, user=user, project__memberships__user=user)
+        queues = Queue.objects.visible_to(user)
+        on_items = Q(item=None) | Q(item__queue__in=queues)
+        on_jobs = Q(job__queue=None) | Q(job__queue__in=queues)
+        return self.filter(told, on_items, on_jobs, user=user, project__memberships__user=user)
 
     def unread(self) -> NotificationQuerySet:
         """Those with something new in them."""

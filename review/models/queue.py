@@ -10,7 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from feedback.models import Feedback, Output, Project, User
+from feedback.models import Feedback, Membership, Output, Project, User
 from review.models.group import ItemGroup
 from review.models.stratum import Stratum
 from review.models.theme import Theme
@@ -20,8 +20,15 @@ _NOTHING = Q(pk__in=())
 
 class QueueQuerySet(models.QuerySet["Queue"]):
     def visible_to(self, user: User) -> QueueQuerySet:
-        """Queues of the projects the user is a member of."""
-        return self.filter(project__memberships__user=user)
+        """Queues of the user's projects: the only door to queues and to all that is of one.
+
+        One of some people is seen by those it names, and by moderators and above.
+        """
+        named = QueueReviewer.objects.filter(queue=OuterRef("pk"), user=user)
+        sees_all = Q(project__memberships__role__in=Membership.reaching(Membership.Role.MODERATOR))
+        return self.filter(
+            Q(is_restricted=False) | sees_all | Exists(named), project__memberships__user=user
+        )
 
 
 class Queue(models.Model):
@@ -30,6 +37,9 @@ class Queue(models.Model):
     Its form is how many reviewers judge an item, and what a decision must say beside the verdict;
     a trigger refuses to change it once the first review is in. `is_unswept` says that its rules
     changed since its items were last held against them.
+
+    One that `is_restricted` is reviewed by the people it names alone, and by moderators and above.
+    It stays so when the last of them is a member no more.
     """
 
     class Required(models.TextChoices):
@@ -54,6 +64,7 @@ class Queue(models.Model):
     order = models.CharField(max_length=8, choices=Order.choices, default=Order.PRIORITY)
     due_hours = models.PositiveIntegerField(null=True, blank=True)
     is_unswept = models.BooleanField(default=False)
+    is_restricted = models.BooleanField(default=False)
     request_key = models.UUIDField(null=True, blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -69,6 +80,9 @@ class Queue(models.Model):
                 fields=["project", "created_by", "request_key"],
                 condition=Q(request_key__isnull=False),
                 name="%(app_label)s_%(class)s_once",
+            ),
+            models.UniqueConstraint(
+                fields=["id", "project"], name="%(app_label)s_%(class)s_of_a_project"
             ),
             models.CheckConstraint(
                 condition=Q(lease_seconds__gte=1), name="%(app_label)s_%(class)s_lease_positive"
@@ -91,10 +105,30 @@ class Queue(models.Model):
         return self.name
 
 
+class QueueReviewer(models.Model):
+    """That a queue names a member of its project to review it.
+
+    Both are of the one project, and who is a member no more is named no more (foreign keys of two
+    columns each).
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    queue = models.ForeignKey(Queue, models.CASCADE, related_name="named")
+    user = models.ForeignKey(User, models.CASCADE, related_name="named_in")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["queue", "user"], name="%(app_label)s_%(class)s_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.queue_id}"
+
+
 class QueueItemQuerySet(models.QuerySet["QueueItem"]):
     def visible_to(self, user: User) -> QueueItemQuerySet:
-        """Items of the projects the user is a member of."""
-        return self.filter(queue__project__memberships__user=user)
+        """Items of the queues the user sees."""
+        return self.filter(queue__in=Queue.objects.visible_to(user))
 
     def open(self) -> QueueItemQuerySet:
         """Items that still need a review."""

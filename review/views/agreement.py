@@ -21,7 +21,7 @@ PAGE_SIZE = 50
 def agreement(request: ProjectRequest) -> HttpResponse:
     """Moderators: agreement by queue, reason and pair, of ?queue= or of all queues."""
     slug = request.GET.get("queue", "")
-    queues = Queue.objects.filter(project=request.project)
+    queues = Queue.objects.visible_to(request.user).filter(project=request.project)
     chosen = get_object_or_404(queues, slug=slug) if slug else None
     found = agreeing.report(project=request.project, queue=chosen)
     return render(request, "review/agreement/page.html", {"report": found, "chosen": chosen})

@@ -15,7 +15,7 @@ from feedback.paging import page
 from feedback.ringing import ring
 from review import bulk, spot_checks, worklist
 from review.http import ProjectRequest, project_view
-from review.models import BulkJob, ItemGroup, QueueItem
+from review.models import BulkJob, ItemGroup, Queue, QueueItem
 from review.tasks import work_bulk
 from review.views.selecting import whole
 from review.views.tokens import changed
@@ -95,5 +95,6 @@ def alike_decide(request: ProjectRequest, queue: str, group: int) -> HttpRespons
 
 
 def _group(request: ProjectRequest, queue: str, group: int) -> ItemGroup:
-    groups = ItemGroup.objects.select_related("queue__project")
-    return get_object_or_404(groups, queue__project=request.project, queue__slug=queue, pk=group)
+    seen = Queue.objects.visible_to(request.user).filter(project=request.project, slug=queue)
+    groups = ItemGroup.objects.select_related("queue__project").filter(queue__in=seen)
+    return get_object_or_404(groups, pk=group)

@@ -31,7 +31,7 @@ from review.views.selecting import Selection, whole
 @project_view(Membership.Role.EXPERT)
 def annotation_create(request: ProjectRequest, item: int) -> HttpResponseBase:
     """Experts and above: comment on words of the item's answer."""
-    items = QueueItem.objects.filter(queue__project=request.project)
+    items = QueueItem.objects.visible_to(request.user).filter(queue__project=request.project)
     found = get_object_or_404(
         items.select_related("queue", "theme", "output", "output__session"), pk=item
     )

@@ -19,7 +19,7 @@ def board(request: ProjectRequest) -> HttpResponse:
     """Moderators: what waits in which queue and on which route, since when, and who is at it."""
     now = timezone.now()
     context = {
-        "found": waiting(project=request.project, now=now),
+        "found": waiting(project=request.project, to=request.user, now=now),
         "routes": handovers.on_routes(project=request.project, now=now),
     }
     return render(request, "review/board/page.html", context)

@@ -33,9 +33,8 @@ MOST_CONFLICTS = 50
 @project_view(Membership.Role.VIEWER)
 def bulk_list(request: ProjectRequest) -> HttpResponse:
     """Every member: the bulk acts of the project, the newest first."""
-    jobs = BulkJob.objects.filter(project=request.project).select_related(
-        "created_by", "queue", "spot_check", "reason"
-    )
+    jobs = BulkJob.objects.visible_to(request.user).filter(project=request.project)
+    jobs = jobs.select_related("created_by", "queue", "spot_check", "reason")
     found = page(
         jobs.defer("picked_outputs", "picked_sessions"),
         order=["-created_at", "-id"],
@@ -58,9 +57,9 @@ def bulk_start(request: ProjectRequest) -> HttpResponseBase:
             project=request.project,
             wanted=ReviewFilter.parse(sent.get("filter", "")),
             act=sent.get("act", ""),
-            queue=Queue.objects.filter(
-                project=request.project, slug=sent.get("queue", "").replace("\x00", "")
-            ).first(),
+            queue=Queue.objects.visible_to(request.user)
+            .filter(project=request.project, slug=sent.get("queue", "").replace("\x00", ""))
+            .first(),
             tags=sent.get("tags", "").split(","),
             reason=sent.get("reason", ""),
             route=sent.get("route", ""),
@@ -150,7 +149,7 @@ def _shown(request: ProjectRequest, job: BulkJob) -> HttpResponse:
 
 
 def _job(request: ProjectRequest, job: int) -> BulkJob:
-    jobs = BulkJob.objects.select_related(
+    jobs = BulkJob.objects.visible_to(request.user).select_related(
         "created_by", "undone_by", "queue", "spot_check", "reason"
     )
     return get_object_or_404(jobs, project=request.project, pk=job)

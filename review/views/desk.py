@@ -217,7 +217,7 @@ def item_undo(request: ProjectRequest, item: int) -> HttpResponseBase:
 
 
 def _item(request: ProjectRequest, pk: int) -> QueueItem:
-    items = QueueItem.objects.filter(queue__project=request.project)
+    items = QueueItem.objects.visible_to(request.user).filter(queue__project=request.project)
     return get_object_or_404(
         items.select_related("queue", "theme", "stratum", "output", "output__session"), pk=pk
     )

@@ -14,6 +14,7 @@ from feedback.models import Membership
 from review import escalations
 from review.http import ProjectRequest, project_view
 from review.models import AddedReason, Escalation, Event, Queue, Review
+from review.models.queue import QueueQuerySet
 from review.views.tokens import changed
 
 PAGE_SIZE = 50
@@ -68,7 +69,7 @@ def escalation_return(request: ProjectRequest, escalation: int) -> HttpResponseB
     """Moderators: have it reviewed once more in a queue; until then nothing counts."""
     found, comment = _there(request, escalation), request.POST.get("comment", "")
     slug = request.POST.get("queue", "")
-    queue = get_object_or_404(Queue.objects.filter(project=request.project), slug=slug)
+    queue = get_object_or_404(_queues(request), slug=slug)
     try:
         escalations.send_back(
             escalation=found, queue=queue, by=request.user, comment=comment, now=timezone.now()
@@ -100,8 +101,12 @@ def _page(
         .prefetch_related("reasons", Prefetch("added_reasons", AddedReason.objects.told()))
         .order_by("-created_at", "-pk"),
         "history": events.select_related("actor").order_by("-at", "-pk")[:PAGE_SIZE],
-        "queues": Queue.objects.filter(project=request.project).order_by("name", "pk"),
+        "queues": _queues(request).order_by("name", "pk"),
         "queue_slug": found.item.queue.slug,
         **more,
     }
     return render(request, "review/escalations/page.html", context, status=status)
+
+
+def _queues(request: ProjectRequest) -> QueueQuerySet:
+    return Queue.objects.visible_to(request.user).filter(project=request.project)

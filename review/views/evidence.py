@@ -100,9 +100,8 @@ def _shown(
 
 def _back(request: ProjectRequest, annotation: Annotation) -> str:
     """The page the form was on: an item of this answer, or the answer's own."""
-    item = QueueItem.objects.filter(
-        output=annotation.output_id, pk=whole(request.POST.get("item", ""))
-    ).first()
+    items = QueueItem.objects.visible_to(request.user).filter(output=annotation.output_id)
+    item = items.filter(pk=whole(request.POST.get("item", ""))).first()
     if item:
         return reverse("item", args=[request.project.slug, item.pk])
     return reverse("output", args=[request.project.slug, annotation.output.external_id])

@@ -98,7 +98,8 @@ def output(request: ProjectRequest, output: str) -> HttpResponse:
         context["may_review"] = False
     if request.GET.get("view") == "list":
         return _list(request, context)
-    items = QueueItem.objects.filter(output=found).select_related("queue", "theme")
+    items = QueueItem.objects.visible_to(request.user).filter(output=found)
+    items = items.select_related("queue", "theme")
     listed = list(items.order_by("pk"))
     context |= {
         "items": listed,

@@ -20,7 +20,7 @@ from review.views.acting import seen
 def annotation(request: ProjectRequest, annotation: int) -> HttpResponseBase:
     """Every member: go to a comment, on the version of the answer that has its words.
 
-    Who may review goes to the open item of the answer, if it has one; ?view=list to the list.
+    Who may review goes to the open item of the answer, if they see one; ?view=list to the list.
     """
     found = seen(request, annotation)
     output = found.output
@@ -31,7 +31,8 @@ def annotation(request: ProjectRequest, annotation: int) -> HttpResponseBase:
     if place.start is None and found.output_version != output.version:
         return redirect(f"{page}?v={found.output_version}#a{found.pk}")
     if request.membership.may(Membership.Role.EXPERT):
-        item = QueueItem.objects.open().filter(output=output).order_by("pk").first()
+        items = QueueItem.objects.open().visible_to(request.user).filter(output=output)
+        item = items.order_by("pk").first()
         if item:
             page = reverse("item", args=[request.project.slug, item.pk])
     return redirect(f"{page}#a{found.pk}")

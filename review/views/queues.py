@@ -8,19 +8,20 @@ from math import isfinite
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
+from django.db.models import Prefetch
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from feedback.models import Membership, Project, Reason
+from feedback.models import Membership, Reason
 from feedback.paging import page
 from review import intake, queues, worklist
 from review.filters import ReviewFilter
 from review.forms import FILTER_FIELDS, FilterForm
 from review.http import ProjectRequest, project_view
-from review.models import Queue, Theme
+from review.models import Queue, QueueReviewer, Theme
 from review.models.queue import QueueItemQuerySet
 from review.views.tokens import Token, changed, tokens
 from review.worklist import Row, ThemeRows
@@ -41,11 +42,11 @@ class Tab:
 @require_safe
 @project_view(Membership.Role.VIEWER)
 def queue_list(request: ProjectRequest) -> HttpResponse:
-    """Every member: the project's queues with how much is open, held and done."""
+    """Every member: the queues they see, with how much is open, held and done."""
     return render(
         request,
         "review/queues/list.html",
-        {"tabs": _tabs(request.project, timezone.now()), **_may(request)},
+        {"tabs": _tabs(request, timezone.now()), **_may(request)},
     )
 
 
@@ -53,7 +54,7 @@ def queue_list(request: ProjectRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @project_view(Membership.Role.VIEWER)
 def queue(request: ProjectRequest, queue: str) -> HttpResponse:
-    """Every member: the queue's open items, by theme or flat, narrowed by the query string.
+    """Who sees the queue: its open items, by theme or flat, narrowed by the query string.
 
     With ?peek= and htmx only the panel beside the list, about that item.
     """
@@ -77,7 +78,7 @@ def queue(request: ProjectRequest, queue: str) -> HttpResponse:
         used.append(_theme_token(theme, request))
     context = {
         "queue": shown,
-        "tabs": _tabs(request.project, now),
+        "tabs": _tabs(request, now),
         "form": form,
         "filter_fields": [form[name] for name in FILTER_FIELDS if name != "words"],
         "saved": tokens(ReviewFilter.from_json(shown.filter), reasons=form.reasons),
@@ -108,7 +109,8 @@ def queue_next(request: ProjectRequest, queue: str) -> HttpResponseBase:
 
 
 def _queue(request: ProjectRequest, slug: str) -> Queue:
-    return get_object_or_404(Queue.objects.filter(project=request.project), slug=slug)
+    seen = Queue.objects.visible_to(request.user)
+    return get_object_or_404(seen, project=request.project, slug=slug)
 
 
 def _may(request: ProjectRequest) -> dict[str, bool]:
@@ -118,8 +120,11 @@ def _may(request: ProjectRequest) -> dict[str, bool]:
     }
 
 
-def _tabs(project: Project, now: datetime) -> list[Tab]:
-    found = list(Queue.objects.filter(project=project).order_by("name", "pk"))
+def _tabs(request: ProjectRequest, now: datetime) -> list[Tab]:
+    project = request.project
+    named = QueueReviewer.objects.select_related("user").order_by("user__username")
+    seen = Queue.objects.visible_to(request.user).filter(project=project)
+    found = list(seen.order_by("name", "pk").prefetch_related(Prefetch("named", named)))
     counts = worklist.counts(queues=found, now=now)
     reasons = dict(
         Reason.objects.current().filter(taxonomy__project=project).values_list("slug", "name")

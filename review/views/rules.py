@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from feedback.models import Membership, Project
 from feedback.timeouts import TooSlowError
-from review import audits, queues, rules
+from review import audits, queues, reviewers, rules
 from review.filters import ReviewFilter
 from review.forms import FILTER_FIELDS, QueueForm, StratumForm, StratumForms
 from review.http import ProjectRequest, project_view
@@ -86,7 +86,7 @@ def queue_preview(request: ProjectRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @project_view(Membership.Role.VIEWER)
 def queue_shares(request: ProjectRequest, queue: str) -> HttpResponse:
-    """Every member: how common faults are among all answers that the queue is about."""
+    """Who sees the queue: how common faults are among all answers that the queue is about."""
     shown = _queue(request, queue)
     name = "_shares" if request.htmx else "shares"
     context = {"queue": shown, "audit": audits.audit(queue=shown)}
@@ -94,7 +94,8 @@ def queue_shares(request: ProjectRequest, queue: str) -> HttpResponse:
 
 
 def _queue(request: ProjectRequest, slug: str) -> Queue:
-    return get_object_or_404(Queue.objects.filter(project=request.project), slug=slug)
+    seen = Queue.objects.visible_to(request.user)
+    return get_object_or_404(seen, project=request.project, slug=slug)
 
 
 def _form(request: ProjectRequest, asked: _Asked, queue: Queue | None) -> HttpResponse:
@@ -105,6 +106,7 @@ def _form(request: ProjectRequest, asked: _Asked, queue: Queue | None) -> HttpRe
             "form": asked.form,
             "strata": asked.strata,
             "queue": queue,
+            "members": reviewers.able(project=request.project),
             "filter_fields": [asked.form[name] for name in FILTER_FIELDS if name != "words"],
         },
         status=422 if asked.errors else 200,
@@ -138,6 +140,8 @@ class _Asked:
                 "required": list(there.required),
                 "minutes": there.lease_seconds // 60,
                 "due_hours": there.due_hours,
+                "for_whom": "all" if there.reviewers is None else "some",
+                "reviewers": ", ".join(there.reviewers or ()),
             }
             parts = [
                 {
@@ -198,6 +202,7 @@ class _Asked:
             lease_seconds=given["minutes"] * 60,
             due_hours=given["due_hours"],
             order=given["order"] or Queue.Order.PRIORITY,
+            reviewers=given["reviewers"],
         )
 
     def add_error(self, error: queues.QueueError) -> None:

@@ -253,7 +253,11 @@ def _bulk(request: ProjectRequest, asked: Asked, page: Page) -> dict[str, object
     """
     is_ranked = bool(asked.like or (asked.query.strip() and asked.mode != "words"))
     may_decide = request.membership.may(Membership.Role.MODERATOR)
-    queues = Queue.objects.filter(project=request.project).order_by("name", "pk")
+    queues = (
+        Queue.objects.visible_to(request.user)
+        .filter(project=request.project)
+        .order_by("name", "pk")
+    )
     return {
         "bulk_filter": str(asked.narrowed),
         "request_key": uuid4(),

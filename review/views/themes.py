@@ -33,7 +33,9 @@ def theme_list(request: ProjectRequest) -> HttpResponse:
     context = {
         "rows": [
             (summary, charts.spark(summary.per_week))
-            for summary in theme_reports.summaries(themes=found.rows, now=timezone.now())
+            for summary in theme_reports.summaries(
+                themes=found.rows, to=request.user, now=timezone.now()
+            )
         ],
         "more": changed(request.GET, cursor=found.next_cursor) if found.next_cursor else "",
         "run": ThemeRun.objects.filter(project=request.project).order_by("-started_at").first(),
@@ -92,7 +94,7 @@ def _page(
         ),
         "reasons": theme_reports.reasons_of(theme=shown),
         "origins": theme_reports.origins_of(theme=shown),
-        "queues": theme_reports.queues_of(theme=shown),
+        "queues": theme_reports.queues_of(theme=shown, to=request.user),
         "may_curate": request.membership.may(Membership.Role.CURATOR),
         "may_rename": request.membership.may(Membership.Role.MODERATOR),
     }

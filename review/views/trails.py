@@ -21,7 +21,7 @@ from review import charts, evidencing, resemblance, theme_reports
 from review.anchoring import Mark
 from review.grouping import num_alike
 from review.http import ProjectRequest, project_view
-from review.models import Annotation, Evidence, Provisional, QueueItem, Theme
+from review.models import Annotation, Evidence, Provisional, Queue, QueueItem, Theme
 from review.trail import (
     Passage,
     Trail,
@@ -64,6 +64,10 @@ def trailing(
     return {
         "trail": found,
         "provisional": provisional,
+        "sees_sample": provisional is not None
+        and Queue.objects.visible_to(request.user)
+        .filter(pk=provisional.spot_check.group.queue_id)
+        .exists(),
         "num_alike": num_alike(groups=[group]).get(group, 0) if group else 0,
         "theme": theme,
         "spark": charts.spark(theme_reports.weekly(theme=theme, now=timezone.now()))

@@ -196,7 +196,7 @@ onHtmx("timeout", () => toast("Postil took too long to answer. Try again.", "bad
 onHtmx("responseError", (detail) => {
   const said = new Map([
     [403, "You may not do this in this project."],
-    [404, "This is gone. Load the page again."],
+    [404, "This is gone, or not yours any more. Nothing was saved."],
     [429, "Too many requests. Wait a moment and try again."],
   ]);
   toast(said.get(detail.xhr.status) ?? "Something went wrong on the server. Nothing was saved. Try again.", "bad");

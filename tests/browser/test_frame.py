@@ -188,7 +188,7 @@ class TestRequests:
         page.goto("/patterns/")
         page.evaluate("void htmx.ajax('GET', '/nothing-here/', '#main')")
         toast = page.locator("#toasts .toast")
-        expect(toast).to_contain_text("This is gone. Load the page again.")
+        expect(toast).to_contain_text("This is gone, or not yours any more. Nothing was saved.")
         expect(page.get_by_role("heading", name="Colour")).to_be_visible()
         toast.get_by_role("button", name="Close").click()
         expect(toast).to_have_count(0)

@@ -88,11 +88,11 @@ class TestQueue:
         make_group(make_item(queue), make_item(queue))
         url = reverse("queue", args=[project.slug, queue.slug]) + "?group=flat"
         client.get(url)
-        with django_assert_num_queries(18):
+        with django_assert_num_queries(19):
             client.get(url)
         for _ in range(5):
             make_group(make_item(queue), make_item(queue))
-        with django_assert_num_queries(18):
+        with django_assert_num_queries(19):
             client.get(url)
 
 

@@ -27,12 +27,13 @@ class TestWaiting:
         make_item(late, due_at=NOW, status="done", closed_at=NOW)
         held = make_item(late)
         queues.claim(item=held, by=ann, now=NOW)
-        first, second = waiting(project=project, now=NOW)
+        mod = make_user(project, "moderator")
+        first, second = waiting(project=project, to=mod, now=NOW)
         assert (first.queue, first.num_open, first.num_overdue) == (late, 2, 1)
         assert (first.holders, first.num_held) == ([("ann", 1)], 1)
         assert (second.queue, second.num_open, second.num_overdue) == (calm, 2, 0)
         assert (second.next_due, second.oldest) == (NOW + HOUR, NOW - HOUR)
-        later = {one.queue: one for one in waiting(project=project, now=NOW + HOUR)}
+        later = {one.queue: one for one in waiting(project=project, to=mod, now=NOW + HOUR)}
         assert later[late].holders == []
 
     def test_takes_three_queries(
@@ -40,8 +41,9 @@ class TestWaiting:
     ) -> None:
         for _ in range(5):
             make_item(make_queue(project))
+        mod = make_user(project, "moderator")
         with django_assert_num_queries(3):
-            waiting(project=project, now=NOW)
+            waiting(project=project, to=mod, now=NOW)
 
 
 class TestBoard:

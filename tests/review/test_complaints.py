@@ -6,6 +6,7 @@ All are listed in docs/reference/complaints.md, with the tests that show they do
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from feedback.models import Project, User
-from review import drafts, intake, queues, triage, worklist
+from review import drafts, queues, rules, triage, worklist
 from review.models import Claim, QueueItem, Review, Skip
 from tests.calling import Caller
 from tests.factories import (
@@ -79,18 +80,67 @@ class TestHolding:
             )
         assert worklist.counts(queues=[queue], now=timezone.now())[queue.pk].open == 0
 
-    def test_one_project_is_split_among_people_by_queues(self, project: Project) -> None:
+    def test_one_project_is_split_among_people_who_see_their_own_part_alone(
+        self, client: Client, project: Project, ann: User
+    ) -> None:
         """Complaint 4."""
-        own = {name: make_queue(project, slug=name, filter={"model": name}) for name in "ab"}
+        people = {"a": ann, "b": make_user(project, "expert", email="bob@example.org")}
         for number in range(6):
             make_output(project, model="ab"[number % 2])
-        for queue in own.values():
-            intake.feed(queue=queue, now=NOW)
-        for name, queue in own.items():
-            held = queues.claim_next(queue=queue, by=make_user(project), now=NOW)
-            assert held is not None
+        mod = Caller(client, project, make_user(project, "moderator"))
+        for name, address in (("a", "ann"), ("b", "bob@example.org")):
+            asked = {"name": name, "filter": f"model:{name}", "reviewers": [address]}
+            assert mod.post("queues", asked).status_code == 201
+        for name, user in people.items():
+            caller = Caller(client, project, user)
+            [own] = caller.get("queues").json()["queues"]
+            assert (own["slug"], own["open"]) == (name, 3)
+            taken = [caller.post(f"queues/{one}/claim").status_code for one in "ab"]
+            assert taken == [200 if one == name else 404 for one in "ab"]
+            held = Claim.objects.get(reviewer=user)
             assert held.item.output.model == name
-            assert set(queue.items.values_list("output__model", flat=True)) == {name}
+
+
+class TestTheirQueues:
+    def test_a_reviewer_sees_only_their_queues(
+        self, client: Client, project: Project, ann: User
+    ) -> None:
+        """Complaint 22."""
+        theirs, others, plain = (
+            make_queue(project, name=name) for name in ("Of Ann", "Of others", "Of all")
+        )
+        for queue, wanted in ((theirs, ["ann"]), (others, [])):
+            rules.edit_queue(
+                queue=queue,
+                rules=replace(rules.rules_of(queue=queue), reviewers=wanted),
+                by=make_user(project),
+                now=NOW,
+            )
+        client.force_login(ann)
+        page = client.get(reverse("queue_list", args=[project.slug])).content.decode()
+        assert [one.name in page for one in (theirs, plain, others)] == [True, True, False]
+        for queue in (theirs, plain, others):
+            got = client.get(reverse("queue", args=[project.slug, queue.slug]))
+            assert got.status_code == (404 if queue == others else 200)
+        listed = Caller(client, project, ann).get("queues").json()["queues"]
+        assert {one["slug"] for one in listed} == {theirs.slug, plain.slug}
+
+    def test_naming_somebody_by_email_is_all_it_takes_for_them_to_review(
+        self, client: Client, project: Project
+    ) -> None:
+        """Complaint 23."""
+        bob = make_user(project, "expert", email="bob@example.org")
+        queue = make_queue(project, slug="risky", is_restricted=True)
+        item = make_item(queue)
+        caller = Caller(client, project, bob)
+        assert caller.post("queues/risky/claim").status_code == 404
+        mod = Caller(client, project, make_user(project, "moderator"))
+        changed = mod.post("queues/risky", {"reviewers": ["bob@example.org"]}).json()
+        assert changed["reviewers"] == ["bob@example.org"]
+        held = caller.post("queues/risky/claim").json()
+        decision = {"fence": held["fence"], "verdict": "accept"}
+        assert caller.post(f"items/{item.pk}/review", decision).status_code == 201
+        assert Review.objects.get().reviewer == bob
 
 
 class TestOneAnswerToOneQuestion:

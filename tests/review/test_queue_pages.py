@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Membership, Project, Reason, User
 from review import intake, queues
-from review.models import Claim, Queue, Theme
+from review.models import Claim, Queue, QueueReviewer, Review, Theme
 from tests.factories import (
     NOW,
     make_feedback,
@@ -21,6 +21,13 @@ from tests.factories import (
     make_user,
 )
 
+FORM = {
+    "name": "Everything",
+    "reviewers_per_item": 1,
+    "minutes": 15,
+    "strata-TOTAL_FORMS": 0,
+    "strata-INITIAL_FORMS": 0,
+}
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
@@ -98,6 +105,74 @@ class TestQueueList:
         assert "Review next" in as_role(project, "expert").get(url).content.decode()
         assert "New queue" not in as_role(project, "expert").get(url).content.decode()
         assert "New queue" in as_role(project, "moderator").get(url).content.decode()
+
+
+class TestOfSome:
+    """Pages of a queue that names who reviews it."""
+
+    def test_say_whom_it_names(
+        self, project: Project, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        people = [make_user(project, "expert", username=f"{name}<b>") for name in "abcd"]
+        for _ in range(3):
+            queue = make_queue(project, is_restricted=True)
+            for user in people:
+                QueueReviewer.objects.create(project=project, queue=queue, user=user)
+        client = as_role(project, "moderator")
+        with django_assert_max_num_queries(9):
+            listed = client.get(reverse("queue_list", args=[project.slug])).content.decode()
+        for text in (listed, client.get(page(queue)).content.decode()):
+            assert "Reviewed by a&lt;b&gt;, b&lt;b&gt;, c&lt;b&gt;, d&lt;b&gt;</span>" in text
+            assert "+1" in text
+            assert "a<b>" not in text
+
+    def test_say_that_moderators_alone_see_it(self, project: Project) -> None:
+        queue = make_queue(project, is_restricted=True)
+        assert "moderators alone" in as_role(project, "moderator").get(page(queue)).content.decode()
+
+    def test_the_form_takes_addresses_and_tells_them_again(self, project: Project) -> None:
+        ann = make_user(project, "expert", email="ann@example.org")
+        bob = make_user(project, "moderator", username="bob")
+        make_user(project, "viewer", email="vera@example.org")
+        queue, client = make_queue(project), as_role(project, "moderator")
+        url = reverse("queue_edit", args=[project.slug, queue.slug])
+        form = client.get(url).content.decode()
+        assert '<option value="ann@example.org">' in form
+        assert '<option value="bob">' in form
+        assert "vera@example.org" not in form
+        sent = FORM | {"for_whom": "some", "reviewers": " Ann@example.org;bob,, "}
+        assert client.post(url, sent).status_code == 302
+        assert {one.user for one in queue.named.all()} == {ann, bob}
+        assert 'value="bob, ann@example.org"' in client.get(url).content.decode()
+        assert client.post(url, FORM | {"for_whom": "all", "reviewers": "bob"}).status_code == 302
+        queue.refresh_from_db()
+        assert not queue.is_restricted
+        assert not queue.named.exists()
+
+    def test_the_form_says_at_its_field_whose_address_is_no_member(self, project: Project) -> None:
+        queue, client = make_queue(project), as_role(project, "moderator")
+        url = reverse("queue_edit", args=[project.slug, queue.slug])
+        sent = FORM | {"for_whom": "some", "reviewers": "eve@<b>.org"}
+        refused = client.post(url, sent)
+        assert refused.status_code == 422
+        [error] = refused.context["form"].errors["reviewers"]
+        assert error == "eve@<b>.org is no member of this project."
+        assert "eve@&lt;b&gt;.org is no member" in refused.content.decode()
+
+    def test_a_submit_of_who_was_taken_off_stores_nothing(self, project: Project) -> None:
+        queue = make_queue(project, is_restricted=True)
+        item, user = make_item(queue), make_user(project, "expert")
+        QueueReviewer.objects.create(project=project, queue=queue, user=user)
+        fence = queues.claim(item=item, by=user, now=timezone.now()).fence
+        url = reverse("queue_edit", args=[project.slug, queue.slug])
+        as_role(project, "moderator").post(url, FORM | {"for_whom": "some", "reviewers": ""})
+        client = Client()
+        client.force_login(user)
+        submit = reverse("item_submit", args=[project.slug, item.pk])
+        answer = client.post(submit, {"fence": fence, "verdict": "accept"})
+        assert answer.status_code == 404
+        assert "a queue of others" in answer.content.decode()
+        assert not Review.objects.exists()
 
 
 class TestQueue:
@@ -234,9 +309,9 @@ class TestQueue:
             output = make_output(project)
             make_feedback(output, score=-1).reasons.set(Reason.objects.current())
             make_item(queue, output, theme=theme if number % 2 else None)
-        with django_assert_max_num_queries(20):
+        with django_assert_max_num_queries(21):
             client.get(page(queue))
-        with django_assert_max_num_queries(17):
+        with django_assert_max_num_queries(18):
             client.get(page(queue), {"group": "flat"})
 
     def test_hostile_text_stays_text(self, project: Project) -> None:

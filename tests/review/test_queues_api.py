@@ -206,3 +206,39 @@ class TestWhoMay:
             assert stranger.get(path).status_code == 404
             assert stranger.post(path, {"name": "x"}).status_code == 404
         assert Queue.objects.get().name == "All"
+
+
+class TestReviewers:
+    def test_are_named_told_and_let_go_by_moderators(self, mo: Caller, project: Project) -> None:
+        make_user(project, "expert", email="ann@example.org")
+        named = {"name": "Of some", "reviewers": ["Ann@example.org"]}
+        made = mo.post("queues", named).json()
+        assert (made["is_restricted"], made["reviewers"]) == (True, ["ann@example.org"])
+        # What is left out stays.
+        kept = mo.post("queues/of-some", {"due_hours": 3}).json()
+        assert (kept["due_hours"], kept["reviewers"]) == (3, ["ann@example.org"])
+        assert mo.post("queues/of-some", {"reviewers": []}).json()["reviewers"] == []
+        opened = mo.post("queues/of-some", {"reviewers": None}).json()
+        assert (opened["is_restricted"], opened["reviewers"]) == (False, None)
+
+    def test_are_not_told_to_each_other(self, mo: Caller, client: Client, project: Project) -> None:
+        ann = make_user(project, "expert", email="ann@example.org")
+        make_queue(project, slug="all")
+        mo.post("queues/all", {"reviewers": ["ann@example.org"]})
+        told = Caller(client, project, ann).get("queues/all").json()
+        assert (told["is_restricted"], told["reviewers"]) == (True, None)
+
+    def test_names_the_address_that_is_no_members_or_cannot_review(
+        self, mo: Caller, project: Project
+    ) -> None:
+        make_queue(project, slug="all")
+        make_user(project, "expert", email="ann@example.org")
+        make_user(project, "viewer", email="vera@example.org")
+        for wrong, why in (("x@example.org", "no member"), ("vera@example.org", "viewer")):
+            reply = mo.post("queues/all", {"reviewers": ["ann@example.org", wrong]})
+            assert reply.status_code == 422
+            [error] = reply.json()["errors"]
+            assert error["path"] == "reviewers.1"
+            assert wrong in error["message"]
+            assert why in error["message"]
+        assert not Queue.objects.get().is_restricted

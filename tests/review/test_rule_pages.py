@@ -144,7 +144,7 @@ class TestQueuePage:
         queue = create_queue(project=project, rules=RULES, by=None, now=NOW)
         client = as_role(project, "viewer")
         address = reverse("queue", args=[project.slug, queue.slug])
-        with django_assert_max_num_queries(19):
+        with django_assert_max_num_queries(20):
             shown = client.get(address).content.decode()
         assert "20 % drawn at random" in shown.replace("\u202f", " ").replace("\xa0", " ")
 

@@ -203,7 +203,11 @@ async function settle(response, sent) {
     return;
   }
   if (!response.ok && response.status !== 409) {
-    warn(response.status === 403 ? "it was refused" : "the server failed");
+    const said = new Map([
+      [403, "it was refused"],
+      [404, "the item is gone, or not yours any more"],
+    ]);
+    warn(said.get(response.status) ?? "the server failed");
     later(RETRY_MS);
     return;
   }

@@ -1,0 +1,121 @@
+"""Who reviews a queue: everybody who may, or the people it names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from feedback.models import Membership, Project, User
+from review.models import Event, Queue, QueueReviewer
+from review.queues import QueueError, take_back
+
+MOST_NAMED = 200
+
+
+def able(*, project: Project) -> list[tuple[str, str]]:
+    """Who may be named: what each is named by, and their user name. One query."""
+    members = _members(project.pk)
+    called = _addresses(members)
+    return [
+        (called[one.user_id], one.user.get_username())
+        for one in members
+        if one.may(Membership.Role.EXPERT)
+    ]
+
+
+def named(*, queue: Queue) -> tuple[str, ...] | None:
+    """Whom the queue names, as `able` does; None where it is everybody's. Two queries at most."""
+    if not queue.is_restricted:
+        return None
+    called = _addresses(_members(queue.project_id))
+    there = set(queue.named.values_list("user", flat=True))
+    return tuple(address for user, address in called.items() if user in there)
+
+
+def name(
+    *, queue: Queue, wanted: Sequence[str] | None, by: User | None, now: datetime
+) -> frozenset[int] | None:
+    """Have the queue reviewed by these members alone, or with None by everybody who may.
+
+    Returns the ids of those it did not name before, or None where nothing changed. Who reviews it
+    no more gives back what they hold of it; their drafts stay. Needs the queue locked, in a
+    transaction. Raises QueueError that names the place in `reviewers`.
+    """
+    there = set(queue.named.values_list("user", flat=True))
+    meant = _meant(queue, wanted or (), there)
+    if queue.is_restricted == (wanted is not None) and meant == there:
+        return None
+    queue.is_restricted = wanted is not None
+    queue.save(update_fields=["is_restricted"])
+    queue.named.exclude(user__in=meant).delete()
+    new = sorted(meant - there)
+    QueueReviewer.objects.bulk_create(
+        QueueReviewer(project_id=queue.project_id, queue=queue, user_id=user) for user in new
+    )
+    Event.objects.create(
+        project_id=queue.project_id,
+        actor=by,
+        verb="named",
+        target_type="queue",
+        target_id=queue.pk,
+        data={
+            "is_restricted": queue.is_restricted,
+            "named": new,
+            "taken_off": sorted(there - meant),
+        },
+        at=now,
+    )
+    take_back(queue=queue, by=by, now=now)
+    return frozenset(new)
+
+
+def _meant(queue: Queue, wanted: Sequence[str], there: set[int]) -> set[int]:
+    """The ids of the members that are named so. One whom the queue names already may stay."""
+    if len(wanted) > MOST_NAMED:
+        raise QueueError("reviewers", f"Name at most {MOST_NAMED} people.")
+    if not wanted:
+        return set()
+    members = _members(queue.project_id)
+    roles = {one.user_id: Membership.Role(one.role) for one in members}
+    known = {address.casefold(): user for user, address in _addresses(members).items()}
+    known |= {one.user.get_username().casefold(): one.user_id for one in members}
+    found = set()
+    for place, written in enumerate(wanted):
+        user = known.get(written.strip().casefold())
+        if user is None:
+            shared = sum(one.user.email.casefold() == written.strip().casefold() for one in members)
+            raise QueueError(
+                f"reviewers.{place}",
+                f"Several members have the address {written}. Give a user name."
+                if shared
+                else f"{written} is no member of this project.",
+            )
+        if user not in there and roles[user] not in Membership.reaching(Membership.Role.EXPERT):
+            raise QueueError(
+                f"reviewers.{place}",
+                f"{written} is {roles[user].label.lower()} here. Who reviews has to be an expert "
+                "or above.",
+            )
+        found.add(user)
+    return found
+
+
+def _members(project: int) -> list[Membership]:
+    found = Membership.objects.filter(project=project).select_related("user")
+    return list(found.order_by("user__username"))
+
+
+def _addresses(members: Iterable[Membership]) -> dict[int, str]:
+    """What each is named by, by the user's id, in their order.
+
+    Their e-mail address; where they have none, or share it with another member, their user name.
+    """
+    people = [one.user for one in members]
+    shared = Counter(user.email.casefold() for user in people)
+    return {
+        user.pk: user.email
+        if user.email and shared[user.email.casefold()] == 1
+        else user.get_username()
+        for user in people
+    }
