@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from feedback.embedding import BATCH_ROWS, Encoder, embed_rows
 from feedback.nearest import Vectors
-from review.models import Annotation, AnnotationEmbedding
+from review.models import Annotation, AnnotationEmbedding, Comment
 
 VECTORS = Vectors("annotation", AnnotationEmbedding)
+OF_REPLIES = Vectors("reply", AnnotationEmbedding)
 
 
 def embed_annotations(*, encoder: Encoder, limit: int = BATCH_ROWS) -> int:
-    """Embed up to `limit` annotations that lack vectors, the newest first; return how many.
+    """Embed up to `limit` annotations, and as many replies, that lack vectors; return how many.
 
-    One that is changed or removed while the model works keeps waiting, or is left without.
+    The newest come first. One that is changed or removed while the model works keeps waiting, or
+    is left without.
     """
     part = AnnotationEmbedding.Part
-    return embed_rows(
+    num_annotations = embed_rows(
         rows=Annotation.objects.unembedded(model=encoder.model_id),
         table=AnnotationEmbedding,
         target="annotation",
@@ -23,12 +25,21 @@ def embed_annotations(*, encoder: Encoder, limit: int = BATCH_ROWS) -> int:
         encoder=encoder,
         limit=limit,
     )
+    num_replies = embed_rows(
+        rows=Comment.objects.unembedded(model=encoder.model_id),
+        table=AnnotationEmbedding,
+        target="reply",
+        parts={"text": part.REPLY},
+        encoder=encoder,
+        limit=limit,
+    )
+    return num_annotations + num_replies
 
 
-def forget(annotation: Annotation) -> None:
-    """Have an annotation whose texts changed embedded anew. Expects their transaction.
+def forget(changed: Annotation | Comment) -> None:
+    """Have an annotation or reply whose texts changed embedded anew. Expects their transaction.
 
     Until then nobody finds it by what it said before.
     """
-    annotation.embeddings.all().delete()
-    Annotation.objects.filter(pk=annotation.pk).update(embedded_with="")
+    changed.embeddings.all().delete()
+    type(changed).objects.filter(pk=changed.pk).update(embedded_with="")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Q
 
 from feedback import paging
 from feedback.embedding import Encoder
@@ -15,19 +19,27 @@ from feedback.models import Output, Project, User
 from feedback.nearest import Near, nearest_of
 from feedback.search import DEPTH, TIME_LIMIT_MS, named
 from feedback.timeouts import time_limit
-from review.comment_vectors import VECTORS
-from review.models import Annotation, AnnotationWords
-from review.models.annotation import AnnotationQuerySet
+from review.comment_vectors import OF_REPLIES, VECTORS
+from review.models import Annotation, AnnotationWords, Comment, CommentWords
+from review.models.annotation import AnnotationQuerySet, CommentQuerySet
+
+
+class Place(NamedTuple):
+    """What was written: an annotation, or a reply to it; 0 is the annotation itself."""
+
+    annotation: int
+    reply: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remark:
-    """A comment or suggestion that was found.
+    """A comment or suggestion that was found, or that a reply to it was found.
 
-    `part` is the text that was found by meaning, comment or replacement, "" when none was.
+    `part` is the text that was found by meaning: comment, replacement or reply, "" when none was.
     """
 
     annotation: Annotation
+    reply: Comment | None = None
     part: str = ""
 
     @property
@@ -35,9 +47,21 @@ class Remark:
         """What it says: what was found, else its words, what it proposes, what it marks."""
         annotation = self.annotation
         proposed = annotation.replacement or ""
+        if self.reply:
+            return self.reply.text
         if self.part == "replacement":
             return proposed
         return annotation.comment or proposed or annotation.exact
+
+    @property
+    def author(self) -> User:
+        """Who wrote what was found."""
+        return (self.reply or self.annotation).author
+
+    @property
+    def created_at(self) -> datetime:
+        """When that was."""
+        return (self.reply or self.annotation).created_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +82,14 @@ def commented(*, project: Project, wanted: OutputFilter, by: User | None) -> Ann
     A product, `by` None, may see what nobody is to be kept from.
 
     The filter's terms are about their outputs; its words have to be in what was written, marked or
-    proposed.
+    proposed, or in one reply to it.
     """
-    found = Annotation.objects.filter(project=project, deleted_at=None)
-    found = found.seen_by(by) if by else found.revealed()
+    terms = replace(wanted, words=())
+    found = _annotations(project=project, wanted=terms, by=by)
     if wanted.words:
-        there = AnnotationWords.objects.filter(words_condition(wanted.words), project=project)
-        found = found.filter(pk__in=there.values("pk"))
-    if wanted.terms:
-        outputs = replace(wanted, words=()).apply(Output.objects.filter(project=project))
-        found = found.filter(output__in=outputs.values("pk"))
+        own = _annotations(project=project, wanted=wanted, by=by)
+        replies = _replies(project=project, wanted=wanted, by=by)
+        found = found.filter(Q(pk__in=own.values("pk")) | Q(pk__in=replies.values("annotation")))
     return found
 
 
@@ -82,8 +104,22 @@ def commented_page(
             size=limit,
             cursor=cursor,
         )
+        replies: dict[int, Comment] = {}
+        if wanted.words and found.rows:
+            own = _annotations(project=project, wanted=wanted, by=by)
+            pks = [row.pk for row in found.rows]
+            having = set(own.filter(pk__in=pks).values_list("pk", flat=True))
+            lacking = [row for row in found.rows if row.pk not in having]
+            replies = {
+                reply.annotation_id: reply
+                for reply in _replies(project=project, wanted=wanted, by=by)
+                .filter(annotation__in=lacking)
+                .select_related("author")
+                .order_by("-created_at", "-pk")
+            }
     return Remarks(
-        rows=[Remark(annotation=row) for row in found.rows], next_cursor=found.next_cursor
+        rows=[Remark(annotation=row, reply=replies.get(row.pk)) for row in found.rows],
+        next_cursor=found.next_cursor,
     )
 
 
@@ -101,39 +137,51 @@ def search_comments(
 ) -> Remarks:
     """What of `commented` is near the query in meaning or, unless not `by_words`, shares words.
 
-    Both rankings are fused as those of outputs are. Raises paging.CursorError, and TooSlowError.
+    Both rankings are fused as those of outputs are, and of a thread what ranks best is told.
+    Raises paging.CursorError, and TooSlowError.
     """
     after = _place_of(cursor) if cursor else None
     [vector] = encoder.encode([query])
+    words: dict[Place, float] = {}
+    near: dict[Place, Near] = {}
+    first: set[Place] = set()
     with time_limit(TIME_LIMIT_MS):
-        among = commented(project=project, wanted=wanted, by=by)
-        words: dict[int, float] = {}
-        if by_words:
-            words = dict(
-                ranked(
-                    project=project,
-                    table=AnnotationWords,
-                    among=among,
-                    wanted=lexemes(query),
-                    limit=DEPTH,
+        stems = lexemes(query)
+        for table, vectors, among in (
+            (AnnotationWords, VECTORS, _annotations(project=project, wanted=wanted, by=by)),
+            (CommentWords, OF_REPLIES, _replies(project=project, wanted=wanted, by=by)),
+        ):
+            shared: dict[int, float] = {}
+            if by_words:
+                shared = dict(
+                    ranked(project=project, table=table, among=among, wanted=stems, limit=DEPTH)
                 )
+            alike = nearest_of(
+                vectors=vectors,
+                project=project,
+                among=among,
+                vector=vector,
+                model=encoder.model_id,
+                limit=DEPTH,
             )
-        near = nearest_of(
-            vectors=VECTORS,
-            project=project,
-            among=among,
-            vector=vector,
-            model=encoder.model_id,
-            limit=DEPTH,
-        )
+            places = _places(among, {*shared, *(one.pk for one in alike)})
+            words |= {places[pk]: share for pk, share in shared.items() if pk in places}
+            near |= {places[one.pk]: one for one in alike if one.pk in places}
+            first |= {
+                places[pk] for pk in named(table=table, query=query, words=shared) if pk in places
+            }
+        by_rank = dict(sorted(words.items(), key=lambda one: -one[1]))
         sums = fused(
-            words=words,
-            meaning={one.pk: one.similarity for one in near},
-            first=named(table=AnnotationWords, query=query, words=words),
+            words=by_rank,
+            meaning={place: one.similarity for place, one in near.items()},
+            first=first,
         )
-        order = _ordered(sums, newest_first=newest_first)
-        rest = [place for place in order if after is None or place > after]
-        rows = _read([-pk for _, pk in rest[:limit]], near)
+        best: dict[int, Place] = {}
+        for place in sums:
+            best.setdefault(place.annotation, place)
+        order = _ordered(best.values(), sums, newest_first=newest_first)
+        rest = [number for number in order if after is None or number > after]
+        rows = _read([best[-pk] for _, pk in rest[:limit]], near)
     return Remarks(
         rows=rows,
         next_cursor=paging.write_cursor(rest[limit - 1]) if 0 < limit < len(rest) else None,
@@ -141,16 +189,70 @@ def search_comments(
     )
 
 
-def _ordered(sums: Mapping[int, float], *, newest_first: bool) -> list[tuple[float, int]]:
-    """What is still there by its number to order by and its id, both turned round."""
-    there = Annotation.objects.filter(pk__in=sums).values_list("pk", "created_at")
-    return sorted((-(at.timestamp() if newest_first else sums[pk]), -pk) for pk, at in there)
+def _annotations(*, project: Project, wanted: OutputFilter, by: User | None) -> AnnotationQuerySet:
+    """Those that match the filter by their own words."""
+    found = Annotation.objects.filter(project=project, deleted_at=None)
+    found = found.seen_by(by) if by else found.revealed()
+    if wanted.words:
+        there = AnnotationWords.objects.filter(words_condition(wanted.words), project=project)
+        found = found.filter(pk__in=there.values("pk"))
+    if wanted.terms:
+        outputs = replace(wanted, words=()).apply(Output.objects.filter(project=project))
+        found = found.filter(output__in=outputs.values("pk"))
+    return found
 
 
-def _read(pks: Sequence[int], near: Sequence[Near]) -> list[Remark]:
-    parts = {one.pk: one.part for one in near}
-    found = _shown(Annotation.objects.filter(pk__in=pks)).in_bulk() if pks else {}
-    return [Remark(annotation=found[pk], part=parts.get(pk, "")) for pk in pks if pk in found]
+def _replies(*, project: Project, wanted: OutputFilter, by: User | None) -> CommentQuerySet:
+    """Replies that match the filter by their own words, in threads that the person may see."""
+    found = Comment.objects.filter(project=project, deleted_at=None)
+    found = found.seen_by(by) if by else found.revealed()
+    if wanted.words:
+        there = CommentWords.objects.filter(words_condition(wanted.words), project=project)
+        found = found.filter(pk__in=there.values("pk"))
+    threads = _annotations(project=project, wanted=replace(wanted, words=()), by=by)
+    return found.filter(annotation__in=threads.values("pk"))
+
+
+def _places(among: AnnotationQuerySet | CommentQuerySet, pks: Collection[int]) -> dict[int, Place]:
+    if among.model is Annotation:
+        return {pk: Place(pk) for pk in pks}
+    roots = Comment.objects.filter(pk__in=pks).values_list("pk", "annotation_id")
+    return {pk: Place(root, pk) for pk, root in roots}
+
+
+def _ordered(
+    places: Collection[Place], sums: Mapping[Place, float], *, newest_first: bool
+) -> list[tuple[float, int]]:
+    """What is still there by its number to order by and the annotation's id, both turned round."""
+    notes = Annotation.objects.filter(pk__in=[one.annotation for one in places if not one.reply])
+    replies = Comment.objects.filter(pk__in=[one.reply for one in places if one.reply])
+    at = {Place(pk): when for pk, when in notes.values_list("pk", "created_at")} | {
+        Place(root, pk): when
+        for pk, root, when in replies.values_list("pk", "annotation_id", "created_at")
+    }
+    return sorted(
+        (-(when.timestamp() if newest_first else sums[place]), -place.annotation)
+        for place, when in at.items()
+    )
+
+
+def _read(places: Sequence[Place], near: Mapping[Place, Near]) -> list[Remark]:
+    if not places:
+        return []
+    wanted = Annotation.objects.filter(pk__in=[one.annotation for one in places])
+    found = _shown(wanted).in_bulk()
+    replies: dict[int, Comment] = {}
+    if pks := [one.reply for one in places if one.reply]:
+        replies = Comment.objects.filter(pk__in=pks).select_related("author").in_bulk()
+    return [
+        Remark(
+            annotation=found[one.annotation],
+            reply=replies.get(one.reply),
+            part=near[one].part if one in near else "",
+        )
+        for one in places
+        if one.annotation in found
+    ]
 
 
 def _shown(annotations: AnnotationQuerySet) -> AnnotationQuerySet:

@@ -64,10 +64,15 @@ class SearchReply(Schema):
 
 
 class AnnotationHit(Schema):
-    """A comment or suggestion; `text` is what of it was found, `exact` the words it marks."""
+    """A comment or suggestion, or a reply to it; `exact` are the words that it marks.
+
+    `text` is what was found, and `author` and `at` say who wrote that when. `reply` is null unless
+    a reply was found; `id` is always that of the annotation.
+    """
 
     type: Literal["annotation"] = "annotation"
     id: int
+    reply: int | None
     session: str
     output: str
     author: str
@@ -224,12 +229,13 @@ def _remark(remark: Remark) -> AnnotationHit:
     annotation = remark.annotation
     return AnnotationHit(
         id=annotation.pk,
+        reply=remark.reply.pk if remark.reply else None,
         session=annotation.output.session.external_id,
         output=annotation.output.external_id,
-        author=annotation.author.get_username(),
+        author=remark.author.get_username(),
         reason=annotation.reason.slug if annotation.reason else None,
         text=remark.text,
         exact=annotation.exact,
         replacement=annotation.replacement,
-        at=annotation.created_at,
+        at=remark.created_at,
     )

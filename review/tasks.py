@@ -79,7 +79,9 @@ def embed_annotations() -> None:
 @shared_task(soft_time_limit=14_400, time_limit=14_460)
 def index_annotation_vectors() -> None:
     """Build the index of annotations' vectors when it has become worth it."""
-    if kinds := ensure_indexes(model=model_id(), of=[comment_vectors.VECTORS]):
+    if kinds := ensure_indexes(
+        model=model_id(), of=[comment_vectors.VECTORS, comment_vectors.OF_REPLIES]
+    ):
         log.info("vectors_indexed", kinds=kinds)
 
 

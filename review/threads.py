@@ -17,6 +17,7 @@ from review.annotations import (
     lock,
     log,
 )
+from review.comment_vectors import forget
 from review.mentions import mention
 from review.models import Annotation, Comment, Notification
 from review.notifications import notify
@@ -51,7 +52,12 @@ def reply(
     if not Annotation.objects.filter(pk=annotation.pk).update(changed_at=now):
         raise ConflictError("This comment was removed.")
     written = Comment.objects.create(
-        annotation=annotation, author=by, text=text, request_key=request_key, created_at=now
+        project_id=annotation.project_id,
+        annotation=annotation,
+        author=by,
+        text=text,
+        request_key=request_key,
+        created_at=now,
     )
     named = mention(annotation=annotation, reply=written, text=text, now=now)
     said = annotation.replies.filter(deleted_at=None).values_list("author", flat=True)
@@ -79,6 +85,7 @@ def edit_reply(*, reply: Comment, by: User, text: str, now: datetime) -> None:
         return
     if not there.update(text=text, edited_at=now):
         raise ConflictError("This reply was removed.")
+    forget(reply)
     mention(annotation=reply.annotation, reply=reply, text=text, now=now)
     _touch(reply.annotation, "reply_edited", by, now, reply=reply.pk)
 
@@ -98,6 +105,7 @@ def remove_reply(*, reply: Comment, by: User, now: datetime) -> None:
     if not there.update(text="", deleted_at=now):
         return
     reply.mentions.all().delete()
+    forget(reply)
     if annotation.replies.filter(deleted_at=None).exists():
         _touch(annotation, "reply_removed", by, now, reply=reply.pk)
         return

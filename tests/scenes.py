@@ -245,6 +245,7 @@ def _threads(output: Output, expert: User, other: User) -> dict[str, Annotation]
 def _reply(annotation: Annotation, author: User, text: str, **fields: object) -> None:
     number = annotation.replies.count() + 1
     Comment.objects.create(
+        project=annotation.project,
         annotation=annotation,
         author=author,
         text=text,

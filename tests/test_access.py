@@ -178,7 +178,9 @@ def filled(project: Project) -> Filled:
         added_by=author,
         created_at=NOW,
     )
-    reply = Comment.objects.create(annotation=annotation, author=author, text="x", created_at=NOW)
+    reply = Comment.objects.create(
+        project=project, annotation=annotation, author=author, text="x", created_at=NOW
+    )
     version = LibraryVersion.objects.create(
         library=library, number=1, content_hash="0" * 64, published_by=author, published_at=NOW
     )

@@ -4,7 +4,7 @@ from review.models.bulk import BulkChange, BulkJob
 from review.models.digest import Digest, DigestMail
 from review.models.escalation import Escalation
 from review.models.event import Event
-from review.models.found import AnnotationEmbedding, AnnotationWords
+from review.models.found import AnnotationEmbedding, AnnotationWords, CommentWords
 from review.models.group import DrawnItem, ItemGroup, SpotCheck
 from review.models.handover import Handover
 from review.models.job import Job
@@ -28,6 +28,7 @@ __all__ = [
     "BulkJob",
     "Claim",
     "Comment",
+    "CommentWords",
     "Digest",
     "DigestMail",
     "Draft",

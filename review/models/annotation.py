@@ -222,10 +222,21 @@ class CommentQuerySet(models.QuerySet["Comment"]):
         blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("annotation__output"))
         return self.filter(Q(author=user) | ~Exists(blind))
 
+    def revealed(self) -> CommentQuerySet:
+        """Those on outputs that nobody is still to judge without knowing them."""
+        blind = QueueItem.objects.blind().filter(output=OuterRef("annotation__output"))
+        return self.filter(~Exists(blind))
+
+    def unembedded(self, *, model: str) -> CommentQuerySet:
+        """Those with words that lack a vector of that model."""
+        lacking = Q(embedded_with__lt=model) | Q(embedded_with__gt=model)
+        return self.filter(lacking, deleted_at=None)
+
 
 class Comment(models.Model):
     """A reply in an annotation's thread. A deleted one keeps its place, without words."""
 
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
     annotation = models.ForeignKey(Annotation, models.CASCADE, related_name="replies")
     author = models.ForeignKey(User, models.PROTECT, related_name="comments")
     text = models.TextField(blank=True)
@@ -233,6 +244,7 @@ class Comment(models.Model):
     created_at = models.DateTimeField()
     edited_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    embedded_with = models.CharField(max_length=200, blank=True, default="")
 
     objects = CommentQuerySet.as_manager()
 
@@ -249,7 +261,12 @@ class Comment(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["annotation", "created_at", "id"], name="comment_in_thread")
+            models.Index(fields=["annotation", "created_at", "id"], name="comment_in_thread"),
+            models.Index(
+                fields=["embedded_with", "-id"],
+                condition=Q(deleted_at=None),
+                name="comment_embedded_with",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -128,6 +128,7 @@ def seed() -> tuple[QueueItem, User]:
         )
         replies += [
             Comment(
+                project=project,
                 annotation=note,
                 author=chance.choice([user, *others]),
                 text="It says so in the second paragraph. " * chance.randint(1, 4),

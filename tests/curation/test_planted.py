@@ -89,6 +89,7 @@ CANNOT = {
     "feedback.RejectedRecord.type": KINDS,
     "review.Anchor.exact": GOES,
     "review.Annotation.embedded_with": NAME,
+    "review.Comment.embedded_with": NAME,
     "review.Annotation.text_sha256": HASH,
     "review.AnnotationEmbedding.model": NAME,
     "review.AnnotationEmbedding.text_sha256": HASH,

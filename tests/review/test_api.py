@@ -126,7 +126,9 @@ class TestReadSession:
             comment="Which?",
             now=NOW,
         )
-        written.replies.create(author=expert, text="The album.", created_at=NOW)
+        written.replies.create(
+            project=written.project, author=expert, text="The album.", created_at=NOW
+        )
         add_evidence(
             annotation=written, document=0, start=7, end=16, exact="31 August", by=expert, now=NOW
         )

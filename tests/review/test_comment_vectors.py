@@ -91,7 +91,23 @@ class TestEmbedAnnotations:
         embed_annotations(encoder=encoder)
         remove(annotation=annotation, by=annotation.author, now=timezone.now())
         assert Annotation.objects.exists() == is_replied_to
-        assert parts() == []
+        assert parts() == (["reply"] if is_replied_to else [])
+        assert embed_annotations(encoder=encoder) == 0
+
+    def test_keeps_nothing_of_a_reply_that_was_changed_or_removed(
+        self, annotation: Annotation, encoder: Encoder
+    ) -> None:
+        by = annotation.author
+        reply = threads.reply(annotation=annotation, by=by, text="Really?", now=timezone.now())
+        embed_annotations(encoder=encoder)
+        assert parts() == ["comment", "replacement", "reply"]
+        threads.edit_reply(reply=reply, by=by, text="No, it is.", now=timezone.now())
+        assert parts() == ["comment", "replacement"]
+        counting = Counting(encoder)
+        assert embed_annotations(encoder=counting) == 1
+        assert counting.seen == ["No, it is."]
+        threads.remove_reply(reply=reply, by=by, now=timezone.now())
+        assert parts() == ["comment", "replacement"]
         assert embed_annotations(encoder=encoder) == 0
 
     def test_keeps_nothing_of_what_was_removed_while_the_model_worked(
@@ -136,7 +152,7 @@ class TestIndex:
         AnnotationEmbedding.objects.bulk_create(
             AnnotationEmbedding(
                 project=project, annotation=row, part="comment", model="m", text_sha256="",
-                vector=[1.0, place / 100, 0.0],
+                vector=[1.0, place / 10, 0.0],
             )
             for place, row in enumerate(rows)
         )  # fmt: skip

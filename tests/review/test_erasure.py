@@ -81,7 +81,7 @@ def worked_on(output: Output, by: User) -> None:
     """A row of each kind about an output."""
     item = make_item(make_queue(output.project), output)
     note = make_annotation(output, by, "Bloom")
-    note.replies.create(author=by, text="Yes.", created_at=NOW)
+    note.replies.create(project=note.project, author=by, text="Yes.", created_at=NOW)
     make_review(output, by)
     told: dict[str, Any] = {"project": output.project, "output": output, "happened_at": NOW}
     Notification.objects.create(user=by, kind="taken", item=item, **told)

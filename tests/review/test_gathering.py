@@ -37,7 +37,9 @@ def note(output: Output) -> Annotation:
 
 
 def replied(note: Annotation) -> None:
-    Comment.objects.create(annotation=note, author=note.author, text="So?", created_at=NOW)
+    Comment.objects.create(
+        project=note.project, annotation=note, author=note.author, text="So?", created_at=NOW
+    )
 
 
 def renamed(note: Annotation) -> None:
@@ -122,7 +124,9 @@ class TestPage:
         self, client: Client, output: Output, note: Annotation
     ) -> None:
         other = make_user(output.project, "expert", username="old-name")
-        Comment.objects.create(annotation=note, author=other, text="So?", created_at=NOW)
+        Comment.objects.create(
+            project=note.project, annotation=note, author=other, text="So?", created_at=NOW
+        )
         item = make_item(make_queue(output.project), output)
         client.force_login(note.author)
         url = reverse("item", args=[output.project.slug, item.pk])

@@ -9,6 +9,7 @@ from feedback.authentication import create_own_key
 from feedback.embedding import Encoder, embed_pending
 from feedback.models import Project, User
 from review.comment_vectors import embed_annotations
+from review.threads import reply
 from tests.factories import (
     NOW,
     make_annotation,
@@ -165,6 +166,7 @@ class TestAnnotations:
         assert hit == {
             "type": "annotation",
             "id": oven.pk,
+            "reply": None,
             "session": "s",
             "output": "o",
             "author": expert.username,
@@ -174,6 +176,21 @@ class TestAnnotations:
             "replacement": None,
             "at": hit["at"],
         }
+
+    def test_are_found_by_replies_to_them(
+        self, client: Client, project: Project, key: str, answer: Any
+    ) -> None:
+        note = make_annotation(answer, make_user(project, "expert"), "Bake", comment="Why?")
+        other = make_user(project, "expert")
+        said = reply(annotation=note, by=other, text="Raw dough is unsafe.", now=NOW)
+        [hit] = client.get(
+            "/api/v1/search/annotations", {"q": "dough", "mode": "words"}, headers=bearer(key)
+        ).json()["results"]
+        assert (hit["id"], hit["reply"], hit["author"]) == (note.pk, said.pk, other.username)
+        assert (hit["text"], hit["exact"]) == ("Raw dough is unsafe.", "Bake")
+        make_item(make_queue(project, reviewers_per_item=2), answer)
+        assert self.ids(client, key, q="dough", mode="words") == []
+        assert self.ids(client, own_key(other), q="dough", mode="words") == []
 
     def test_come_in_pages(self, client: Client, project: Project, key: str, answer: Any) -> None:
         expert = make_user(project, "expert")

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from feedback.embedding import Encoder, embed_pending
-from feedback.models import FeedbackReason, Project, Reason, SessionTag, Tag, User
+from feedback.models import FeedbackReason, Membership, Project, Reason, SessionTag, Tag, User
 from review.comment_vectors import embed_annotations
+from review.models import Annotation
+from review.threads import edit_reply, remove_reply, reply
 from tests.factories import (
     make_annotation,
     make_feedback,
@@ -161,7 +164,7 @@ class TestSearchPage:
         for number in range(15):
             make_feedback(make_output(project, text=f"Answer {number}"), comment=f"Wrong {number}")
         embed_pending(encoder=encoder)
-        with django_assert_max_num_queries(54):
+        with django_assert_max_num_queries(58):
             page = viewer.get(address, {"q": "wrong answer"})
         assert len(ids(page)) == 25
         assert len(ids(viewer.get(address + page.context["more"]))) == 5
@@ -210,7 +213,7 @@ class TestCommentsByMeaning:
         self, viewer: Client, remarks: Project, address: str, django_assert_max_num_queries: Any
     ) -> None:
         asked = {"q": "getting one's money back"}
-        with django_assert_max_num_queries(20):
+        with django_assert_max_num_queries(24):
             page = viewer.get(f"{address}comments/", asked)
         assert said(page)[0] == "The customer is owed a refund."
         assert len(said(page)) == 4
@@ -261,6 +264,78 @@ class TestCommentsByMeaning:
         assert said(client.get(f"{address}comments/", asked))[0] == "The customer is owed a refund."
 
 
+class TestReplies:
+    @pytest.fixture
+    def thread(self, project: Project, encoder: Encoder) -> Annotation:
+        """One person's comment, which another answered twice."""
+        root = make_annotation(
+            make_output(project), make_user(project), "Bloom", comment="Is this so?"
+        )
+        other = make_user(project, username="bob")
+        for text in ("A customer may return it within a month.", "Bread needs no yeast."):
+            reply(annotation=root, by=other, text=text, now=timezone.now())
+        make_annotation(make_output(project), other, "Bloom", comment="The opening hours are old.")
+        embed_annotations(encoder=encoder)
+        return root
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"q": "bringing goods back to the shop"},
+            {"q": "goods brought back", "mode": "meaning"},
+            {"q": "returns customers", "mode": "words"},
+            {"q": '"within a month"'},
+        ],
+    )
+    def test_are_found_by_words_and_meaning_and_lead_to_their_thread(
+        self,
+        viewer: Client,
+        thread: Annotation,
+        address: str,
+        django_assert_max_num_queries: Any,
+        asked: dict[str, str],
+    ) -> None:
+        with django_assert_max_num_queries(28):
+            page = viewer.get(f"{address}comments/", asked)
+        remark, _ = page.context["rows"][0]
+        assert remark.text == "A customer may return it within a month."
+        assert (remark.annotation, remark.author.username) == (thread, "bob")
+        assert "Reply of <bdi>bob</bdi>" in page.content.decode()
+        threads = [one.annotation.pk for one, _ in page.context["rows"]]
+        assert len(threads) == len(set(threads))
+        assert viewer.get(address, asked).context["comments"][0] == str(len(threads))
+
+    def test_are_not_found_by_what_they_said_before(
+        self, viewer: Client, thread: Annotation, address: str
+    ) -> None:
+        def found(text: str, **more: str) -> list[str]:
+            return said(viewer.get(f"{address}comments/", {"q": text, **more}))
+
+        [first, second] = thread.replies.order_by("pk")
+        edit_reply(reply=first, by=first.author, text="The rivers are cold.", now=timezone.now())
+        assert found("customer return", mode="words") == []
+        assert "The rivers are cold." not in found("goods back", mode="meaning")
+        assert found("rivers", mode="words") == ["The rivers are cold."]
+        remove_reply(reply=second, by=second.author, now=timezone.now())
+        assert found("yeast", mode="words") == []
+        assert "Bread needs no yeast." not in found("baking bread", mode="meaning")
+
+    def test_stay_hidden_from_who_wrote_the_comment_and_is_to_judge_without_knowing(
+        self, client: Client, thread: Annotation, project: Project, address: str
+    ) -> None:
+        """They see their own comment, but not what others say to it."""
+        asked = {"q": "customer return", "mode": "words"}
+        Membership.objects.filter(user=thread.author).update(role="expert")
+        client.force_login(thread.author)
+        assert len(said(client.get(f"{address}comments/", asked))) == 1
+        make_item(make_queue(project, reviewers_per_item=2), thread.output)
+        assert said(client.get(f"{address}comments/", asked)) == []
+        assert said(client.get(f"{address}comments/", {"q": "goods back", "mode": "meaning"})) == [
+            "Is this so?",
+            "The opening hours are old.",
+        ]
+
+
 class TestComments:
     def test_are_found_by_their_words_and_the_filter_of_their_answers(
         self, viewer: Client, project: Project, address: str, django_assert_max_num_queries: Any
@@ -270,7 +345,7 @@ class TestComments:
             output = make_output(project, model=model)
             make_annotation(output, author, "Bloom", comment=f"The <i>dates</i> of {model} differ.")
         make_annotation(make_output(make_project()), make_user(), "Bloom", comment="dates")
-        with django_assert_max_num_queries(20):
+        with django_assert_max_num_queries(24):
             page = viewer.get(f"{address}comments/", {"q": "date model:a"})
         assert [one.annotation.output.model for one, _ in page.context["rows"]] == ["a"]
         assert '&lt;i&gt;<mark class="hit">dates</mark>' in page.content.decode()
