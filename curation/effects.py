@@ -1,4 +1,4 @@
-"""Tells whether what was published helped: by version, and by theme."""
+"""Tells whether what was done helped: by version, by theme, and by what it was."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
-
-from curation import complaints, rates, readings, sequential
+from curation import acts, complaints, rates, readings, sequential
+from curation.acts import Act
 from curation.complaints import Counts
 from curation.models import LibraryVersion
 from curation.rates import Arm, Change
 from curation.readings import Reading
 from curation.sequential import Looked
 from feedback.timeouts import TooSlowError, time_limit
-from review.models import Theme, ThemeMembership
+from review.models import Theme
 
 TIME_LIMIT_MS = 5_000
 # At most so many days before are compared with as many after: longer ago, much else was different.
 MOST_DAYS = 28
-# Versions that a theme's page tells of, the newest.
-MOST_VERSIONS = 5
+# Things done that a theme's page tells of, the newest.
+MOST_ACTS = 8
 TOO_SLOW = "There are too many outputs to count at the moment."
 
 
@@ -42,7 +41,7 @@ class HeldOut:
 
 @dataclass(frozen=True, kw_only=True)
 class BeforeAfter:
-    """As many days after the version was published as before, without held-out sessions.
+    """As many days after something was done as before, without held-out sessions.
 
     Something else may have changed in the same days. `expected` is the rate after if it had gone
     as all other complaints went, `change` what the rate after is more than that.
@@ -58,11 +57,14 @@ class BeforeAfter:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What a version did to the complaints of a theme, or to all for None."""
+    """What an act did to the complaints of a theme, or to all for None.
 
-    version: LibraryVersion
+    Only a version has sessions held out from it.
+    """
+
+    act: Act
     theme: Theme | None
-    held_out: HeldOut
+    held_out: HeldOut | None
     before_after: BeforeAfter
     since: datetime
     until: datetime
@@ -70,7 +72,7 @@ class Effect:
     @property
     def reading(self) -> Reading:
         """What it comes to: by what was held out, where anything was."""
-        if self.held_out.reading.kind != "unknown":
+        if self.held_out and self.held_out.reading.kind != "unknown":
             return self.held_out.reading
         return self.before_after.reading
 
@@ -95,8 +97,9 @@ def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
     """
     try:
         with time_limit(TIME_LIMIT_MS):
-            targets = list(targets_of(version).order_by("-size", "pk"))
-            effects = _effects(version, [None, *targets], now)
+            targets = list(acts.targets_of(version).order_by("-size", "pk"))
+            [act] = acts.published(LibraryVersion.objects.filter(pk=version.pk))
+            effects = of_act(act=act, themes=[None, *targets], now=now)
             by_review = complaints.reviewed(version=version)
     except TooSlowError:
         return VersionEffect(version=version, why=TOO_SLOW)
@@ -106,55 +109,39 @@ def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
 
 
 def of_theme(*, theme: Theme, now: datetime) -> list[Effect]:
-    """What the newest versions published against the theme did to it, the newest first.
+    """What was done about the theme and what that did to it, the newest first.
 
-    Raises TooSlowError.
+    Three queries, and one or, for a version, two for each act. Raises TooSlowError.
     """
-    versions = versions_against(theme).select_related("library")
     with time_limit(TIME_LIMIT_MS):
         return [
             effect
-            for version in versions.order_by("-published_at", "-pk")[:MOST_VERSIONS]
-            for effect in _effects(version, [theme], now)
+            for act in acts.against(theme, most=MOST_ACTS)
+            for effect in of_act(act=act, themes=[theme], now=now)
         ]
 
 
-def targets_of(version: LibraryVersion) -> QuerySet[Theme]:
-    """The themes that the version's entries come from: by their feedback, or their outputs'."""
-    of_feedback = Q(feedback__context_entries__published__version=version)
-    of_output = Q(feedback__output__context_entries__published__version=version)
-    found = ThemeMembership.objects.filter(of_feedback | of_output).values("theme")
-    return Theme.objects.filter(project=version.library.project_id, pk__in=found).defer("centroid")
+def of_act(*, act: Act, themes: Sequence[Theme | None], now: datetime) -> list[Effect]:
+    """What an act did to the complaints of each theme, or to all for None.
 
-
-def versions_against(theme: Theme) -> QuerySet[LibraryVersion]:
-    """The versions with an entry that comes from the theme."""
-    of_feedback = Q(entries__entry__feedback__theme_membership__theme=theme)
-    of_output = Q(entries__entry__output__feedback__theme_membership__theme=theme)
-    found = LibraryVersion.objects.filter(of_feedback | of_output).values("pk")
-    return LibraryVersion.objects.filter(pk__in=found)
-
-
-def _effects(
-    version: LibraryVersion, themes: Sequence[Theme | None], now: datetime
-) -> list[Effect]:
-    since, until = _days(version, now)
-    by_time = complaints.by_time(
-        project=version.library.project,
-        since=since,
-        middle=version.published_at,
-        until=until,
-    )
-    by_exposure = complaints.by_exposure(version=version)
+    One query, two for a version. The caller limits their time.
+    """
+    since, until = _days(act, now)
+    by_time = complaints.by_time(project=act.project, since=since, middle=act.at, until=until)
+    is_over = until < now
+    by_exposure = complaints.by_exposure(version=act.version) if act.version else None
     effects = []
     for theme in themes:
         pk = theme.pk if theme else None
-        before_after = _before_after(by_time, theme=pk)
+        before_after = _before_after(by_time, theme=pk, is_over=is_over)
+        held_out = None
+        if by_exposure is not None:
+            held_out = _held_out(by_exposure, theme=pk, usual=before_after.before.rate)
         effects.append(
             Effect(
-                version=version,
+                act=act,
                 theme=theme,
-                held_out=_held_out(by_exposure, theme=pk, usual=before_after.before.rate),
+                held_out=held_out,
                 before_after=before_after,
                 since=since,
                 until=until,
@@ -163,18 +150,11 @@ def _effects(
     return effects
 
 
-def _days(version: LibraryVersion, now: datetime) -> tuple[datetime, datetime]:
-    """As long before the version as after it, until the next one or for MOST_DAYS."""
-    following = (
-        version.library.versions.filter(number__gt=version.number)
-        .order_by("number")
-        .values_list("published_at", flat=True)
-        .first()
-    )
-    ends = [now, version.published_at + timedelta(days=MOST_DAYS)]
-    until = min([*ends, following] if following else ends)
-    until = max(until, version.published_at)
-    return version.published_at - (until - version.published_at), until
+def _days(act: Act, now: datetime) -> tuple[datetime, datetime]:
+    """As long before the act as after it, until the next one or for MOST_DAYS."""
+    ends = [now, act.at + timedelta(days=MOST_DAYS)]
+    until = max(min([*ends, act.until] if act.until else ends), act.at)
+    return act.at - (until - act.at), until
 
 
 def _held_out(counts: Counts, *, theme: int | None, usual: float | None) -> HeldOut:
@@ -191,16 +171,25 @@ def _held_out(counts: Counts, *, theme: int | None, usual: float | None) -> Held
     )
 
 
-def _before_after(counts: Counts, *, theme: int | None) -> BeforeAfter:
+def _before_after(counts: Counts, *, theme: int | None, is_over: bool) -> BeforeAfter:
     before, after = counts.arm("before", theme=theme), counts.arm("after", theme=theme)
     plain, change = rates.difference(after, before), rates.drift_corrected(before, after)
+    expected = rates.expected(before, after)
+    needed = None
+    if change and expected:
+        sessions = before.sessions + after.sessions
+        needed = sequential.missing(change, usual=expected.value, sessions=sessions)
     return BeforeAfter(
         before=before,
         after=after,
         plain=plain,
-        expected=rates.expected(before, after),
+        expected=expected,
         change=change,
         reading=readings.of_before_and_after(
-            plain, change, daily=rates.drift_corrected(before, after, z=rates.Z_DAILY)
+            plain,
+            change,
+            daily=rates.drift_corrected(before, after, z=rates.Z_DAILY),
+            needed=needed,
+            is_over=is_over,
         ),
     )

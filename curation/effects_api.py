@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from django.http import Http404, HttpRequest
 from django.utils import timezone
@@ -11,10 +12,17 @@ from ninja import Path, Router
 from ninja.errors import HttpError
 from pydantic import BaseModel, Field
 
-from curation import effects, entry_effects
+from curation import effects, entry_effects, issues, promoted
 from curation.effects import BeforeAfter, Effect, HeldOut
 from curation.entry_effects import EntryEffect
-from curation.models import LibraryVersion
+from curation.models import (
+    ContextLibrary,
+    Issue,
+    LibraryVersion,
+    PromotionJob,
+    TrainingSet,
+)
+from curation.promoted import Destination
 from curation.rates import Arm, Change, interval
 from curation.readings import Kind, Reading
 from feedback.authentication import ApiKeyAuth, key_of
@@ -22,13 +30,14 @@ from feedback.choices import told_choices
 from feedback.models import ApiKey
 from feedback.problems import Problem
 from feedback.timeouts import TooSlowError
-from review.models import Theme
+from review.models import Review, Theme
 
 router = Router(tags=["effects"])
 
 ERRORS = frozenset({401, 403, 404, 422, 503})
 Slug = Annotated[str, Path(max_length=60, description="Slug of the library.")]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 class ArmReply(BaseModel):
@@ -131,13 +140,22 @@ class BeforeAfterReply(BaseModel):
 
 
 class EffectReply(BaseModel):
-    """What a version did to the complaints of a theme, by its number; to all for null."""
+    """What was done, when, and what it did to the complaints of a theme, by its number; all for
+    null.
 
-    library: str
-    version: int
-    published_at: datetime
+    A `version` was published of a library, a `release` made of a training set, or an `issue`
+    closed as fixed. Only a version has sessions `held_out`.
+    """
+
+    kind: Literal["version", "release", "issue"]
+    library: str | None
+    version: int | None
+    training_set: str | None
+    release: int | None
+    issue: int | None
+    at: datetime
     theme: int | None
-    held_out: HeldOutReply
+    held_out: HeldOutReply | None
     before_after: BeforeAfterReply
     since: datetime
     until: datetime
@@ -145,12 +163,17 @@ class EffectReply(BaseModel):
 
     @classmethod
     def of(cls, effect: Effect) -> EffectReply:
+        act = effect.act
         return cls(
-            library=effect.version.library.slug,
-            version=effect.version.number,
-            published_at=effect.version.published_at,
+            kind=act.kind,
+            library=act.version.library.slug if act.version else None,
+            version=act.version.number if act.version else None,
+            training_set=act.release.training_set.slug if act.release else None,
+            release=act.release.number if act.release else None,
+            issue=act.issue.number if act.issue else None,
+            at=act.at,
             theme=effect.theme.number if effect.theme else None,
-            held_out=HeldOutReply.of(effect.held_out),
+            held_out=HeldOutReply.of(effect.held_out) if effect.held_out else None,
             before_after=BeforeAfterReply.of(effect.before_after),
             since=effect.since,
             until=effect.until,
@@ -183,6 +206,39 @@ class EntryReply(BaseModel):
         )
 
 
+class DestinationReply(BaseModel):
+    """One place that something was promoted to, by its slug or number, and what that did.
+
+    Without `effects`, `state` says why: not published, released or closed yet, or no theme.
+    `entry` is what the entry alone does in its latest version.
+    """
+
+    library: str | None
+    training_set: str | None
+    issue: int | None
+    effects: list[EffectReply]
+    state: ReadingReply | None
+    entry: EntryReply | None
+
+    @classmethod
+    def of(cls, found: Destination) -> DestinationReply:
+        place = found.place
+        return cls(
+            library=place.slug if isinstance(place, ContextLibrary) else None,
+            training_set=place.slug if isinstance(place, TrainingSet) else None,
+            issue=place.number if isinstance(place, Issue) else None,
+            effects=[EffectReply.of(effect) for effect in found.effects],
+            state=ReadingReply.of(found.state) if found.state else None,
+            entry=EntryReply.of(found.entry) if found.entry else None,
+        )
+
+
+class PromotedReply(BaseModel):
+    """Where it was promoted to, and what that did."""
+
+    destinations: list[DestinationReply]
+
+
 class VersionReply(BaseModel):
     """The effects of a version, on all complaints first; what reviewers found by lot; its entries,
     the surest first.
@@ -194,7 +250,7 @@ class VersionReply(BaseModel):
 
 
 class ThemeReply(BaseModel):
-    """Where a theme stands, and what the newest versions published against it did."""
+    """Where a theme stands, what was done about it, the newest first, and what that did."""
 
     number: int
     name: str
@@ -243,7 +299,7 @@ def version_effect(request: HttpRequest, library: Slug, number: Number) -> Versi
     summary="Read what was done about a theme",
 )
 def theme_effect(request: HttpRequest, number: Number) -> ThemeReply:
-    """Return where a theme stands, and what was published against it did.
+    """Return where a theme stands, and what versions, releases and closed issues did to it.
 
     503 when there are too many outputs to count at the moment.
     """
@@ -262,3 +318,48 @@ def theme_effect(request: HttpRequest, number: Number) -> ThemeReply:
         state_since=theme.state_since,
         effects=[EffectReply.of(effect) for effect in found],
     )
+
+
+@router.get(
+    "/reviews/{int:review}/effect",
+    auth=ApiKeyAuth(ApiKey.Scope.READ),
+    response={200: PromotedReply, ERRORS: Problem},
+    summary="Read what the promotion of a review did",
+)
+def review_effect(request: HttpRequest, review: Id) -> PromotedReply:
+    """Return where a review was promoted to, and what that did to the theme of its answer.
+
+    503 when there are too many outputs to count at the moment.
+    """
+    reviews = Review.objects.revealed().filter(project=key_of(request).project)
+    found = reviews.filter(pk=review).first()
+    if found is None:
+        raise Http404("There is no such review.")
+    theme = issues.theme_of(review=found)
+    return _destinations(lambda now: promoted.of_review(review=found, theme=theme, now=now))
+
+
+@router.get(
+    "/promotions/{int:promotion}/effect",
+    auth=ApiKeyAuth(ApiKey.Scope.READ),
+    response={200: PromotedReply, ERRORS: Problem},
+    summary="Read what a bulk promotion did",
+)
+def promotion_effect(request: HttpRequest, promotion: Id) -> PromotedReply:
+    """Return where reviews were promoted to, and what that did to their most frequent themes.
+
+    503 when there are too many outputs to count at the moment.
+    """
+    jobs = PromotionJob.objects.filter(project=key_of(request).project)
+    found = jobs.filter(pk=promotion).first()
+    if found is None:
+        raise Http404("There is no such promotion.")
+    return _destinations(lambda now: promoted.of_job(job=found, now=now))
+
+
+def _destinations(told: Callable[[datetime], list[Destination]]) -> PromotedReply:
+    try:
+        found = told(timezone.now())
+    except TooSlowError as error:
+        raise HttpError(503, effects.TOO_SLOW) from error
+    return PromotedReply(destinations=[DestinationReply.of(one) for one in found])

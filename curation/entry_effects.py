@@ -65,8 +65,11 @@ class EntryEffects:
     why: str = ""
 
 
-def of_entries(*, version: LibraryVersion) -> EntryEffects:
-    """What each entry of the version does: the surest first, at most SHOWN. Four queries."""
+def of_entries(*, version: LibraryVersion, only: int | None = None) -> EntryEffects:
+    """What each entry of the version does: the surest first, at most SHOWN. Four queries.
+
+    With `only`, the id of an entry, all are compared and that one alone is told of.
+    """
     try:
         with time_limit(TIME_LIMIT_MS):
             exposed = complaints.exposed(version=version, most=MOST_OUTPUTS)
@@ -88,7 +91,8 @@ def of_entries(*, version: LibraryVersion) -> EntryEffects:
             for place in range(len(entries))
         }
     )
-    surest = sorted(arms, key=lambda place: (-sequential.evidence(*arms[place]), place))
+    shown = [place for place in arms if only in {None, entries[place].entry_id}]
+    surest = sorted(shown, key=lambda place: (-sequential.evidence(*arms[place]), place))
     return EntryEffects(
         effects=[
             _effect(entries[place], *arms[place], is_told=place in told) for place in surest[:SHOWN]

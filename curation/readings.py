@@ -45,11 +45,8 @@ def of_held_out(looked: Looked, *, num_served: int, num_held_out: int) -> Readin
     if looked.needed is None:
         return Reading(kind="inconclusive", words="inconclusive", why="Nobody complained so far.")
     if looked.needed:
-        return Reading(
-            kind="inconclusive",
-            words=f"inconclusive: {looked.needed:,} more session{'s'[: looked.needed != 1]} needed",
-            why=_points(looked.change),
-        )
+        why = _points(looked.change)
+        return Reading(kind="inconclusive", words=_needed(looked.needed), why=why)
     return Reading(
         kind="no change",
         words="no change by half",
@@ -68,11 +65,17 @@ def of_entry(looked: Looked, *, is_told: bool) -> Reading:
 
 
 def of_before_and_after(
-    plain: Change | None, corrected: Change | None, *, daily: Change | None
+    plain: Change | None,
+    corrected: Change | None,
+    *,
+    daily: Change | None,
+    needed: int | None = 0,
+    is_over: bool = False,
 ) -> Reading:
     """What the days after show beside those before; `corrected` by how other complaints went.
 
     It is looked at every day, and so told by `daily`, the same with the wide interval for that.
+    `needed` is how many more sessions show a change by half; with `is_over` none are added.
     """
     if plain is None:
         why = "There are no outputs before or since."
@@ -87,10 +90,20 @@ def of_before_and_after(
         return Reading(kind="works", words="fewer than expected", why=_points(corrected))
     if daily.low > 0:
         return Reading(kind="worse", words="more than expected", why=_points(corrected))
-    if corrected.high < 0 or corrected.low > 0:
-        why = f"{_points(corrected)} Of looks on many days one shows as much by chance too often."
-        return Reading(kind="inconclusive", words="not certain", why=why)
-    return Reading(kind="inconclusive", words="as expected", why=_points(corrected))
+    why = _points(corrected)
+    is_seen = corrected.high < 0 or corrected.low > 0
+    if is_seen:
+        why = f"{why} Of looks on many days one shows as much by chance too often."
+    words = "not certain" if is_seen else "as expected"
+    if needed:
+        words = "inconclusive" if is_over else _needed(needed)
+        if is_over:
+            why = f"{why} It would have taken {needed:,} more sessions in those days."
+    return Reading(kind="inconclusive", words=words, why=why)
+
+
+def _needed(number: int) -> str:
+    return f"inconclusive: {number:,} more session{'s'[: number != 1]} needed"
 
 
 def _points(change: Change | None) -> str:

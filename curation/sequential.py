@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import acos, ceil, copysign, cos, exp, inf, log, pi, sqrt
 
-from curation.rates import Arm, Change, design_effects
+from curation.rates import Z95, Z_DAILY, Arm, Change, design_effects
 
 ALPHA = 0.05
 # Fewer complaints in both arms than this are too few for a normal distribution.
@@ -75,6 +75,17 @@ def look(treated: Arm, control: Arm, *, usual: float | None = None) -> Looked:
         evidence=comparison.evidence(0.0),
         needed=comparison.needed(),
     )
+
+
+def missing(change: Change, *, usual: float, sessions: int) -> int:
+    """How many more sessions, before and after together, show a change of `usual` by half.
+
+    `change` is what so many sessions show, with its 95 % interval; one that is looked at daily has
+    to leave out zero four times of five. The deviation falls as the root of the sessions.
+    """
+    deviation = (change.high - change.low) / (2 * Z95)
+    enough = LOOKED_FOR * usual / (Z_DAILY + POWER)
+    return ceil(sessions * max((deviation / enough) ** 2 - 1, 0.0)) if enough else 0
 
 
 def evidence(

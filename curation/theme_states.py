@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from curation import complaints, effects, progress, rates, sequential
+from curation.acts import targets_of
 from curation.complaints import Counts
 from curation.models import Issue, LibraryVersion, PublishedEntry
 from curation.progress import Standing, State
@@ -92,7 +93,7 @@ def _acts_by_theme(project: Project) -> dict[int, _Acts]:
     found: dict[int, _Acts] = defaultdict(_Acts)
     versions = LibraryVersion.objects.filter(library__project=project).select_related("library")
     for version in versions.order_by("published_at", "pk"):
-        for theme in effects.targets_of(version).values_list("pk", flat=True):
+        for theme in targets_of(version).values_list("pk", flat=True):
             found[theme].versions.append(version)
     asked = project.issues.exclude(theme=None).exclude(resolution=Issue.Resolution.DROPPED)
     for issue in asked.order_by("opened_at", "pk"):

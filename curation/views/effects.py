@@ -1,8 +1,10 @@
-"""What a version did, by theme and by entry; and what was done about a theme."""
+"""What a version did, by theme and by entry; what was done about a theme; what promotions did."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -10,16 +12,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from curation import effects, entry_effects
+from curation import effects, entry_effects, issues, promoted
 from curation.effects import Effect
-from curation.models import LibraryVersion
+from curation.models import LibraryVersion, PromotionJob
+from curation.promoted import Destination
 from curation.rates import Arm, interval
 from feedback.models import Membership
 from feedback.timeouts import TooSlowError
 from review import charts
 from review.charts import Forest
 from review.http import ProjectRequest, project_view
-from review.models import Theme
+from review.models import Review, Theme
 
 # The widest that a chart in a table and one beside a list are drawn.
 IN_TABLE, IN_LIST = 250, 330
@@ -69,7 +72,7 @@ def version_entries(request: ProjectRequest, library: str, number: int) -> HttpR
 @vary_on_headers("HX-Request")
 @project_view(Membership.Role.VIEWER)
 def theme_effect(request: ProjectRequest, number: int) -> HttpResponse:
-    """Every member: where a theme stands, and what was published against it did."""
+    """Every member: where a theme stands, what was done about it, and what that did."""
     themes = Theme.objects.filter(project=request.project).defer("centroid")
     theme = get_object_or_404(themes, number=number)
     found: list[Effect] = []
@@ -91,6 +94,44 @@ def theme_effect(request: ProjectRequest, number: int) -> HttpResponse:
     return render(request, f"curation/effects/{page}.html", context)
 
 
+@require_safe
+@vary_on_headers("HX-Request")
+@project_view(Membership.Role.VIEWER)
+def review_effect(request: ProjectRequest, review: int) -> HttpResponse:
+    """Every member: where a review was promoted to, and whether it helped there."""
+    reviews = Review.objects.revealed().filter(project=request.project)
+    found = get_object_or_404(reviews.select_related("output"), pk=review)
+    theme = issues.theme_of(review=found)
+    return _promoted(
+        request, lambda now: promoted.of_review(review=found, theme=theme, now=now), review=found
+    )
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@project_view(Membership.Role.VIEWER)
+def promotion_effect(request: ProjectRequest, promotion: int) -> HttpResponse:
+    """Every member: where a bulk promotion went, and whether it helped its themes."""
+    job = get_object_or_404(PromotionJob, project=request.project, pk=promotion)
+    return _promoted(request, lambda now: promoted.of_job(job=job, now=now), job=job)
+
+
+def _promoted(
+    request: ProjectRequest,
+    told: Callable[[datetime], list[Destination]],
+    **of: Review | PromotionJob,
+) -> HttpResponse:
+    found: list[Destination] = []
+    why = ""
+    try:
+        found = told(timezone.now())
+    except TooSlowError:
+        why = effects.TOO_SLOW
+    rows = [(one, [_drawn(effect, width=IN_LIST) for effect in one.effects]) for one in found]
+    page = "_promoted" if request.htmx else "promoted"
+    return render(request, f"curation/effects/{page}.html", {"rows": rows, "why": why, **of})
+
+
 def _version(request: ProjectRequest, library: str, number: int) -> LibraryVersion:
     versions = LibraryVersion.objects.filter(library__project=request.project)
     return get_object_or_404(
@@ -102,7 +143,7 @@ def _drawn(effect: Effect, *, width: int) -> Drawn:
     by_lot, in_time = effect.held_out, effect.before_after
     return Drawn(
         effect=effect,
-        held_out=_forest(width, held_out=by_lot.held_out, served=by_lot.served),
+        held_out=_forest(width, held_out=by_lot.held_out, served=by_lot.served) if by_lot else None,
         before_after=_forest(width, before=in_time.before, after=in_time.after),
     )
 

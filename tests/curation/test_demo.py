@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from curation import demo, demo_records, effects, entry_effects
 from curation.demo_reviews import Reviewer, judge, work
+from curation.effects import HeldOut
 from curation.management.commands import load_demo
 from curation.models import ContextEntry, Exposure, LibraryVersion, Release
 from curation.promotion import unpromoted
@@ -57,6 +58,13 @@ def snapshot() -> dict[str, int]:
             cursor.execute(f'SELECT count(*) FROM "{table}"')  # noqa: S608
             counts[table] = cursor.fetchone()[0]
     return counts
+
+
+def by_lot(version: LibraryVersion) -> HeldOut:
+    """What the version did to all complaints, beside sessions held out."""
+    found = effects.of_version(version=version, now=timezone.now()).effects[0].held_out
+    assert found is not None
+    return found
 
 
 class TestLoadDemo:
@@ -182,10 +190,7 @@ class TestLoadDemo:
         first, second = LibraryVersion.objects.filter(library__slug="house-style").order_by(
             "number"
         )
-        helped, unknown = (
-            effects.of_version(version=one, now=timezone.now()).effects[0].held_out
-            for one in (first, second)
-        )
+        helped, unknown = (by_lot(one) for one in (first, second))
         assert (helped.reading.kind, unknown.reading.kind) == ("works", "inconclusive")
         assert 0.85 < helped.held_out.rate < 0.97
         assert unknown.held_out.outputs
@@ -198,10 +203,7 @@ class TestLoadDemo:
     def check_simulated(self, project: Project) -> None:
         versions = LibraryVersion.objects.filter(library__slug="asked-often").order_by("number")
         first, second, third = versions
-        harmed, helped, unknown = (
-            effects.of_version(version=one, now=timezone.now()).effects[0].held_out
-            for one in versions
-        )
+        harmed, helped, unknown = (by_lot(one) for one in versions)
         assert harmed.reading.words == "made it worse"
         assert helped.reading.words == "works"
         assert re.fullmatch(r"inconclusive: \d\d+ more sessions needed", unknown.reading.words)

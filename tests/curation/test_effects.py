@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from curation import effects
+from curation import acts, effects
 from curation.models import LibraryVersion
 from feedback.models import Project
 from feedback.timeouts import TooSlowError
@@ -55,6 +55,8 @@ class TestOfVersion:
         every, one = found.effects
         assert (every.theme, one.theme) == (None, theme)
         assert one.reading.words == "works"
+        assert one.held_out is not None
+        assert every.held_out is not None
         assert (one.held_out.served.rate, one.held_out.held_out.rate) == (0.02, 0.15)
         assert every.held_out.served.complaints == 136
         assert one.before_after.reading.words == "fewer than expected"
@@ -116,7 +118,7 @@ class TestOfTheme:
         second = publish(version.library, theme, number=2, at=NOW + 3 * DAY)
         publish(version.library, make_theme(project), number=3, at=NOW + 4 * DAY)
         found = effects.of_theme(theme=theme, now=LATER)
-        assert [effect.version for effect in found] == [second, version]
+        assert [effect.act.version for effect in found] == [second, version]
 
     def test_an_entry_of_another_answer_in_the_theme_counts_too(
         self, project: Project, version: LibraryVersion, theme: Theme
@@ -124,11 +126,11 @@ class TestOfTheme:
         entry = version.entries.get().entry
         said = entry.feedback.get()
         entry.feedback.clear()
-        assert list(effects.versions_against(theme)) == []
+        assert list(acts.versions_against(theme)) == []
         entry.output = said.output
         entry.save(update_fields=["output"])
-        assert list(effects.versions_against(theme)) == [version]
-        assert list(effects.targets_of(version)) == [theme]
+        assert list(acts.versions_against(theme)) == [version]
+        assert list(acts.targets_of(version)) == [theme]
 
     def test_a_theme_of_another_project_is_not_meant(self, version: LibraryVersion) -> None:
         other = make_theme(make_project())
