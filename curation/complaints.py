@@ -7,16 +7,18 @@ looks at what it is pointed at, and at more of it when that is changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from django.db import connection
 
 from curation import rates, strata
-from curation.models import LibraryVersion
+from curation.models import Experiment, LibraryVersion
 from curation.rates import Arm
 from feedback.models import Project
+
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 _IS_COMPLAINT = """NOT feedback.is_implicit AND feedback.annotator_kind = 'HUMAN' AND (
     feedback.score < 0
@@ -81,6 +83,32 @@ FROM (
 ) exposed
 JOIN feedback_session session
     ON session.project_id = %s AND session.external_id = exposed.session_external_id
+JOIN feedback_output output
+    ON output.session_id = session.id AND output.at >= exposed.since - interval '1 minute'
+"""
+
+# Sessions that came while a version was tried and the one before went to the rest, by which of the
+# two they got, on the days on which the rest got any. A session that saw both is in no arm.
+_BESIDE_FORMER = """
+SELECT CASE WHEN exposed.is_former THEN 'before' ELSE 'served' END AS arm,
+    exposed.since::date AS day, session.id AS session_id, output.id AS output_id
+FROM (
+    SELECT session_external_id, bool_or(version_id = %(former)s) AS is_former,
+        min(served_at) AS since
+    FROM curation_exposure
+    CROSS JOIN (
+        SELECT max(served_at) AS last FROM curation_exposure
+        WHERE version_id = %(former)s AND session_external_id <> ''
+            AND served_at >= %(since)s AND served_at < %(until)s
+    ) trial
+    WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
+        AND served_at >= %(since)s AND served_at < %(until)s
+    GROUP BY session_external_id, trial.last
+    HAVING bool_or(version_id = %(former)s) = bool_and(version_id = %(former)s)
+        AND NOT bool_or(is_held_out) AND min(served_at)::date <= trial.last::date
+) exposed
+JOIN feedback_session session
+    ON session.project_id = %(project)s AND session.external_id = exposed.session_external_id
 JOIN feedback_output output
     ON output.session_id = session.id AND output.at >= exposed.since - interval '1 minute'
 """
@@ -195,12 +223,12 @@ class Counts:
         """The arm of that name, with the complaints of the theme, or all for None."""
         return rates.total(self._by_day(name, theme).values())
 
-    def beside(self, *, theme: int | None = None) -> tuple[Arm, Arm]:
-        """Those served, and those held out as they would be if they came on the same days."""
-        served, held_out = (self._by_day(name, theme) for name in ("served", "held out"))
-        days = sorted(served.keys() | held_out.keys(), key=lambda day: day or date.min)
+    def beside(self, *, theme: int | None = None, control: str = "held out") -> tuple[Arm, Arm]:
+        """Those served, and those of `control` as they would be if they came on the same days."""
+        served, others = (self._by_day(name, theme) for name in ("served", control))
+        days = sorted(served.keys() | others.keys(), key=lambda day: day or date.min)
         return strata.standardized(
-            [(served.get(day, Arm()), held_out.get(day, Arm())) for day in days]
+            [(served.get(day, Arm()), others.get(day, Arm())) for day in days]
         )
 
     def themes(self) -> set[int]:
@@ -238,6 +266,21 @@ def by_exposure(*, version: LibraryVersion) -> Counts:
     return _counts(_SUMS.format(complaint=_IS_COMPLAINT, outputs=_BY_EXPOSURE), _exposed(version))
 
 
+def by_version(*, experiment: Experiment) -> Counts:
+    """Outputs of sessions that got the version tried, `served`, and the one `before` meanwhile.
+
+    Nothing without one before.
+    """
+    parameters = {
+        "version": experiment.version_id,
+        "former": experiment.baseline_id,
+        "project": experiment.version.library.project_id,
+        "since": experiment.started_at,
+        "until": experiment.ended_at or FOREVER,
+    }
+    return _counts(_SUMS.format(complaint=_IS_COMPLAINT, outputs=_BESIDE_FORMER), parameters)
+
+
 def by_time(*, project: Project, since: datetime, middle: datetime, until: datetime) -> Counts:
     """Outputs `before` and `after` the middle, from `since` to `until`, without held-out ones."""
     return _counts(
@@ -269,7 +312,10 @@ def _exposed(version: LibraryVersion) -> list[int]:
     return [version.pk, version.pk, version.library.project_id]
 
 
-def _counts(statement: str, parameters: Sequence[int | datetime]) -> Counts:
+def _counts(
+    statement: str,
+    parameters: Sequence[int | datetime] | Mapping[str, int | datetime | None],
+) -> Counts:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         rows = cursor.fetchall()

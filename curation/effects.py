@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from curation import acts, complaints, rates, readings, sequential
 from curation.acts import Act
 from curation.complaints import Counts
-from curation.models import LibraryVersion
+from curation.models import Experiment, LibraryVersion
 from curation.rates import Arm, Change
 from curation.readings import Reading
 from curation.sequential import Looked
@@ -81,19 +81,21 @@ class Effect:
 class VersionEffect:
     """All that is known of a version: its effects, on all complaints first; `why` if on none.
 
-    `reviewed` is what reviewers found by lot in served and held-out sessions, None for nothing.
+    `reviewed` is what reviewers found by lot in served and held-out sessions, None for nothing;
+    `former` what all complain of beside sessions that got the version before meanwhile.
     """
 
     version: LibraryVersion
     effects: Sequence[Effect] = ()
     reviewed: HeldOut | None = None
+    former: HeldOut | None = None
     why: str = ""
 
 
 def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
     """What the version did to all complaints and to those of the themes it was published against.
 
-    Six queries, for however many themes.
+    Six queries, for however many themes, and one more where there was a version before.
     """
     try:
         with time_limit(TIME_LIMIT_MS):
@@ -101,11 +103,17 @@ def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
             [act] = acts.published(LibraryVersion.objects.filter(pk=version.pk))
             effects = of_act(act=act, themes=[None, *targets], now=now)
             by_review = complaints.reviewed(version=version)
+            trial = Experiment.objects.filter(version=version).exclude(baseline=None)
+            tried = trial.select_related("version__library", "baseline").first()
+            by_version = complaints.by_version(experiment=tried) if tried else Counts()
     except TooSlowError:
         return VersionEffect(version=version, why=TOO_SLOW)
-    reviewed = _held_out(by_review, theme=None, usual=None)
-    has_both = reviewed.served.outputs and reviewed.held_out.outputs
-    return VersionEffect(version=version, effects=effects, reviewed=reviewed if has_both else None)
+    return VersionEffect(
+        version=version,
+        effects=effects,
+        reviewed=_of_both(by_review),
+        former=_of_both(by_version, control="before"),
+    )
 
 
 def of_theme(*, theme: Theme, now: datetime) -> list[Effect]:
@@ -157,8 +165,16 @@ def _days(act: Act, now: datetime) -> tuple[datetime, datetime]:
     return act.at - (until - act.at), until
 
 
-def _held_out(counts: Counts, *, theme: int | None, usual: float | None) -> HeldOut:
-    served, held_out = counts.beside(theme=theme)
+def _of_both(counts: Counts, *, control: str = "held out") -> HeldOut | None:
+    """All complaints of the served beside those of `control`; None unless both have answers."""
+    found = _held_out(counts, theme=None, usual=None, control=control)
+    return found if found.served.outputs and found.held_out.outputs else None
+
+
+def _held_out(
+    counts: Counts, *, theme: int | None, usual: float | None, control: str = "held out"
+) -> HeldOut:
+    served, held_out = counts.beside(theme=theme, control=control)
     looked = sequential.look(served, held_out, usual=usual)
     return HeldOut(
         served=served,

@@ -242,10 +242,14 @@ class PromotedReply(BaseModel):
 class VersionReply(BaseModel):
     """The effects of a version, on all complaints first; what reviewers found by lot; its entries,
     the surest first.
+
+    `former` holds it against the version before, which stands for `held_out`, in the days in which
+    both were served; null where there was none.
     """
 
     effects: list[EffectReply]
     reviewed: HeldOutReply | None
+    former: HeldOutReply | None
     entries: list[EntryReply]
 
 
@@ -286,6 +290,7 @@ def version_effect(request: HttpRequest, library: Slug, number: Number) -> Versi
     return VersionReply(
         effects=[EffectReply.of(effect) for effect in found.effects],
         reviewed=HeldOutReply.of(found.reviewed) if found.reviewed else None,
+        former=HeldOutReply.of(found.former) if found.former else None,
         entries=[
             EntryReply.of(effect) for effect in entry_effects.of_entries(version=version).effects
         ],

@@ -101,6 +101,16 @@ def evidence(
     return comparison.evidence(against)
 
 
+def is_worse(treated: Arm, control: Arm, *, tests: int = 1) -> bool:
+    """Whether more of `treated` complain, for certain, where so many tests are made of one thing.
+
+    Each has its even share of ALPHA, so that together they err no more often, however they hang
+    together (Bonferroni): an e-value has to be as many times as high (Vovk and Wang, "E-values:
+    Calibration, combination and applications", Annals of Statistics 49, 2021).
+    """
+    return treated.rate > control.rate and evidence(treated, control) >= tests / ALPHA
+
+
 def discoveries(evidence: Mapping[int, float], *, rate: float = ALPHA) -> set[int]:
     """Which of many have a difference, so that at most the share `rate` of them have none.
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from curation import complaints, experiments, sequential, stopping
 from curation.models import Experiment
 from curation.rates import Arm
 from curation.stopping import Step
 
+# The arms that the served one is held against, with what is said of them.
+HELD_OUT, BEFORE = "held out", "with the version before"
 
-def watch(*, now: datetime, look: Callable[[Arm, Arm], bool] | None = None) -> int:
+Look = Callable[[Arm, Arm], bool]
+
+
+def watch(*, now: datetime, look: Look | None = None) -> int:
     """Stop running experiments that do harm and widen those that are due; return how many changed.
 
-    `look` tells from served and held-out sessions whether the served ones fare worse; it has to
-    hold however often one looks.
+    `look` tells from served and other sessions whether the served ones fare worse; it has to
+    hold however often one looks, at both of what they are held against.
     """
     running = Experiment.objects.running().select_related("version__library", "baseline")
     return sum(
@@ -24,24 +30,28 @@ def watch(*, now: datetime, look: Callable[[Arm, Arm], bool] | None = None) -> i
     )
 
 
-def step(
-    *, experiment: Experiment, now: datetime, look: Callable[[Arm, Arm], bool] | None = None
-) -> Step:
-    """Stop a running experiment if it does harm, widen it if that is due; return what was done."""
-    served, held_out = arms_of(experiment)
+def step(*, experiment: Experiment, now: datetime, look: Look | None = None) -> Step:
+    """Stop a running experiment if it does harm, widen it if that is due; return what was done.
+
+    It does harm when it is worse than nothing, or than the version before, which goes to the rest.
+    """
+    pairs = {HELD_OUT: arms_of(experiment)}
+    if experiment.baseline_id is not None:
+        pairs[BEFORE] = beside_former(experiment)
+    look = look or partial(sequential.is_worse, tests=len(pairs))
+    worse = next((name for name, pair in pairs.items() if look(*pair)), None)
     decided = stopping.decide(
-        is_worse=(look or _is_worse)(served, held_out),
+        is_worse=worse is not None,
         is_at_last_stage=experiment.is_at_last_stage,
         stage_since=experiment.stage_since,
         hours_per_stage=experiment.hours_per_stage,
         now=now,
     )
-    if decided == Step.STOP:
+    if worse is not None:
         # Where somebody has ended it meanwhile, there is nothing to stop.
         with suppress(experiments.ExperimentError):
-            experiments.stop(
-                experiment=experiment, reason=_told(served, held_out), by=None, now=now
-            )
+            reason = _told(*pairs[worse], worse)
+            experiments.stop(experiment=experiment, reason=reason, by=None, now=now)
     elif decided == Step.NEXT_STAGE:
         experiments.widen(experiment=experiment, now=now)
     return decided
@@ -52,13 +62,14 @@ def arms_of(experiment: Experiment) -> tuple[Arm, Arm]:
     return complaints.by_exposure(version=experiment.version).beside()
 
 
-def _is_worse(served: Arm, held_out: Arm) -> bool:
-    return sequential.look(served, held_out).is_worse
+def beside_former(experiment: Experiment) -> tuple[Arm, Arm]:
+    """Return what became of the sessions that were served, and of those with the version before."""
+    return complaints.by_version(experiment=experiment).beside(control="before")
 
 
-def _told(served: Arm, held_out: Arm) -> str:
+def _told(served: Arm, other: Arm, name: str) -> str:
     return (
         f"Served sessions fared worse: {served.complaints:.0f} of {served.outputs:.0f} answers "
-        f"complained of ({served.rate:.1%}), against {held_out.complaints:.0f} of "
-        f"{held_out.outputs:.0f} ({held_out.rate:.1%}) held out."
+        f"complained of ({served.rate:.1%}), against {other.complaints:.0f} of "
+        f"{other.outputs:.0f} ({other.rate:.1%}) {name}."
     )

@@ -26,6 +26,8 @@ SERVED, HELD_OUT = 40, 10
 DAYS, LOOKS = 28, 60
 # Sessions a day that a version given out in stages can reach, and the share of each stage.
 STAGED, STAGES = 90, (0.1, 0.4, 1.0)
+# What is left of those for the version before.
+REST = (0.9, 0.6, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +227,8 @@ def looks(runs: int) -> Iterator[tuple[str, list[int | None], bool]]:
         told(reviewed[0], reviewed[1], runs, usual=USUAL),
         True,
     )
+    for name, nothing, rate, is_false in BESIDE_FORMER:
+        yield f"tried in stages, {name}: stopped", stopped(runs, nothing, rate), is_false
     for name, rate in list(EFFECTS.items())[1:]:
         truth = served.with_rate(rate)
         actual = rate - USUAL
@@ -235,6 +239,48 @@ def looks(runs: int) -> Iterator[tuple[str, list[int | None], bool]]:
     yield "one of 20 entries doubles complaints: any told", entries(runs, harm=2.0), False
     yield "fixed, a quarter of the complaints: told as back", back(runs, rate=USUAL / 4), True
     yield "fixed, then as before: told as back", back(runs, rate=USUAL), False
+
+
+# What is complained of with nothing, and with a version tried; with the one before it, BEFORE.
+BEFORE = 0.06
+BESIDE_FORMER = (
+    ("as good as the version before and as nothing", 0.06, 0.06, True),
+    ("as good as the version before, better than nothing", 0.12, 0.06, True),
+    ("worse than the version before, better than nothing", 0.12, 0.09, False),
+)
+
+
+def stopped(runs: int, nothing: float, rate: float) -> list[int | None]:
+    """The first day on which a version in stages is stopped, by either test, in each run.
+
+    Of a hundred sessions a day ten get nothing, and what neither gets that nor the version tried
+    the one before: eighty, then fifty, then none.
+    """
+    tried = Truth(sessions=STAGED, days=LOOKS, rate=rate, stages=STAGES)
+    held_out = Truth(sessions=HELD_OUT, days=LOOKS, rate=nothing)
+    rest = Truth(sessions=STAGED, days=LOOKS, rate=BEFORE, stages=REST)
+    days = zip(
+        each_day(tried, runs=runs, seed=6),
+        each_day(held_out, runs=runs, seed=7),
+        each_day(rest, runs=runs, seed=8),
+        strict=True,
+    )
+    found: list[int | None] = []
+    for served, *controls in ((list(one) for one in three) for three in days):
+        worse = []
+        for control in controls:
+            pairs = [(one, two) for one, two in zip(served, control, strict=True) if two.sessions]
+            until = (strata.standardized(pairs[: day + 1]) for day in range(LOOKS))
+            worse.append(
+                [[_is_worse(*pair) for pair in zip(*map(apart, two), strict=True)] for two in until]
+            )
+        by_run = (zip(*both, strict=True) for both in worse)
+        found += [_first(map(any, zip(*each, strict=True))) for each in zip(*by_run, strict=True)]
+    return found
+
+
+def _is_worse(treated: Arm, control: Arm) -> bool:
+    return sequential.is_worse(treated, control, tests=2)
 
 
 def told(

@@ -95,8 +95,8 @@ class TestOfVersion:
     ) -> None:
         many = publish(make_library(project), *(make_theme(project) for _ in range(4)))
         many = LibraryVersion.objects.select_related("library__project").get(pk=many.pk)
-        # Savepoint, limit, themes, the next version, by time, by exposure, reviews, release.
-        with django_assert_num_queries(8):
+        # Savepoint, limit, themes, the version, by time, by exposure, reviews, trial, release.
+        with django_assert_num_queries(9):
             found = effects.of_version(version=many, now=LATER)
         assert len(found.effects) == 5
 

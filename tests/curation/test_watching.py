@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from curation import watching
+from curation import effects, watching
 from curation.models import Experiment, Exposure, LibraryVersion
 from feedback.models import Project
 from tests.factories import (
@@ -41,21 +41,28 @@ class TestWatch:
         )
 
     def expose(
-        self, experiment: Experiment, session: str, *, held_out: bool, complains: bool
+        self,
+        experiment: Experiment,
+        session: str,
+        *,
+        held_out: bool,
+        complains: bool,
+        version: LibraryVersion | None = None,
+        at: datetime = NOW,
     ) -> None:
         """One session with one answer after its exposure."""
         project = experiment.version.library.project
         Exposure.objects.create(
             token=uuid4(),
             project=project,
-            version=experiment.version,
+            version=version or experiment.version,
             session_external_id=session,
             is_held_out=held_out,
             num_tokens=0,
-            served_at=NOW,
+            served_at=at,
         )
         output = make_output(
-            project, make_session(project, external_id=session), at=NOW + timedelta(minutes=1)
+            project, make_session(project, external_id=session), at=at + timedelta(minutes=1)
         )
         if complains:
             make_feedback(output, score=-1)
@@ -78,6 +85,62 @@ class TestWatch:
         assert "36 of 40" in experiment.reason
         assert "2 of 40" in experiment.reason
         assert watching.watch(now=NOW + 2 * DAY) == 0
+
+    @pytest.fixture
+    def former(self, experiment: Experiment) -> LibraryVersion:
+        """The version before, which the rest of the sessions gets."""
+        version = LibraryVersion.objects.create(
+            library=experiment.version.library,
+            number=2,
+            content_hash="",
+            published_by=experiment.version.published_by,
+            published_at=NOW - DAY,
+        )
+        experiment.baseline = version
+        experiment.save()
+        return version
+
+    def test_stops_what_is_worse_than_the_version_before_though_better_than_nothing(
+        self, experiment: Experiment, former: LibraryVersion
+    ) -> None:
+        for number in range(60):
+            self.expose(experiment, f"held-{number}", held_out=True, complains=number < 54)
+            self.expose(experiment, f"served-{number}", held_out=False, complains=number < 36)
+            self.expose(
+                experiment, f"b-{number}", held_out=False, complains=number < 3, version=former
+            )
+        assert watching.watch(now=NOW + DAY) == 1
+        experiment.refresh_from_db()
+        assert experiment.status == "stopped"
+        assert "36 of 60" in experiment.reason
+        assert experiment.reason.endswith("3 of 60 (5.0%) with the version before.")
+        found = effects.of_version(version=experiment.version, now=NOW + DAY)
+        assert found.former is not None
+        assert found.former.reading.words == "made it worse"
+        assert found.effects[0].reading.words == "works"
+
+    def test_holds_it_against_sessions_of_the_trial_alone(
+        self, experiment: Experiment, former: LibraryVersion
+    ) -> None:
+        def expose(session: str, version: LibraryVersion, at: datetime) -> None:
+            self.expose(
+                experiment, session, held_out=False, complains=False, version=version, at=at
+            )
+
+        expose("earlier", former, NOW - DAY)
+        expose("both", former, NOW)
+        Exposure.objects.create(
+            project=former.library.project,
+            version=experiment.version,
+            session_external_id="both",
+            num_tokens=0,
+            served_at=NOW,
+        )
+        expose("before", former, NOW)
+        expose("served", experiment.version, NOW)
+        expose("when nobody got the former", experiment.version, NOW + 3 * DAY)
+        served, before = watching.beside_former(experiment)
+        assert (served.sessions, before.sessions) == (1, 1)
 
     def test_lets_what_helps_go_on(self, experiment: Experiment) -> None:
         for number in range(40):
