@@ -210,10 +210,10 @@ def unskip(request: HttpRequest, item: ItemId) -> Status[ClaimReply] | Status[No
 def queue_of(request: HttpRequest, slug: str) -> Queue:
     """The queue of the key's project, if its person sees it. Raises Http404."""
     member = member_of(request)
-    seen = Queue.objects.visible_to(member.user).filter(project=member.project)
+    queues = Queue.objects.filter(project=member.project)
     # PostgreSQL takes no NUL.
-    found = seen.filter(slug="" if "\x00" in slug else slug).first()
-    if found is None:
+    found = queues.filter(slug="" if "\x00" in slug else slug).first()
+    if found is None or not found.is_seen_by(member.user):
         raise Http404("There is no such queue.")
     return found
 
@@ -221,9 +221,9 @@ def queue_of(request: HttpRequest, slug: str) -> Queue:
 def item_of(request: HttpRequest, pk: int) -> QueueItem:
     """The item of the key's project, if its person sees its queue. Raises Http404."""
     member = member_of(request)
-    items = QueueItem.objects.visible_to(member.user).filter(queue__project=member.project)
+    items = QueueItem.objects.filter(queue__project=member.project)
     found = items.select_related("queue", "output").filter(pk=pk).first()
-    if found is None:
+    if found is None or not found.queue.is_seen_by(member.user):
         raise Http404("There is no such item.")
     return found
 

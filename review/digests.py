@@ -46,6 +46,7 @@ SAID = {
     Notification.Kind.ANSWERED: "{who} decided on your proposal",
     Notification.Kind.PROMOTED: "Your bulk promotion has ended",
     Notification.Kind.RETURNED: "A product issue came back",
+    Notification.Kind.NAMED: "{who} named you to review a queue",
 }
 _SALT = "review.digests"
 

@@ -113,9 +113,9 @@ def notify_of(
     by: User | None,
     now: datetime,
 ) -> None:
-    """Tell members of the project, by their ids, of something that an upper package has.
+    """Tell members of the project, by their ids, of something that is no item, thread or job.
 
-    `subject` is its own name for it, of which each person has one line; `title` is what it is
+    `subject` is a name of its own for it, of which each person has one line; `title` is what it is
     called, and `path` leads there. Whoever did it is not told. Needs a transaction.
     """
     wanted = set(to) - {by.pk if by else None}
@@ -136,6 +136,11 @@ def notify_of(
                 "mail": None,
             },
         )
+
+
+def take_back_of(*, kind: Notification.Kind, subject: str, to: Iterable[int]) -> None:
+    """Tell these users of it no more, by their ids: it does not concern them."""
+    Notification.objects.filter(kind=kind, subject=subject, user__in=to).delete()
 
 
 def settle_subject(*, kind: Notification.Kind, subject: str, now: datetime) -> None:

@@ -52,7 +52,7 @@ def claim_next(*, queue: Queue, by: User, now: datetime) -> Claim | None:
     free one, with a higher fence. Who does not see the queue is handed nothing.
     """
     _one_at_a_time(by)
-    if not _is_seen(queue, by):
+    if not queue.is_seen_by(by):
         return None
     if mine := picking.held(queue=queue, by=by, now=now):
         return mine
@@ -235,7 +235,7 @@ def hold_form(*, queue_id: int, may_change: bool = False) -> None:
 def _open_places(item: QueueItem, by: User) -> list[Claim]:
     """The item's unfinished places, locked. Raises DoneError when none is for this reviewer."""
     _one_at_a_time(by)
-    if not _is_seen(item.queue, by):
+    if not item.queue.is_seen_by(by):
         raise DoneError("Others review this.")
     places = list(
         Claim.objects.select_for_update(of=("self",))
@@ -276,13 +276,6 @@ def _hold(place: Claim, queue: Queue, by: User, now: datetime) -> Claim:
         _log(place.item, queue, "took_over", by, now, {"from": lost_by, "was_held": was_held})
         notify_taken(item=place.item, queue=queue, to=lost_by, by=by, now=now)
     return place
-
-
-def _is_seen(queue: Queue, by: User) -> bool:
-    """Whether the reviewer sees the queue; asked of the database only where it names people."""
-    if not queue.is_restricted:
-        return True
-    return Queue.objects.visible_to(by).filter(pk=queue.pk).exists()
 
 
 def _give_back(place: Claim) -> None:

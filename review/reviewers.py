@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from django.urls import reverse
+
 from feedback.models import Membership, Project, User
-from review.models import Event, Queue, QueueReviewer
+from review.models import Event, Notification, Queue, QueueReviewer
+from review.notifications import notify_of, take_back_of
 from review.queues import QueueError, take_back
 
 MOST_NAMED = 200
@@ -33,19 +36,17 @@ def named(*, queue: Queue) -> tuple[str, ...] | None:
     return tuple(address for user, address in called.items() if user in there)
 
 
-def name(
-    *, queue: Queue, wanted: Sequence[str] | None, by: User | None, now: datetime
-) -> frozenset[int] | None:
+def name(*, queue: Queue, wanted: Sequence[str] | None, by: User | None, now: datetime) -> bool:
     """Have the queue reviewed by these members alone, or with None by everybody who may.
 
-    Returns the ids of those it did not name before, or None where nothing changed. Who reviews it
-    no more gives back what they hold of it; their drafts stay. Needs the queue locked, in a
-    transaction. Raises QueueError that names the place in `reviewers`.
+    Returns whether anything changed. Who is named anew is told. Who reviews it no more gives back
+    what they hold of it; their drafts stay. Needs the queue locked, in a transaction. Raises
+    QueueError that names the place in `reviewers`.
     """
     there = set(queue.named.values_list("user", flat=True))
     meant = _meant(queue, wanted or (), there)
     if queue.is_restricted == (wanted is not None) and meant == there:
-        return None
+        return False
     queue.is_restricted = wanted is not None
     queue.save(update_fields=["is_restricted"])
     queue.named.exclude(user__in=meant).delete()
@@ -67,7 +68,19 @@ def name(
         at=now,
     )
     take_back(queue=queue, by=by, now=now)
-    return frozenset(new)
+    kind, subject = Notification.Kind.NAMED, f"queue {queue.pk}"
+    take_back_of(kind=kind, subject=subject, to=there - meant)
+    notify_of(
+        project=queue.project,
+        kind=kind,
+        subject=subject,
+        title=queue.name,
+        path=reverse("queue", args=[queue.project.slug, queue.slug]),
+        to=new,
+        by=by,
+        now=now,
+    )
+    return True
 
 
 def _meant(queue: Queue, wanted: Sequence[str], there: set[int]) -> set[int]:

@@ -113,8 +113,8 @@ def edit_queue(*, queue: Queue, rules: Rules, by: User, now: datetime) -> None:
     queue = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
     there = rules_of(queue=queue)
     _check_form(queue, checked, there)
-    changed = reviewers.name(queue=queue, wanted=checked.reviewers, by=by, now=now)
-    if changed is not None and replace(checked, reviewers=there.reviewers) == there:
+    is_changed = reviewers.name(queue=queue, wanted=checked.reviewers, by=by, now=now)
+    if is_changed and replace(checked, reviewers=there.reviewers) == there:
         return
     if checked.reviewers_per_item != queue.reviewers_per_item:
         _change_places(queue, checked.reviewers_per_item)

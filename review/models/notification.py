@@ -41,8 +41,8 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 class Notification(models.Model):
     """That something happened, for one person: one row a thread, a kind and item, or a subject.
 
-    What an upper package tells of has a `subject`, its own name for it, with what it is called and
-    the path that leads there.
+    A queue, and what an upper package tells of, has a `subject`, a name of its own, with what it is
+    called and the path that leads there.
 
     `num` counts what happened since it was read, `actor` did the last of it. It holds no words:
     they are read where it leads. `mail` is the one that told of it, until more happens.
@@ -61,11 +61,12 @@ class Notification(models.Model):
         ANSWERED = "answered", "Own proposal decided"
         PROMOTED = "promoted", "Bulk promotion done"
         RETURNED = "returned", "Product issue came back"
+        NAMED = "named", "Named to review a queue"
 
     # What each kind is about: a thread, an item, a subject, or a job.
     ON_THREADS = ("mention", "reply", "decided")
     ON_ITEMS = ("taken", "disputed", "escalated", "settled")
-    ON_SUBJECTS = ("approval", "answered", "promoted", "returned")
+    ON_SUBJECTS = ("approval", "answered", "promoted", "returned", "named")
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notifications")
     project = models.ForeignKey(Project, models.CASCADE, related_name="notifications")
@@ -127,7 +128,7 @@ class Notification(models.Model):
                 )
                 | (
                     Q(
-                        kind__in=["approval", "answered", "promoted", "returned"],
+                        kind__in=["approval", "answered", "promoted", "returned", "named"],
                         output=None,
                         annotation=None,
                         item=None,

@@ -104,6 +104,12 @@ class Queue(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def is_seen_by(self, member: User) -> bool:
+        """Whether a member of its project sees it; a query only where it names people."""
+        if not self.is_restricted:
+            return True
+        return Queue.objects.visible_to(member).filter(pk=self.pk).exists()
+
 
 class QueueReviewer(models.Model):
     """That a queue names a member of its project to review it.

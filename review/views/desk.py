@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -217,10 +217,13 @@ def item_undo(request: ProjectRequest, item: int) -> HttpResponseBase:
 
 
 def _item(request: ProjectRequest, pk: int) -> QueueItem:
-    items = QueueItem.objects.visible_to(request.user).filter(queue__project=request.project)
-    return get_object_or_404(
+    items = QueueItem.objects.filter(queue__project=request.project)
+    found = get_object_or_404(
         items.select_related("queue", "theme", "stratum", "output", "output__session"), pk=pk
     )
+    if not found.queue.is_seen_by(request.user):
+        raise Http404
+    return found
 
 
 def _go_on(request: ProjectRequest, item: QueueItem) -> HttpResponseBase:

@@ -9,7 +9,7 @@ from math import isfinite
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.db.models import Prefetch
-from django.http import HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -109,8 +109,10 @@ def queue_next(request: ProjectRequest, queue: str) -> HttpResponseBase:
 
 
 def _queue(request: ProjectRequest, slug: str) -> Queue:
-    seen = Queue.objects.visible_to(request.user)
-    return get_object_or_404(seen, project=request.project, slug=slug)
+    found = get_object_or_404(Queue, project=request.project, slug=slug)
+    if not found.is_seen_by(request.user):
+        raise Http404
+    return found
 
 
 def _may(request: ProjectRequest) -> dict[str, bool]:

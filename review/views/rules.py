@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.http import HttpResponse, HttpResponseBase, QueryDict
+from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
@@ -94,8 +94,10 @@ def queue_shares(request: ProjectRequest, queue: str) -> HttpResponse:
 
 
 def _queue(request: ProjectRequest, slug: str) -> Queue:
-    seen = Queue.objects.visible_to(request.user)
-    return get_object_or_404(seen, project=request.project, slug=slug)
+    found = get_object_or_404(Queue, project=request.project, slug=slug)
+    if not found.is_seen_by(request.user):
+        raise Http404
+    return found
 
 
 def _form(request: ProjectRequest, asked: _Asked, queue: Queue | None) -> HttpResponse:

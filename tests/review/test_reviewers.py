@@ -7,10 +7,21 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Membership, Project, User
 from review import drafts, queues, reviewers, rules, triage
-from review.models import Claim, Draft, Event, Queue, QueueItem, QueueReviewer
+from review.models import (
+    Claim,
+    Draft,
+    Event,
+    Notification,
+    Queue,
+    QueueItem,
+    QueueReviewer,
+)
 from review.queues import DoneError, QueueError
 from tests.factories import NOW, make_item, make_project, make_queue, make_review, make_user
 
@@ -76,6 +87,13 @@ class TestVisible:
         user = make_user(make_project(), "admin")
         Membership.objects.create(project=project, user=user, role="expert")
         assert not Queue.objects.visible_to(user).exists()
+
+    def test_nothing_is_asked_where_a_queue_is_everybodys(
+        self, project: Project, ann: User, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        queue = make_queue(project)
+        with django_assert_num_queries(0):
+            assert queue.is_seen_by(ann)
 
 
 class TestNaming:
@@ -283,3 +301,31 @@ class TestHolding:
         )
         assert queues.renew(item=item, by=ann, fence=held.fence, now=NOW)
         assert not queue.named.exists()
+
+
+class TestNews:
+    def test_who_is_named_anew_is_told_once_and_no_more_when_taken_off(
+        self, project: Project, ann: User, bob: User, mod: User
+    ) -> None:
+        queue = make_queue(project, name="Risky")
+        for wanted in (["ann", "mod"], ["ann", "bob", "mod"]):
+            rules.edit_queue(
+                queue=queue,
+                rules=replace(rules.rules_of(queue=queue), reviewers=wanted),
+                by=mod,
+                now=NOW,
+            )
+            queue.refresh_from_db()
+        assert not Notification.objects.filter(user=mod).exists()
+        for user in (ann, bob):
+            [line] = Notification.objects.unread().seen_by(user)
+            assert (line.kind, line.title, line.actor, line.num) == ("named", "Risky", mod, 1)
+            client = Client()
+            client.force_login(user)
+            assert "named you to review this queue" in client.get("/inbox/").content.decode()
+            opened = client.post(reverse("inbox_open", args=[line.pk]), follow=True)
+            assert opened.redirect_chain[-1][0] == line.path
+            assert opened.status_code == 200
+        named(queue, "ann")
+        assert not Notification.objects.filter(user=bob).exists()
+        assert Notification.objects.filter(user=ann).exists()
