@@ -15,7 +15,7 @@ from django.db import connection
 
 from curation import rates, strata
 from curation.models import Experiment, LibraryVersion
-from curation.rates import Arm
+from curation.rates import Arm, Crossed
 from feedback.models import Project
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -34,31 +34,50 @@ _IS_COMPLAINT = """NOT feedback.is_implicit AND feedback.annotator_kind = 'HUMAN
 _SUMS = """
 WITH outputs AS MATERIALIZED ({outputs}),
 complained AS MATERIALIZED (
-    SELECT DISTINCT outputs.arm, outputs.session_id, outputs.output_id, membership.theme_id
+    SELECT DISTINCT outputs.arm, outputs.{unit} AS unit, outputs.output_id, membership.theme_id
     FROM outputs
     JOIN feedback_feedback feedback ON feedback.output_id = outputs.output_id
     LEFT JOIN review_thememembership membership ON membership.feedback_id = feedback.id
     WHERE {complaint}
 ),
-sessions AS (
-    SELECT arm, day, session_id, sized.n::float8 AS n, coalesce(counted.c, 0)::float8 AS c
+units AS (
+    SELECT arm, day, unit, number, sized.n::float8 AS n, coalesce(counted.c, 0)::float8 AS c
     FROM (
-        SELECT arm, day, session_id, count(*) AS n FROM outputs GROUP BY arm, day, session_id
+        SELECT arm, day, {unit} AS unit, count(*) AS n, count(DISTINCT session_id) AS number
+        FROM outputs GROUP BY arm, day, {unit}
     ) sized
     LEFT JOIN (
-        SELECT arm, session_id, count(DISTINCT output_id) AS c
-        FROM complained GROUP BY arm, session_id
-    ) counted USING (arm, session_id)
+        SELECT arm, unit, count(DISTINCT output_id) AS c FROM complained GROUP BY arm, unit
+    ) counted USING (arm, unit)
 ),
 by_theme AS (
-    SELECT arm, session_id, theme_id, count(*)::float8 AS y
-    FROM complained WHERE theme_id IS NOT NULL GROUP BY arm, session_id, theme_id
+    SELECT arm, unit, theme_id, count(*)::float8 AS y
+    FROM complained WHERE theme_id IS NOT NULL GROUP BY arm, unit, theme_id
 )
-SELECT arm, NULL, day, count(*), sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
-FROM sessions GROUP BY arm, day
+SELECT arm, NULL, day, sum(number)::bigint, sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
+FROM units GROUP BY arm, day
 UNION ALL
 SELECT arm, theme_id, day, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
-FROM by_theme JOIN sessions USING (arm, session_id) GROUP BY arm, day, theme_id
+FROM by_theme JOIN units USING (arm, unit) GROUP BY arm, day, theme_id
+"""
+
+# What the same users did after, times what they did before: of all complaints, then by theme.
+_CROSSED = """
+UNION ALL
+SELECT 'both', NULL, NULL, 0, sum(after.n * before.c), 0, sum(after.c * before.c), 0, 0, 0
+FROM units after JOIN units before ON before.unit = after.unit AND before.arm = 'before'
+WHERE after.arm = 'after'
+UNION ALL
+SELECT 'both', theme_id, NULL, 0, sum(after.n * was), 0, sum(later * was), 0,
+    sum(later * before.c), sum(after.c * was)
+FROM (
+    SELECT theme_id, unit, coalesce(sum(y) FILTER (WHERE arm = 'after'), 0) AS later,
+        coalesce(sum(y) FILTER (WHERE arm = 'before'), 0) AS was
+    FROM by_theme GROUP BY theme_id, unit
+) of_unit
+JOIN units after ON after.unit = of_unit.unit AND after.arm = 'after'
+JOIN units before ON before.unit = of_unit.unit AND before.arm = 'before'
+GROUP BY theme_id
 """
 
 # From the first time on that context was fetched for them, and only from the days on which
@@ -113,9 +132,12 @@ JOIN feedback_output output
     ON output.session_id = session.id AND output.at >= exposed.since - interval '1 minute'
 """
 
-# Of all sessions but those that something was held out from.
+# Of all sessions but those that something was held out from. Those of one user are one unit, which
+# their first one stands for; without a user each is one.
 _BY_TIME = """
-SELECT CASE WHEN output.at < %s THEN 'before' ELSE 'after' END AS arm, NULL::date AS day,
+SELECT CASE WHEN session.user_external_id = '' THEN session.id
+    ELSE min(session.id) OVER (PARTITION BY session.user_external_id) END AS unit,
+    CASE WHEN output.at < %s THEN 'before' ELSE 'after' END AS arm, NULL::date AS day,
     output.session_id, output.id AS output_id
 FROM feedback_output output
 JOIN feedback_session session ON session.id = output.session_id
@@ -196,7 +218,7 @@ class Exposed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Sums:
-    """What is summed over sessions, of all complaints or of those of a theme."""
+    """What is summed over sessions or users, of all complaints or of those of a theme."""
 
     sessions: int = 0
     n: float = 0
@@ -231,6 +253,19 @@ class Counts:
             [(served.get(day, Arm()), others.get(day, Arm())) for day in days]
         )
 
+    def both(self, *, theme: int) -> Crossed:
+        """What the same users did after and before, of complaints of the theme and of others."""
+        every = self._sums.get(("both", None, None), _NONE)
+        sums = self._sums.get(("both", theme, None), _NONE)
+        return Crossed(
+            complaints_complaints=sums.y,
+            complaints_others=sums.ny - sums.y,
+            others_complaints=sums.cy - sums.y,
+            others_others=every.y - sums.ny - sums.cy + sums.y,
+            outputs_complaints=sums.n,
+            outputs_others=every.n - sums.n,
+        )
+
     def themes(self) -> set[int]:
         """The themes that anybody complained in."""
         return {theme for _, theme, _ in self._sums if theme is not None}
@@ -263,7 +298,7 @@ class Counts:
 
 def by_exposure(*, version: LibraryVersion) -> Counts:
     """Outputs of sessions that got the version, `served`, and that got nothing, `held out`."""
-    return _counts(_SUMS.format(complaint=_IS_COMPLAINT, outputs=_BY_EXPOSURE), _exposed(version))
+    return _counts(_summed(_BY_EXPOSURE), _exposed(version))
 
 
 def by_version(*, experiment: Experiment) -> Counts:
@@ -278,13 +313,16 @@ def by_version(*, experiment: Experiment) -> Counts:
         "since": experiment.started_at,
         "until": experiment.ended_at or FOREVER,
     }
-    return _counts(_SUMS.format(complaint=_IS_COMPLAINT, outputs=_BESIDE_FORMER), parameters)
+    return _counts(_summed(_BESIDE_FORMER), parameters)
 
 
 def by_time(*, project: Project, since: datetime, middle: datetime, until: datetime) -> Counts:
-    """Outputs `before` and `after` the middle, from `since` to `until`, without held-out ones."""
+    """Outputs `before` and `after` the middle, from `since` to `until`, without held-out ones.
+
+    The sums are over users, where it is known who they are: see rates.
+    """
     return _counts(
-        _SUMS.format(complaint=_IS_COMPLAINT, outputs=_BY_TIME),
+        _summed(_BY_TIME, unit="unit") + _CROSSED,
         [middle, project.pk, since, until, project.pk, since],
     )
 
@@ -306,6 +344,10 @@ def exposed(*, version: LibraryVersion, most: int) -> list[Exposed]:
             [*_exposed(version), most],
         )
         return [Exposed(*row) for row in cursor.fetchall()]
+
+
+def _summed(outputs: str, *, unit: str = "session_id") -> str:
+    return _SUMS.format(complaint=_IS_COMPLAINT, outputs=outputs, unit=unit)
 
 
 def _exposed(version: LibraryVersion) -> list[int]:

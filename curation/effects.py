@@ -189,8 +189,9 @@ def _held_out(
 
 def _before_after(counts: Counts, *, theme: int | None, is_over: bool) -> BeforeAfter:
     before, after = counts.arm("before", theme=theme), counts.arm("after", theme=theme)
-    plain, change = rates.difference(after, before), rates.drift_corrected(before, after)
-    expected = rates.expected(before, after)
+    both = counts.both(theme=theme) if theme else rates.APART
+    plain, change = rates.difference(after, before), rates.drift_corrected(before, after, both=both)
+    expected = rates.expected(before, after, both=both)
     needed = None
     if change and expected:
         sessions = before.sessions + after.sessions
@@ -204,7 +205,7 @@ def _before_after(counts: Counts, *, theme: int | None, is_over: bool) -> Before
         reading=readings.of_before_and_after(
             plain,
             change,
-            daily=rates.drift_corrected(before, after, z=rates.Z_DAILY),
+            daily=rates.drift_corrected(before, after, both=both, z=rates.Z_DAILY),
             needed=needed,
             is_over=is_over,
         ),

@@ -13,13 +13,21 @@ methods", Statistics in Medicine 17, 1998, method 10; with a correlation Zou, "O
 additive interaction by use of the four-by-two table and beyond", American Journal of Epidemiology
 168, 2008).
 
+Before and after something was done, nobody is drawn by lot: who came again and again before, and
+not after, changes both rates. There users take the place of sessions in all sums, and what one user
+did before and after goes together: the same linearization, over the users of both (Cameron and
+Miller, "A Practitioner's Guide to Cluster-Robust Inference", Journal of Human Resources 50, 2015).
+Where sessions are drawn by lot they are what is drawn, and users make no difference (Abadie, Athey,
+Imbens and Wooldridge, "When Should You Adjust Standard Errors for Clustering?", Quarterly Journal
+of Economics 138, 2023).
+
 An output that was looked at by lot with the chance p stands for 1/p of them: with such weights the
 same formulas hold (Horvitz and Thompson, JASA 47, 1952; Hájek's ratio).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from math import exp, log, sqrt
 
@@ -65,6 +73,25 @@ _COUNTED = frozenset({"sessions", *_SINGLE})
 
 
 @dataclass(frozen=True, kw_only=True)
+class Crossed:
+    """Sums over users of products, of what each did after and of what the same did before.
+
+    The first word says what is taken of after: `outputs_others` are outputs after times other
+    complaints before.
+    """
+
+    complaints_complaints: float = 0
+    complaints_others: float = 0
+    others_complaints: float = 0
+    others_others: float = 0
+    outputs_complaints: float = 0
+    outputs_others: float = 0
+
+
+APART = Crossed()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """What lies between two rates, in shares of outputs, with the ends of its 95 % interval."""
 
@@ -90,6 +117,21 @@ def arm(sessions: Iterable[tuple[float, float, float]]) -> Arm:
         others_squared=sum(z * z for _, _, z in rows),
         outputs_others=sum(n * z for n, _, z in rows),
         complaints_others=sum(y * z for _, y, z in rows),
+    )
+
+
+def crossed(
+    before: Sequence[tuple[float, float, float]], after: Sequence[tuple[float, float, float]]
+) -> Crossed:
+    """The products over users, given in the same order, each as for `arm`."""
+    both = list(zip(after, before, strict=True))
+    return Crossed(
+        complaints_complaints=sum(y * v for (_, y, _), (_, v, _) in both),
+        complaints_others=sum(y * w for (_, y, _), (_, _, w) in both),
+        others_complaints=sum(z * v for (_, _, z), (_, v, _) in both),
+        others_others=sum(z * w for (_, _, z), (_, _, w) in both),
+        outputs_complaints=sum(n * v for (n, _, _), (_, v, _) in both),
+        outputs_others=sum(n * w for (n, _, _), (_, _, w) in both),
     )
 
 
@@ -147,36 +189,55 @@ def difference(treated: Arm, control: Arm) -> Change | None:
     )
 
 
-def expected(before: Arm, after: Arm, *, z: float = Z95) -> Change | None:
+def expected(before: Arm, after: Arm, *, both: Crossed = APART, z: float = Z95) -> Change | None:
     """The rate that was to be expected afterwards, had it gone as all other complaints went.
 
     This is a difference in differences of logarithms: what changed for all complaints alike, such
-    as who uses the product or how easily they complain, is no effect. None where before or after
+    as who uses the product or how easily they complain, is no effect. `both` is what the same users
+    did before and after; without it the two count as others'. None where before or after
     there are fewer than FEWEST_OTHERS other complaints, or there was nothing to change.
     """
     if min(before.others, after.others) < FEWEST_OTHERS or not before.complaints:
         return None
-    value = before.rate * (after.others / after.outputs) / (before.others / before.outputs)
+    other = after.others / after.outputs
+    value = before.rate * other / (before.others / before.outputs)
     # The rate before among all complaints then, by the delta method; then how others went after.
-    variance = _scale(before) * (
-        before.complaints_squared / before.complaints**2
-        - 2 * before.complaints_others / (before.complaints * before.others)
-        + before.others_squared / before.others**2
-    ) + _scale(after) * (after.others_squared / after.others**2)
+    variance = (
+        _scale(before)
+        * (
+            before.complaints_squared / before.complaints**2
+            - 2 * before.complaints_others / (before.complaints * before.others)
+            + before.others_squared / before.others**2
+        )
+        + _scale(after)
+        * (
+            after.others_squared
+            - 2 * other * after.outputs_others
+            + other**2 * after.outputs_squared
+        )
+        / after.others**2
+        + 2 * (_with_former(before, others=1, both=both) / after.others)
+        - 2 * (_with_former(before, outputs=1, both=both) / after.outputs)
+    )
     half = z * sqrt(max(variance, 0))
     return Change(value=value, low=value * exp(-half), high=value * exp(half))
 
 
-def drift_corrected(before: Arm, after: Arm, *, z: float = Z95) -> Change | None:
+def drift_corrected(
+    before: Arm, after: Arm, *, both: Crossed = APART, z: float = Z95
+) -> Change | None:
     """How much higher the rate afterwards is than was to be expected; None as for `expected`."""
-    meant = expected(before, after, z=z)
+    meant = expected(before, after, both=both, z=z)
     if meant is None or not after.outputs:
         return None
     effect = design_effects(before, after)[1]
+    deviation = (meant.high - meant.low) / (2 * z)
+    correlation = _covariance(before, after, both) * meant.value
+    correlation /= deviation * sqrt(_variance(after)) or 1.0
     return _between(
         (after.rate, *interval(after, effect=effect, z=z)),
         (meant.value, meant.low, meant.high),
-        correlation=_correlation(after) * meant.value / (meant.high - meant.low) * 2 * z,
+        correlation=min(max(correlation, -1.0), 1.0),
     )
 
 
@@ -213,13 +274,8 @@ def _complaining(one: Arm) -> float:
     return one.complaints**2 / one.complaints_squared if one.complaints_squared else 0.0
 
 
-def _correlation(after: Arm) -> float:
-    """The covariance of both rates afterwards, in standard deviations of the first and shares
-    of the other.
-    """
-    deviation = sqrt(_variance(after))
-    if not deviation:
-        return 0.0
+def _covariance(before: Arm, after: Arm, both: Crossed) -> float:
+    """Of the rate afterwards and the logarithm of what was expected."""
     other = after.others / after.outputs
     products = (
         after.complaints_others
@@ -227,7 +283,34 @@ def _correlation(after: Arm) -> float:
         - after.rate * after.outputs_others
         + after.rate * other * after.outputs_squared
     )
-    return _scale(after) * products / after.outputs**2 / deviation / other
+    with_after = _scale(after) * products / after.outputs**2 / other
+    with_before = _with_former(before, complaints=1, outputs=-after.rate, both=both)
+    return with_after + with_before / after.outputs
+
+
+def _with_former(
+    before: Arm,
+    *,
+    both: Crossed,
+    complaints: float = 0,
+    others: float = 0,
+    outputs: float = 0,
+) -> float:
+    """The covariance of so much of what users did after with the logarithm of the ratio before.
+
+    That is the ratio of the complaints to others; the sums of what was done after.
+    """
+    by_complaints = (
+        complaints * both.complaints_complaints
+        + others * both.others_complaints
+        + outputs * both.outputs_complaints
+    )
+    by_others = (
+        complaints * both.complaints_others
+        + others * both.others_others
+        + outputs * both.outputs_others
+    )
+    return by_complaints / before.complaints - by_others / before.others
 
 
 def _variance(one: Arm) -> float:

@@ -1,6 +1,7 @@
 """Measured effects: simulated traffic with a known truth, and how often what is said of it is true.
 
-Sessions have several outputs, and one user of five complains much more readily than the others.
+Sessions have several outputs, and one of five is of somebody who complains much more readily than
+others; in some cases the same users come again and again.
 Every figure stands with its own 95 % interval: it rests on so many runs only.
 """
 
@@ -13,7 +14,7 @@ from curation import progress, rates, sequential, strata
 from curation.progress import Standing
 from curation.rates import Arm, Change
 from review.prevalence import wilson
-from tests.bench.traffic import Truth, apart, arms, each_day
+from tests.bench.traffic import Truth, apart, arms, by_user, each_day, readiness
 
 RUNS = 2_000
 # What comes close to its bar is told from it by so many times as many.
@@ -24,6 +25,8 @@ USUAL = 0.06
 # Sessions a day that are served, and held out; days until the effect is told, and looked at.
 SERVED, HELD_OUT = 40, 10
 DAYS, LOOKS = 28, 60
+# Users who come again and again, where they do.
+USERS = 150
 # Sessions a day that a version given out in stages can reach, and the share of each stage.
 STAGED, STAGES = 90, (0.1, 0.4, 1.0)
 # What is left of those for the version before.
@@ -97,6 +100,7 @@ def coverages(runs: int) -> Iterator[tuple[str, Share, bool]]:
     )
     yield from _staged(runs)
     yield from _before_and_after(runs)
+    yield from _again(runs)
     yield from _selective(runs)
 
 
@@ -163,6 +167,44 @@ def _before_and_after(runs: int) -> Iterator[tuple[str, Share, bool]]:
         yield f"before and after, drift by half, {name}, plain", plain, False
 
 
+def _again(runs: int) -> Iterator[tuple[str, Share, bool]]:
+    """The same users come again and again; between before and after half of them are exchanged."""
+    served = Truth(sessions=SERVED, days=DAYS, rate=USUAL, users=USERS)
+    held_out = replace(served, sessions=HELD_OUT)
+    ready = list(readiness(served, runs=runs))
+    for name, rate in EFFECTS.items():
+        hits = 0
+        for (one, two), mean in zip(
+            _pairs(served.with_rate(rate), held_out, runs), ready, strict=True
+        ):
+            change = rates.difference(one[-1], two[-1])
+            hits += change is not None and change.low <= (rate - USUAL) * mean <= change.high
+        yield f"{USERS} users again, held out, {name}", Share(hits=hits, runs=runs), True
+    for exchanged in (0.0, 0.5):
+        for name, factor in {"no effect": 1.0, "large effect": 0.4, "harm": 1.5}.items():
+            after = replace(served, rate=1.5 * USUAL * factor, other=0.15, exchanged=exchanged)
+            for unit, share in _in_time(served, after, 1.5 * USUAL * (factor - 1), runs).items():
+                what = f"{USERS} users again, {exchanged:.0%} exchanged, {name}, by {unit}"
+                yield what, share, unit == "user"
+
+
+def _in_time(before: Truth, after: Truth, truth: float, runs: int) -> dict[str, Share]:
+    """How often the corrected interval holds what was done to these users, by what is summed."""
+    hits = dict.fromkeys(("user", "session"), 0)
+    means = readiness(after, runs=runs)
+    sides = (by_user(one, runs=runs, seed=seed) for seed, one in ((2, before), (1, after)))
+    of_sessions = _pairs(after, before, runs)
+    for mean, former, later, (one, two) in zip(means, *sides, of_sessions, strict=True):
+        both = rates.crossed(former, later)
+        changes = {
+            "user": rates.drift_corrected(rates.arm(former), rates.arm(later), both=both),
+            "session": rates.drift_corrected(two[-1], one[-1]),
+        }
+        for unit, change in changes.items():
+            hits[unit] += change is not None and change.low <= truth * mean <= change.high
+    return {unit: Share(hits=number, runs=runs) for unit, number in hits.items()}
+
+
 def _selective(runs: int) -> Iterator[tuple[str, Share, bool]]:
     """Reviewers look at more of what is rated down, and at more of what was held out."""
     for name, rate in EFFECTS.items():
@@ -205,6 +247,8 @@ def looks(runs: int) -> Iterator[tuple[str, list[int | None], bool]]:
     held_out = Truth(sessions=HELD_OUT, days=LOOKS, rate=USUAL)
     served = Truth(sessions=SERVED, days=LOOKS, rate=USUAL)
     yield "no effect is told as one", told(served, held_out, runs, usual=USUAL), True
+    first, second = (replace(one, users=USERS) for one in (served, held_out))
+    yield f"no effect, {USERS} users again", told(first, second, runs, usual=USUAL), True
     few = (held_out.with_rate(0.01), served.with_rate(0.01))
     yield "no effect, rare: 1 %", told(few[1], few[0], runs, usual=0.01), True
     yield "no effect, no rate known before", told(served, held_out, runs, usual=None), True

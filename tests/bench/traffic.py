@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # One user of five complains 3.4 times as readily as the mean, the others 0.4 times.
 READY, OTHERS_READY, SHARE_READY = 3.4, 0.4, 0.2
+# The shares of sessions of users fall as one over this and their rank.
+RARER = 10
+PEOPLE = 1_000_000
 # More outputs after the first of a session, in the mean.
 MORE_OUTPUTS = 2.0
 # Runs that are held in memory at once.
@@ -41,6 +44,11 @@ class Truth:
     the days before. With `stages`, only so many of the sessions come in each part of the days, as
     of a version that is given out in stages. With `looked_at`, faults are only known of outputs
     that reviewers drew: the first share of those rated down, the second of the rest.
+
+    With `users`, so many come again and again, in all arms of a run alike: the commonest in one
+    session of thirty. How readily one complains of this and of something else is drawn apart.
+    `exchanged` is the share of them in whose place others came. Without, each session is another
+    user's, who complains as readily of everything.
     """
 
     sessions: int
@@ -50,6 +58,8 @@ class Truth:
     drift: float = 1.0
     looked_at: tuple[float, float] | None = None
     stages: tuple[float, ...] = (1.0,)
+    users: int = 0
+    exchanged: float = 0.0
 
     @property
     def mean_rate(self) -> float:
@@ -111,7 +121,7 @@ def _batches(truth: Truth, runs: int, seed: int) -> Iterator[dict[str, Numbers]]
 
     chance = np.random.default_rng(seed)
     for first in range(0, runs, BATCH):
-        drawn = _drawn(truth, min(BATCH, runs - first), chance)
+        drawn = _drawn(truth, min(BATCH, runs - first), chance, first)[:3]
         sums = {}
         for name, powers in _SUMS.items():
             product = np.ones_like(drawn[0])
@@ -121,8 +131,55 @@ def _batches(truth: Truth, runs: int, seed: int) -> Iterator[dict[str, Numbers]]
         yield sums
 
 
-def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Numbers, ...]:
-    """Outputs, complaints and other complaints of each session, by run, day and session."""
+def by_user(truth: Truth, *, runs: int, seed: int) -> Iterator[list[tuple[float, float, float]]]:
+    """For each run, the outputs, complaints and other complaints of each user in the end."""
+    import numpy as np
+
+    chance = np.random.default_rng(seed)
+    for first in range(0, runs, BATCH):
+        *drawn, who = _drawn(truth, min(BATCH, runs - first), chance, first)
+        for run, of in enumerate(who.reshape(len(who), -1).astype(int)):
+            sums = (np.bincount(of, one[run].ravel(), truth.users).tolist() for one in drawn)
+            yield list(zip(*sums, strict=True))
+
+
+def readiness(truth: Truth, *, runs: int) -> Iterator[float]:
+    """For each run, how many times as readily as the mean its users complain, all together."""
+    for first in range(0, runs, BATCH):
+        ready, _ = _people(truth, min(BATCH, runs - first), first)
+        yield from (ready @ _activity(truth.users)).tolist()
+
+
+def _activity(users: int) -> Numbers:
+    """The share of sessions that each user has."""
+    import numpy as np
+
+    shares: Numbers = 1 / (RARER + np.arange(users))
+    every: Numbers = shares / shares.sum()
+    return every
+
+
+def _people(truth: Truth, runs: int, first: int) -> tuple[Numbers, Numbers]:
+    """How readily each user complains of this, and of other things, by run and user.
+
+    The same for all arms of a run, but for those exchanged.
+    """
+    import numpy as np
+
+    both = []
+    for part in range(2):
+        shape = (runs, truth.users)
+        here, new = (
+            np.random.default_rng((PEOPLE, first, part, one)).random(shape) for one in (0, 1)
+        )
+        at = np.arange(truth.users) * truth.exchanged % 1 >= 1 - truth.exchanged
+        drawn = np.where(at if truth.exchanged else False, new, here)
+        both.append(np.where(drawn < SHARE_READY, READY, OTHERS_READY))
+    return both[0], both[1]
+
+
+def _drawn(truth: Truth, runs: int, chance: np.random.Generator, first: int) -> tuple[Numbers, ...]:
+    """Outputs, complaints, other complaints and users of each session, by run, day and session."""
     import numpy as np
 
     shape = (runs, truth.days, truth.sessions)
@@ -130,13 +187,20 @@ def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Number
     if len(truth.stages) > 1:
         coming = np.array([truth.sessions_on(day) for day in range(truth.days)])
         outputs[np.broadcast_to(np.arange(truth.sessions) >= coming[:, None], shape)] = 0
-    ready = np.where(chance.random(shape) < SHARE_READY, READY, OTHERS_READY)
+    if truth.users:
+        who = np.searchsorted(_activity(truth.users).cumsum()[:-1], chance.random(shape), "right")
+        of_run = np.arange(runs)[:, None, None]
+        ready, ready_for_others = (one[of_run, who] for one in _people(truth, runs, first))
+    else:
+        who = np.arange(truth.days * truth.sessions).reshape(1, *shape[1:]).repeat(runs, 0)
+        ready = np.where(chance.random(shape) < SHARE_READY, READY, OTHERS_READY)
+        ready_for_others = ready.copy()
     day = np.arange(truth.days)[None, :, None] / max(truth.days - 1, 1)
-    ready *= 1 + (truth.drift - 1) * day
-    complaints = chance.binomial(outputs, truth.rate * ready)
-    others = chance.binomial(outputs, truth.other * ready)
+    drift = 1 + (truth.drift - 1) * day
+    complaints = chance.binomial(outputs, truth.rate * ready * drift)
+    others = chance.binomial(outputs, truth.other * ready_for_others * drift)
     if truth.looked_at is None:
-        return outputs * 1.0, complaints * 1.0, others * 1.0
+        return outputs * 1.0, complaints * 1.0, others * 1.0, who * 1.0
     # Half of the faulty outputs are rated down, and one in twenty of the others.
     down, rest = truth.looked_at
     fine = outputs - complaints
@@ -147,4 +211,4 @@ def _drawn(truth: Truth, runs: int, chance: np.random.Generator) -> tuple[Number
         + chance.binomial(complaints - faulty_down, rest) / rest
     )
     sound = chance.binomial(fine_down, down) / down + chance.binomial(fine - fine_down, rest) / rest
-    return faulty + sound, faulty, others * 1.0
+    return faulty + sound, faulty, others * 1.0, who * 1.0

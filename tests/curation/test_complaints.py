@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from curation import complaints
 from curation.models import Exposure
-from curation.rates import arm
+from curation.rates import arm, crossed
 from feedback.models import Project, Reason
 from tests.curation.exposed import answer, complain, publish, put_in
 from tests.factories import (
@@ -141,6 +142,31 @@ class TestByExposure:
 
 
 class TestByTime:
+    def test_sums_over_users_and_what_each_did_before_and_after(self, project: Project) -> None:
+        """One user comes twice before and once after, another once before; one has no name."""
+        theme = make_theme(project)
+        before, after = NOW - DAY, NOW + DAY
+        rows = [
+            ("ann", before, 3, 1, 1),
+            ("ann", before, 1, 1, 0),
+            ("ann", after, 2, 1, 1),
+            ("bob", before, 2, 0, 1),
+            ("", after, 1, 1, 0),
+        ]
+        for user, at, number, bad, others in rows:
+            session = make_session(project, user_external_id=user, started_at=at)
+            outputs = [make_output(project, session, at=at) for _ in range(number)]
+            put_in(theme, complain(outputs[:bad]))
+            complain(outputs[bad : bad + others])
+        counts = complaints.by_time(
+            project=project, since=NOW - 3 * DAY, middle=NOW, until=NOW + 3 * DAY
+        )
+        former, later = counts.arm("before", theme=theme.pk), counts.arm("after", theme=theme.pk)
+        assert former == replace(arm([(4, 2, 1), (2, 0, 1)]), sessions=3)
+        assert later == arm([(2, 1, 1), (1, 1, 0)])
+        both = counts.both(theme=theme.pk)
+        assert both == crossed([(4, 2, 1), (2, 0, 1), (0, 0, 0)], [(2, 1, 1), (0, 0, 0), (1, 1, 0)])
+
     def test_parts_outputs_at_a_time(self, project: Project) -> None:
         answer(project, 3, at=NOW - DAY, bad=2)
         answer(project, 4, at=NOW + DAY, bad=1)

@@ -6,6 +6,7 @@ from curation.rates import (
     Z_DAILY,
     Arm,
     arm,
+    crossed,
     design_effects,
     difference,
     drift_corrected,
@@ -99,3 +100,27 @@ class TestDriftCorrected:
     def test_too_few_other_complaints_tell_nothing(self) -> None:
         after = arm([(1, 1, 0)] * 60 + [(1, 0, 1)] * 19 + [(1, 0, 0)] * 921)
         assert drift_corrected(self.BEFORE, after) is None
+
+
+class TestUsersWhoComeAgain:
+    """Heavy users, each one row: half of them complain of the theme, and all of other things."""
+
+    USERS = [(20, 6, 8) if number % 2 else (20, 0, 8) for number in range(40)]
+
+    def test_tell_most_when_the_same_come_before_and_after(self) -> None:
+        same = crossed(self.USERS, self.USERS)
+        one = arm(self.USERS)
+        apart, together = drift_corrected(one, one), drift_corrected(one, one, both=same)
+        assert apart
+        assert together
+        assert together.value == apart.value == 0
+        assert 0 <= together.high - together.low < (apart.high - apart.low) / 3
+
+    def test_tell_less_than_as_many_sessions(self) -> None:
+        one = arm(self.USERS)
+        sessions = arm([(2, 1, 0)] * 120 + [(2, 0, 2)] * 120 + [(2, 0, 0)] * 80 + [(2, 0, 1)] * 80)
+        assert (sessions.rate, sessions.others) == (one.rate, one.others)
+        of_users, of_sessions = drift_corrected(one, one), drift_corrected(sessions, sessions)
+        assert of_users
+        assert of_sessions
+        assert of_users.high > 1.3 * of_sessions.high
