@@ -23,10 +23,15 @@ _ORIGIN = (
     "The examples are decisions of reviewers in Postil: answers as people accepted, corrected or "
     "rejected them."
 )
-_SPLITTING = (
-    "All examples of a session are in one split, by the SHA-256 of its id, and stay in it in later "
-    "releases."
-)
+SPLITTING = {
+    "training": (
+        "All examples of a session are in one split, and with them the sessions that ask the same "
+        "or nearly the same, and those of a theme where the gates of the set ask for it. A tenth "
+        "of these groups is for validation, by the SHA-256 of the least id of a session; what was "
+        "released before stays where it was."
+    ),
+    "evaluation": "All is for testing, and nothing is to be trained on.",
+}
 _REVOCATIONS = (
     "`metadata` leads back to session, output, review and feedback by their ids. What is not to be "
     "used any more stands in the release's list of revocations: ask it before you train."
@@ -63,6 +68,7 @@ class About:
     slug: str
     number: int
     description: str
+    purpose: str
     released_on: str
     num_rows: Mapping[str, int]
     configs: Mapping[str, Sequence[str]]
@@ -120,7 +126,7 @@ def card(about: About) -> bytes:
         "|---|---|",
         *(f"| {split} | {number:,} |" for split, number in about.num_rows.items() if number),
         "",
-        _SPLITTING,
+        SPLITTING[about.purpose],
         "",
         _REVOCATIONS,
         "",

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db.models import Count
 
-from curation.cards import About, axolotl_config, card, dataset_info
+from curation.cards import SPLITTING, About, axolotl_config, card, dataset_info
 from curation.checker import check_row
 from curation.formats import Json, Row, canonical, line
 from curation.models import Release, ReleasedExample, ReleaseFile
@@ -226,6 +226,7 @@ def _about(made: Release, files: list[ReleaseFile]) -> About:
         slug=made.training_set.slug,
         number=made.number,
         description=made.training_set.description,
+        purpose=made.training_set.purpose,
         released_on=made.released_at.date().isoformat(),
         num_rows=_num_there(made),
         configs=configs,
@@ -245,7 +246,7 @@ def _manifest(made: Release, files: list[ReleaseFile], content_hash: str) -> Jso
         "examples": _num_there(made),
         **({"erased": made.num_erased} if made.num_erased else {}),
         **({"former_hashes": made.former_hashes} if made.former_hashes else {}),
-        "splitting": "by session, a tenth for validation by its SHA-256, kept in later releases",
+        "splitting": SPLITTING[training_set.purpose],
         "left_out": made.checkpoint.get("left_out", {}),
         "files": [
             {

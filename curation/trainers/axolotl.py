@@ -84,11 +84,12 @@ def segments(data: Data, sheet: Sheet) -> None:
 
 
 def tokenized(data: Data, sheet: Sheet) -> None:
-    """Ready tokens: three lists of whole numbers, equally long."""
+    """Ready tokens: three equally long lists of whole numbers; a mask may be of true and false."""
     names = ("input_ids", "attention_mask", "labels")
     for name in names:
         value = data.get(name)
-        if not isinstance(value, list) or not all(type(one) is int for one in value):
+        kinds = {int, bool} if name == "attention_mask" else {int}
+        if not isinstance(value, list) or not {type(one) for one in value} <= kinds:
             sheet.fault(name, "Give a list of whole numbers.")
             return
     if len({len(data[name]) for name in names}) > 1:

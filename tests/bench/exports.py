@@ -121,7 +121,7 @@ def _checked(made: Release) -> tuple[list[str], int]:
     from datasets import disable_progress_bars, load_dataset
 
     from curation import releasing
-    from curation.checker import check, values
+    from curation.checker import check, check_row, values
     from curation.readers import READERS, read
 
     disable_progress_bars()
@@ -161,12 +161,32 @@ def _checked(made: Release) -> tuple[list[str], int]:
                 continue
             loaded = load_dataset(str(folder / "huggingface"), config, cache_dir=cache)
             for split, data in loaded.items():
+                wrong += [
+                    f"{config}/{split}: row {row['id']} {found.field} {found.message}"
+                    for row in data
+                    for found in check_row(_as_sent(row), f"trl-{config}")
+                ]
                 shards = made.files.filter(path__startswith=f"huggingface/{config}/{split}-")
                 expected = sum(shards.values_list("num_rows", flat=True))
                 if len(data) != expected:
                     wrong.append(f"{config}/{split}: {len(data)} rows loaded of {expected}")
                 checked += len(shards)
     return wrong, checked
+
+
+def _as_sent(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as a trainer takes it: without the columns of other rows, JSON as what it says."""
+
+    def plain(value: Any, name: str = "") -> Any:
+        if isinstance(value, list):
+            return [plain(one) for one in value]
+        if isinstance(value, dict):
+            return {key: plain(one, key) for key, one in value.items() if one is not None}
+        return json.loads(value) if name in {"tools", "tool_calls"} and value else value
+
+    there = {name: value for name, value in row.items() if name not in {"id", "metadata"}}
+    told: dict[str, Any] = plain(there)
+    return told
 
 
 def _manifest(made: Release) -> Any:

@@ -241,6 +241,8 @@ class TestPublishedFiles:
             ("train-llamafactory/v1_sft_demo.jsonl", "llamafactory-weighted", 500),
             ("train-axolotl/alpaca_alpaca.json", "alpaca", None),
             ("train-axolotl/conversation.json", "axolotl-sft", 1),
+            ("train-axolotl/conversation.tokenized.json", "tokenized", 1),
+            ("train-axolotl/conversation.tokenized_llama2chat.json", "tokenized", 1),
         ],
     )
     def test_pass(self, path: str, format_: str, num_rows: int | None) -> None:

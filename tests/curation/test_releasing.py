@@ -118,6 +118,8 @@ class TestRelease:
         assert manifest["content_hash"] == made.content_hash
         assert {one["path"] for one in manifest["files"]} == files.keys() - {"manifest.json"}
         assert manifest["left_out"]["axolotl-kto"]
+        assert "nearly the same" in manifest["splitting"]
+        assert manifest["splitting"] in folder.path("huggingface/README.md").read_text()
         kept = sum(one.num_rows for one in files.values() if one.format == "examples")
         assert kept == 12
 
