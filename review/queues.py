@@ -152,15 +152,20 @@ def unskip(*, item: QueueItem, by: User, now: datetime) -> bool:
     return True
 
 
+@transaction.atomic
 def take_back(*, queue: Queue, by: User | None, now: datetime) -> None:
-    """Give back the places of the queue whose holders do not see it. Needs a transaction."""
+    """Give back the places of the queue whose holders do not see it."""
     if not queue.is_restricted:
         return
     moderators = Membership.objects.filter(
         project=queue.project_id, role__in=Membership.reaching(Membership.Role.MODERATOR)
     )
+    # It may be everybody's again by now.
     held = Claim.objects.select_for_update(of=("self",)).filter(
-        item__queue=queue, finished_at=None, reviewer__isnull=False
+        item__queue=queue,
+        item__queue__is_restricted=True,
+        finished_at=None,
+        reviewer__isnull=False,
     )
     lost = held.exclude(reviewer__in=queue.named.values("user"))
     for place in lost.exclude(reviewer__in=moderators.values("user")).select_related("item"):

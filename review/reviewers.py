@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -68,7 +68,7 @@ def name(*, queue: Queue, wanted: Sequence[str] | None, by: User | None, now: da
         at=now,
     )
     take_back(queue=queue, by=by, now=now)
-    kind, subject = Notification.Kind.NAMED, f"queue {queue.pk}"
+    kind, subject = Notification.Kind.NAMED, f"{Notification.OF_QUEUE}{queue.pk}"
     take_back_of(kind=kind, subject=subject, to=there - meant)
     notify_of(
         project=queue.project,
@@ -83,6 +83,15 @@ def name(*, queue: Queue, wanted: Sequence[str] | None, by: User | None, now: da
     return True
 
 
+def take_back_all(*, now: datetime) -> None:
+    """Give back what is held of queues of some people by those who do not see them any more.
+
+    Their membership or role ended, or they were taken off while they claimed.
+    """
+    for queue in Queue.objects.filter(is_restricted=True).order_by("pk"):
+        take_back(queue=queue, by=None, now=now)
+
+
 def _meant(queue: Queue, wanted: Sequence[str], there: set[int]) -> set[int]:
     """The ids of the members that are named so. One whom the queue names already may stay."""
     if len(wanted) > MOST_NAMED:
@@ -91,19 +100,18 @@ def _meant(queue: Queue, wanted: Sequence[str], there: set[int]) -> set[int]:
         return set()
     members = _members(queue.project_id)
     roles = {one.user_id: Membership.Role(one.role) for one in members}
-    known = {address.casefold(): user for user, address in _addresses(members).items()}
-    known |= {one.user.get_username().casefold(): one.user_id for one in members}
+    called = _called(members)
     found = set()
     for place, written in enumerate(wanted):
-        user = known.get(written.strip().casefold())
-        if user is None:
-            shared = sum(one.user.email.casefold() == written.strip().casefold() for one in members)
+        users = called[written.strip().casefold()]
+        if len(users) != 1:
             raise QueueError(
                 f"reviewers.{place}",
-                f"Several members have the address {written}. Give a user name."
-                if shared
+                f"Several members are called {written}. Give what only one is called."
+                if users
                 else f"{written} is no member of this project.",
             )
+        [user] = users
         if user not in there and roles[user] not in Membership.reaching(Membership.Role.EXPERT):
             raise QueueError(
                 f"reviewers.{place}",
@@ -119,16 +127,27 @@ def _members(project: int) -> list[Membership]:
     return list(found.order_by("user__username"))
 
 
-def _addresses(members: Iterable[Membership]) -> dict[int, str]:
+def _addresses(members: Sequence[Membership]) -> dict[int, str]:
     """What each is named by, by the user's id, in their order.
 
-    Their e-mail address; where they have none, or share it with another member, their user name.
+    Their e-mail address; where they have none, or another member is called so, their user name.
     """
     people = [one.user for one in members]
-    shared = Counter(user.email.casefold() for user in people)
+    called = _called(members)
     return {
-        user.pk: user.email
-        if user.email and shared[user.email.casefold()] == 1
-        else user.get_username()
+        user.pk: user.email if len(called[user.email.casefold()]) == 1 else user.get_username()
         for user in people
     }
+
+
+def _called(members: Iterable[Membership]) -> defaultdict[str, set[int]]:
+    """The ids of those who are called so, by their address or user name, whatever its case.
+
+    A user name may be the address of somebody else, who is not to be taken for its owner.
+    """
+    called = defaultdict[str, set[int]](set)
+    for one in members:
+        for name in (one.user.email, one.user.get_username()):
+            if name:
+                called[name.casefold()].add(one.user_id)
+    return called

@@ -16,6 +16,7 @@ from review import (
     digests,
     grouping,
     intake,
+    reviewers,
     themes,
     triage_models,
 )
@@ -25,8 +26,10 @@ log = get_logger()
 
 @shared_task
 def feed_queues() -> None:
-    """Put what matches each queue's filter into it."""
-    if num_items := intake.feed_all(now=timezone.now()):
+    """Put what matches each queue's filter into it, and back what is held unseen."""
+    now = timezone.now()
+    reviewers.take_back_all(now=now)
+    if num_items := intake.feed_all(now=now):
         log.info("fed", num_items=num_items)
 
 

@@ -104,6 +104,8 @@ def submit_review(
     Raises LeaseLostError when the place was handed on, AlreadyReviewedError after an earlier
     submit, VerdictError naming the field that cannot stand.
     """
+    # First: who changes the form waits for the places of those it takes off.
+    hold_form(queue_id=item.queue_id)
     try:
         place = locked_place(item=item, by=by, fence=fence)
     except LeaseLostError:
@@ -119,7 +121,6 @@ def submit_review(
             )
             raise AlreadyReviewedError(earlier, is_same=is_same) from None
         raise
-    hold_form(queue_id=item.queue_id)
     # Reviews of one output are stored one after the other: the next one sees this one.
     output = Output.objects.select_for_update(no_key=True).get(pk=item.output_id)
     version = version or output.version

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, TextField, Value
+from django.db.models.functions import Cast, Concat
 
 from feedback.models import Output, Project, User
 from review.models.annotation import Annotation
 from review.models.bulk import BulkJob
 from review.models.digest import DigestMail
-from review.models.queue import Queue, QueueItem
+from review.models.queue import Queue, QueueItem, QueueReviewer
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -31,7 +32,13 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         queues = Queue.objects.visible_to(user)
         on_items = Q(item=None) | Q(item__queue__in=queues)
         on_jobs = Q(job__queue=None) | Q(job__queue__in=queues)
-        return self.filter(told, on_items, on_jobs, user=user, project__memberships__user=user)
+        named_in = QueueReviewer.objects.filter(user=user).values_list(
+            Concat(Value(Notification.OF_QUEUE, TextField()), Cast("queue_id", TextField()))
+        )
+        on_naming = ~Q(kind=Notification.Kind.NAMED) | Q(subject__in=named_in)
+        return self.filter(
+            told, on_items, on_jobs, on_naming, user=user, project__memberships__user=user
+        )
 
     def unread(self) -> NotificationQuerySet:
         """Those with something new in them."""
@@ -67,6 +74,8 @@ class Notification(models.Model):
     ON_THREADS = ("mention", "reply", "decided")
     ON_ITEMS = ("taken", "disputed", "escalated", "settled")
     ON_SUBJECTS = ("approval", "answered", "promoted", "returned", "named")
+    # What the subject of a queue begins with; its id follows.
+    OF_QUEUE = "queue "
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notifications")
     project = models.ForeignKey(Project, models.CASCADE, related_name="notifications")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, Event
+from time import sleep
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from feedback.models import User
-from review import intake, picking, queues
+from review import intake, picking, queues, reviewers, triage
 from review.models import Claim, Queue, QueueItem
 from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
 from tests.threads import at_once
@@ -100,6 +101,57 @@ class TestClaim:
         reviewers = [make_user(project) for _ in range(6)]
         answers = at_once(*(lambda reviewer=reviewer: ask(reviewer) for reviewer in reviewers))
         assert sorted(answers) == ["claimed"] + 5 * ["held"]
+
+
+class TestTakingOff:
+    def test_waits_for_no_submit_that_waits_for_it(self) -> None:
+        project = make_project()
+        queue, reviewer = make_queue(project), make_user(project, "expert")
+        item = make_item(queue, make_output(project))
+        fence = queues.claim(item=item, by=reviewer, now=NOW).fence
+
+        def submit() -> str:
+            try:
+                triage.submit_review(item=item, by=reviewer, fence=fence, verdict="accept", now=NOW)
+            except triage.LeaseLostError:
+                return "lost"
+            return "stored"
+
+        def take_off() -> str:
+            with transaction.atomic():
+                queues.hold_form(queue_id=queue.pk, may_change=True)
+                waits.set()
+                until(is_waited_for)
+                shown = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
+                reviewers.name(queue=shown, wanted=[], by=None, now=NOW)
+            return "taken off"
+
+        def submit_then() -> str:
+            assert waits.wait(timeout=5)
+            return submit()
+
+        waits = Event()
+        assert at_once(take_off, submit_then) == ["taken off", "lost"]
+        assert Claim.objects.get(item=item).reviewer is None
+
+
+def is_waited_for() -> bool:
+    """Whether somebody waits for an advisory lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+        )
+        return bool((cursor.fetchone() or [False])[0])
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until it holds, for five seconds at most."""
+    for _ in range(500):
+        if holds():
+            return
+        sleep(0.01)
+    raise AssertionError("It never held.")
 
 
 class TestFeed:

@@ -23,6 +23,7 @@ from review.models import (
     QueueReviewer,
 )
 from review.queues import DoneError, QueueError
+from review.tasks import feed_queues
 from tests.factories import NOW, make_item, make_project, make_queue, make_review, make_user
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +119,19 @@ class TestNaming:
         named(queue, "ann")
         assert rules.rules_of(queue=queue).reviewers == ("ann",)
         named(queue, *rules.rules_of(queue=queue).reviewers or ())
+
+    def test_a_user_name_that_is_anothers_address_names_neither(
+        self, project: Project, ann: User
+    ) -> None:
+        eve = make_user(project, "expert", username="ann@example.org", email="eve@example.org")
+        queue = make_queue(project)
+        with pytest.raises(QueueError, match=r"reviewers\.0: Several members"):
+            named(queue, "Ann@example.org")
+        named(queue, "ann")
+        assert rules.rules_of(queue=queue).reviewers == ("ann",)
+        assert queue.named.get().user == ann
+        named(queue, "eve@example.org")
+        assert queue.named.get().user == eve
 
     def test_refuses_who_is_no_member_and_names_them(self, project: Project, ann: User) -> None:
         queue = make_queue(project)
@@ -287,6 +301,41 @@ class TestHolding:
         assert Draft.objects.get(item=item, reviewer=ann).fields == {"comment": "x"}
         assert Claim.objects.get(pk=kept.pk).fence == kept.fence
 
+    @pytest.mark.parametrize("ends", ["membership", "role", "claim"])
+    def test_what_is_held_by_who_sees_it_no_more_comes_back_with_the_next_feed(
+        self, project: Project, ann: User, mod: User, ends: str
+    ) -> None:
+        queue = make_queue(project)
+        items = [make_item(queue) for _ in range(2)]
+        named(queue, "ann")
+        who = mod if ends == "role" else ann
+        for item, by in zip(items, (who, make_user(project, "moderator")), strict=True):
+            queues.claim(item=QueueItem.objects.get(pk=item.pk), by=by, now=NOW)
+        if ends == "membership":
+            Membership.objects.get(user=who).delete()
+            connection.check_constraints()
+        elif ends == "role":
+            Membership.objects.filter(user=who).update(role="expert")
+        else:
+            # As a claim does that was under way while its reviewer was taken off.
+            QueueReviewer.objects.filter(user=who).delete()
+        feed_queues()
+        assert [one.reviewer is None for one in Claim.objects.order_by("item")] == [True, False]
+        event = Event.objects.get(verb="took_back")
+        assert (event.target_id, event.actor, event.data) == (items[0].pk, None, {"from": who.pk})
+
+    def test_a_feed_takes_nothing_back_of_what_has_become_everybodys(
+        self, project: Project, ann: User
+    ) -> None:
+        queue = make_queue(project)
+        item = make_item(queue)
+        named(queue)
+        Queue.objects.filter(pk=queue.pk).update(is_restricted=False)
+        queues.claim(item=QueueItem.objects.get(pk=item.pk), by=ann, now=NOW)
+        assert queue.is_restricted
+        queues.take_back(queue=queue, by=None, now=NOW)
+        assert Claim.objects.get(item=item).reviewer == ann
+
     def test_who_stays_keeps_what_they_hold(self, project: Project, ann: User, bob: User) -> None:
         queue = make_queue(project)
         item = make_item(queue)
@@ -329,3 +378,15 @@ class TestNews:
         named(queue, "ann")
         assert not Notification.objects.filter(user=bob).exists()
         assert Notification.objects.filter(user=ann).exists()
+
+    def test_who_comes_back_to_the_project_is_not_told_of_what_named_them_before(
+        self, project: Project, ann: User
+    ) -> None:
+        queue = make_queue(project, name="Risky")
+        named(queue, "ann")
+        Membership.objects.get(user=ann).delete()
+        connection.check_constraints()
+        Membership.objects.create(project=project, user=ann, role="expert")
+        assert not Notification.objects.seen_by(ann).exists()
+        named(queue, "ann")
+        assert Notification.objects.unread().seen_by(ann).get().title == "Risky"
