@@ -7,9 +7,11 @@ looks at what it is pointed at, and at more of it when that is changed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 
 from django.db import connection
 
@@ -30,7 +32,9 @@ _IS_COMPLAINT = """NOT feedback.is_implicit AND feedback.annotator_kind = 'HUMAN
     )
 )"""
 
-# The outputs of each arm that a question is about, in front of what is counted of them.
+# The outputs of each arm that a question is about, in front of what is counted of them. Units are
+# put beside each other by sorting: how many there are no planner can know, and where it guesses few
+# it would try each with each.
 _SUMS = """
 WITH outputs AS MATERIALIZED ({outputs}),
 complained AS MATERIALIZED (
@@ -41,42 +45,58 @@ complained AS MATERIALIZED (
     WHERE {complaint}
 ),
 units AS (
-    SELECT arm, day, unit, number, sized.n::float8 AS n, coalesce(counted.c, 0)::float8 AS c
+    SELECT arm, unit, max(day) AS day, sum(number)::bigint AS number, sum(n)::float8 AS n,
+        sum(c)::float8 AS c
     FROM (
-        SELECT arm, day, {unit} AS unit, count(*) AS n, count(DISTINCT session_id) AS number
-        FROM outputs GROUP BY arm, day, {unit}
-    ) sized
-    LEFT JOIN (
-        SELECT arm, unit, count(DISTINCT output_id) AS c FROM complained GROUP BY arm, unit
-    ) counted USING (arm, unit)
+        SELECT arm, {unit} AS unit, max(day) AS day, count(DISTINCT session_id) AS number,
+            count(*) AS n, 0 AS c
+        FROM outputs GROUP BY arm, {unit}
+        UNION ALL
+        SELECT arm, unit, NULL, 0, 0, count(DISTINCT output_id) FROM complained GROUP BY arm, unit
+    ) counted
+    GROUP BY arm, unit
 ),
 by_theme AS (
-    SELECT arm, unit, theme_id, count(*)::float8 AS y
-    FROM complained WHERE theme_id IS NOT NULL GROUP BY arm, unit, theme_id
+    SELECT arm, unit, theme_id, y, max(day) OVER own AS day, max(n) OVER own AS n,
+        max(c) OVER own AS c, max(c) FILTER (WHERE arm = 'before') OVER every AS before_c,
+        max(c) FILTER (WHERE arm = 'after') OVER every AS after_c,
+        max(n) FILTER (WHERE arm = 'after') OVER every AS after_n
+    FROM (
+        SELECT arm, unit, theme_id, count(*)::float8 AS y, NULL AS day, NULL AS n, NULL AS c
+        FROM complained WHERE theme_id IS NOT NULL GROUP BY arm, unit, theme_id
+        UNION ALL
+        SELECT arm, unit, NULL, NULL, day, n, c FROM units
+    ) of_units
+    WINDOW own AS (PARTITION BY unit, arm), every AS (PARTITION BY unit)
 )
-SELECT arm, NULL, day, sum(number)::bigint, sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
+SELECT arm, NULL, day, sum(number)::bigint, {users}, sum(n), sum(n * n), sum(c), sum(c * c),
+    sum(n * c), 0
 FROM units GROUP BY arm, day
 UNION ALL
-SELECT arm, theme_id, day, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
-FROM by_theme JOIN units USING (arm, unit) GROUP BY arm, day, theme_id
+SELECT arm, theme_id, day, 0, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
+FROM by_theme WHERE theme_id IS NOT NULL GROUP BY arm, day, theme_id
 """
 
 # What the same users did after, times what they did before: of all complaints, then by theme.
 _CROSSED = """
 UNION ALL
-SELECT 'both', NULL, NULL, 0, sum(after.n * before.c), 0, sum(after.c * before.c), 0, 0, 0
-FROM units after JOIN units before ON before.unit = after.unit AND before.arm = 'before'
-WHERE after.arm = 'after'
-UNION ALL
-SELECT 'both', theme_id, NULL, 0, sum(after.n * was), 0, sum(later * was), 0,
-    sum(later * before.c), sum(after.c * was)
+SELECT 'both', NULL, NULL, 0, 0, sum(after_n * before_c), 0, sum(after_c * before_c), 0, 0, 0
 FROM (
-    SELECT theme_id, unit, coalesce(sum(y) FILTER (WHERE arm = 'after'), 0) AS later,
-        coalesce(sum(y) FILTER (WHERE arm = 'before'), 0) AS was
-    FROM by_theme GROUP BY theme_id, unit
+    SELECT sum(c) FILTER (WHERE arm = 'before') AS before_c,
+        sum(c) FILTER (WHERE arm = 'after') AS after_c,
+        sum(n) FILTER (WHERE arm = 'after') AS after_n
+    FROM units GROUP BY unit
 ) of_unit
-JOIN units after ON after.unit = of_unit.unit AND after.arm = 'after'
-JOIN units before ON before.unit = of_unit.unit AND before.arm = 'before'
+UNION ALL
+SELECT 'both', theme_id, NULL, 0, 0, sum(after_n * was), 0, sum(later * was), 0,
+    sum(later * before_c), sum(after_c * was)
+FROM (
+    SELECT theme_id, unit, before_c, after_c, after_n,
+        coalesce(sum(y) FILTER (WHERE arm = 'after'), 0) AS later,
+        coalesce(sum(y) FILTER (WHERE arm = 'before'), 0) AS was
+    FROM by_theme WHERE theme_id IS NOT NULL AND before_c + after_c IS NOT NULL
+    GROUP BY theme_id, unit, before_c, after_c, after_n
+) of_unit
 GROUP BY theme_id
 """
 
@@ -142,6 +162,7 @@ SELECT CASE WHEN session.user_external_id = '' THEN session.id
 FROM feedback_output output
 JOIN feedback_session session ON session.id = output.session_id
 WHERE output.project_id = %s AND output.at >= %s AND output.at < %s
+AND (output.at < %s OR output.at >= %s)
 AND session.external_id NOT IN (
     SELECT session_external_id FROM curation_exposure
     WHERE project_id = %s AND is_held_out AND served_at >= %s
@@ -194,7 +215,7 @@ sessions AS (
     SELECT arm, day, session_id, sum(weight) AS n, sum(weight * is_faulty) AS c
     FROM reviewed GROUP BY arm, day, session_id
 )
-SELECT arm, NULL, day, count(*), sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
+SELECT arm, NULL, day, count(*), 0, sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
 FROM sessions GROUP BY arm, day
 """
 
@@ -221,6 +242,7 @@ class _Sums:
     """What is summed over sessions or users, of all complaints or of those of a theme."""
 
     sessions: int = 0
+    users: int = 0
     n: float = 0
     nn: float = 0
     y: float = 0
@@ -271,14 +293,22 @@ class Counts:
         return {theme for _, theme, _ in self._sums if theme is not None}
 
     def _by_day(self, name: str, theme: int | None) -> dict[date | None, Arm]:
-        days = [day for arm, of, day in self._sums if arm == name and of is None]
-        return {day: self._of_day(name, theme, day) for day in days}
+        return {day: self._of_day(name, theme, day) for day in self._days[name]}
+
+    @cached_property
+    def _days(self) -> dict[str, list[date | None]]:
+        found = defaultdict[str, list[date | None]](list)
+        for arm, of, day in self._sums:
+            if of is None:
+                found[arm].append(day)
+        return found
 
     def _of_day(self, name: str, theme: int | None, day: date | None) -> Arm:
         every = self._sums[name, None, day]
         sums = every if theme is None else self._sums.get((name, theme, day), _NONE)
         plain = Arm(
             sessions=every.sessions,
+            users=every.users,
             outputs=every.n,
             complaints=sums.y,
             outputs_squared=every.nn,
@@ -316,14 +346,22 @@ def by_version(*, experiment: Experiment) -> Counts:
     return _counts(_summed(_BESIDE_FORMER), parameters)
 
 
-def by_time(*, project: Project, since: datetime, middle: datetime, until: datetime) -> Counts:
+def by_time(
+    *,
+    project: Project,
+    since: datetime,
+    middle: datetime,
+    until: datetime,
+    resumed: datetime | None = None,
+) -> Counts:
     """Outputs `before` and `after` the middle, from `since` to `until`, without held-out ones.
 
-    The sums are over users, where it is known who they are: see rates.
+    With `resumed`, those after the middle count from then on alone. The sums are over users, where
+    it is known who they are: see rates.
     """
     return _counts(
         _summed(_BY_TIME, unit="unit") + _CROSSED,
-        [middle, project.pk, since, until, project.pk, since],
+        [middle, project.pk, since, until, middle, resumed or middle, project.pk, since],
     )
 
 
@@ -347,7 +385,8 @@ def exposed(*, version: LibraryVersion, most: int) -> list[Exposed]:
 
 
 def _summed(outputs: str, *, unit: str = "session_id") -> str:
-    return _SUMS.format(complaint=_IS_COMPLAINT, outputs=outputs, unit=unit)
+    users = "0" if unit == "session_id" else "count(*)"
+    return _SUMS.format(complaint=_IS_COMPLAINT, outputs=outputs, unit=unit, users=users)
 
 
 def _exposed(version: LibraryVersion) -> list[int]:
@@ -364,8 +403,15 @@ def _counts(
     return Counts(
         {
             (arm, theme, day): _Sums(
-                sessions=sessions, n=n or 0, nn=nn or 0, y=y or 0, yy=yy or 0, ny=ny or 0, cy=cy
+                sessions=sessions,
+                users=users,
+                n=n or 0,
+                nn=nn or 0,
+                y=y or 0,
+                yy=yy or 0,
+                ny=ny or 0,
+                cy=cy,
             )
-            for arm, theme, day, sessions, n, nn, y, yy, ny, cy in rows
+            for arm, theme, day, sessions, users, n, nn, y, yy, ny, cy in rows
         }
     )

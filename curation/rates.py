@@ -47,10 +47,12 @@ class Arm:
     """Sums over sessions: of their outputs, of those complained of, and of their products.
 
     With weights, `outputs` is the sum of the weights and `complaints` of those complained of. What
-    else is complained of in the same sessions, `others`, tells what changed for everybody.
+    else is complained of in the same sessions, `others`, tells what changed for everybody. `users`
+    is how many the sums are over where they are over users; 0 where they are over sessions.
     """
 
     sessions: int = 0
+    users: int = 0
     outputs: float = 0
     complaints: float = 0
     outputs_squared: float = 0
@@ -69,7 +71,7 @@ class Arm:
 
 _NAMES = tuple(one.name for one in fields(Arm))
 _SINGLE = ("outputs", "complaints", "others")
-_COUNTED = frozenset({"sessions", *_SINGLE})
+_COUNTED = frozenset({"sessions", "users", *_SINGLE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +147,7 @@ def weighted(one: Arm, weight: float) -> Arm:
     """The arm as if each of its sessions stood for so many: products of two by the square."""
     return Arm(
         sessions=one.sessions,
+        users=one.users,
         **{name: weight * getattr(one, name) for name in _SINGLE},
         **{name: weight**2 * getattr(one, name) for name in _NAMES if name not in _COUNTED},
     )
@@ -266,7 +269,7 @@ def _between(
 
 def _design_effect(one: Arm) -> float:
     independent = one.rate * (1 - one.rate) / one.outputs if one.outputs else 0.0
-    return _variance(one) / independent if one.sessions > 1 and independent > 0 else 1.0
+    return _variance(one) / independent if _units(one) > 1 and independent > 0 else 1.0
 
 
 def _complaining(one: Arm) -> float:
@@ -314,7 +317,7 @@ def _with_former(
 
 
 def _variance(one: Arm) -> float:
-    """The variance of the arm's rate, between sessions."""
+    """The variance of the arm's rate, between sessions or users."""
     squares = (
         one.complaints_squared
         - 2 * one.rate * one.outputs_complaints
@@ -324,4 +327,10 @@ def _variance(one: Arm) -> float:
 
 
 def _scale(one: Arm) -> float:
-    return one.sessions / (one.sessions - 1) if one.sessions > 1 else 1.0
+    units = _units(one)
+    return units / (units - 1) if units > 1 else 1.0
+
+
+def _units(one: Arm) -> int:
+    """How many the sums are over."""
+    return one.users or one.sessions

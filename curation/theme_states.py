@@ -24,10 +24,13 @@ MOST_VERSIONS = 3
 
 @dataclass
 class _Measured:
-    """What was counted in a project, each once for all its themes."""
+    """What was counted in a project, each once for all its themes.
+
+    `acted` has what was before and what is now, by when something was first done.
+    """
 
     recent: Counts
-    before: dict[datetime, Counts] = field(default_factory=dict)
+    acted: dict[datetime, Counts] = field(default_factory=dict)
     exposed: dict[int, Counts] = field(default_factory=dict)
 
 
@@ -83,7 +86,7 @@ def follow(*, project: Project, now: datetime) -> int:
         )
     )
     return sum(
-        _move(theme, _standing(theme, acts[theme.pk], measured), now)
+        _move(theme, _standing(theme, acts[theme.pk], measured, now), now)
         for theme in themes.distinct().defer("centroid").order_by("pk")
     )
 
@@ -102,21 +105,24 @@ def _acts_by_theme(project: Project) -> dict[int, _Acts]:
     return found
 
 
-def _standing(theme: Theme, acts: _Acts, measured: _Measured) -> Standing:
+def _standing(theme: Theme, acts: _Acts, measured: _Measured, now: datetime) -> Standing:
     if acts.first_at is None:
         return Standing(is_acted_on=False)
-    if acts.first_at not in measured.before:
-        measured.before[acts.first_at] = complaints.by_time(
+    if acts.first_at not in measured.acted:
+        measured.acted[acts.first_at] = complaints.by_time(
             project=theme.project,
             since=acts.first_at - timedelta(days=effects.MOST_DAYS),
             middle=acts.first_at,
-            until=acts.first_at,
+            resumed=max(acts.first_at, now - timedelta(days=progress.RECENT_DAYS)),
+            until=now,
         )
-    before = measured.before[acts.first_at].arm("before", theme=theme.pk)
+    acted = measured.acted[acts.first_at]
+    before, after = (acted.arm(name, theme=theme.pk) for name in ("before", "after"))
     recent = measured.recent.arm("after", theme=theme.pk)
     helped = [_helped(theme, one, before.rate, measured) for one in acts.versions[-MOST_VERSIONS:]]
     told = [one for one in helped if one is not None]
-    change = rates.drift_corrected(before, recent, z=rates.Z_DAILY)
+    both = acted.both(theme=theme.pk)
+    change = rates.drift_corrected(before, after, both=both, z=rates.Z_DAILY)
     return Standing(
         is_acted_on=True,
         is_better=any(told) if told else change is not None and change.high < 0,

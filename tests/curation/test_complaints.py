@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from curation import complaints
 from curation.models import Exposure
@@ -162,10 +164,43 @@ class TestByTime:
             project=project, since=NOW - 3 * DAY, middle=NOW, until=NOW + 3 * DAY
         )
         former, later = counts.arm("before", theme=theme.pk), counts.arm("after", theme=theme.pk)
-        assert former == replace(arm([(4, 2, 1), (2, 0, 1)]), sessions=3)
-        assert later == arm([(2, 1, 1), (1, 1, 0)])
+        assert former == replace(arm([(4, 2, 1), (2, 0, 1)]), sessions=3, users=2)
+        assert later == replace(arm([(2, 1, 1), (1, 1, 0)]), users=2)
         both = counts.both(theme=theme.pk)
         assert both == crossed([(4, 2, 1), (2, 0, 1), (0, 0, 0)], [(2, 1, 1), (0, 0, 0), (1, 1, 0)])
+
+    def test_leaves_out_what_was_between(self, project: Project) -> None:
+        for days, number in ((-1, 3), (1, 4), (5, 2)):
+            answer(project, number, at=NOW + days * DAY, bad=1)
+        counts = complaints.by_time(
+            project=project,
+            since=NOW - 2 * DAY,
+            middle=NOW,
+            resumed=NOW + 4 * DAY,
+            until=NOW + 6 * DAY,
+        )
+        assert (counts.arm("before").outputs, counts.arm("after").outputs) == (3, 2)
+
+    def test_puts_users_beside_each_other_without_trying_each_with_each(
+        self, project: Project
+    ) -> None:
+        """Also where the planner guesses that there are few of them."""
+        for at in (NOW - DAY, NOW + DAY):
+            answer(project, 400, at=at, bad=100)
+        plans: list[str] = []
+
+        def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            with connection.cursor() as cursor:
+                cursor.cursor.execute(f"EXPLAIN {sql}", params)
+                plans.extend(row[0] for row in cursor.cursor.fetchall())
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(explain):
+            complaints.by_time(
+                project=project, since=NOW - 2 * DAY, middle=NOW, until=NOW + 2 * DAY
+            )
+        joins = [line for line in plans if "Join Filter" in line and "unit" in line]
+        assert joins == []
 
     def test_parts_outputs_at_a_time(self, project: Project) -> None:
         answer(project, 3, at=NOW - DAY, bad=2)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from curation.rates import (
@@ -115,6 +117,12 @@ class TestUsersWhoComeAgain:
         assert together
         assert together.value == apart.value == 0
         assert 0 <= together.high - together.low < (apart.high - apart.low) / 3
+
+    def test_are_few_however_many_sessions_they_have(self) -> None:
+        few = arm(self.USERS[:6])
+        of_users = drift_corrected(few, few)
+        assert drift_corrected(*[replace(few, sessions=500, users=6)] * 2) == of_users
+        assert drift_corrected(*[replace(few, sessions=500)] * 2) != of_users
 
     def test_tell_less_than_as_many_sessions(self) -> None:
         one = arm(self.USERS)

@@ -8,8 +8,8 @@ from curation import tasks, theme_states
 from curation.models import ContextLibrary
 from feedback.models import Project
 from review.models import Event, Theme
-from tests.curation.exposed import answer, publish
-from tests.factories import NOW, make_theme
+from tests.curation.exposed import answer, complain, publish, put_in
+from tests.factories import NOW, make_output, make_session, make_theme
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +75,20 @@ class TestFollow:
         assert _state(theme, NOW + 2 * DAY) == "acting"
         answer(project, 800, at=NOW + DAY, bad=8, theme=theme, others=240)
         assert _state(theme, NOW + 2 * DAY) == "fixed"
+
+    def test_what_the_same_users_did_before_and_after_goes_together(
+        self, project: Project, library: ContextLibrary
+    ) -> None:
+        """Eight users, of whom half complained of it five times of ten, and then once."""
+        theme = make_theme(project)
+        publish(library, theme)
+        for at, number in ((NOW - DAY, 5), (NOW + 14 * DAY, 1)):
+            for user in range(8):
+                session = make_session(project, user_external_id=f"user-{user}", started_at=at)
+                outputs = [make_output(project, session, at=at) for _ in range(10)]
+                put_in(theme, complain(outputs[: number * (user % 2)]))
+                complain(outputs[6:])
+        assert _state(theme, NOW + 15 * DAY) == "fixed"
 
     def test_a_theme_whose_versions_are_gone_is_open_again(
         self, theme: Theme, library: ContextLibrary
