@@ -127,29 +127,35 @@ JOIN feedback_output output
 """
 
 # Sessions that came while a version was tried and the one before went to the rest, by which of the
-# two they got, on the days on which the rest got any. A session that saw both is in no arm.
+# two they got first, until the last day on which both were served. Whoever comes again after more
+# sessions get the version tried stays with the one before: without those, only sessions that came
+# but once would be left there.
 _BESIDE_FORMER = """
 SELECT CASE WHEN exposed.is_former THEN 'before' ELSE 'served' END AS arm,
     exposed.since::date AS day, session.id AS session_id, output.id AS output_id
 FROM (
-    SELECT session_external_id, bool_or(version_id = %(former)s) AS is_former,
-        min(served_at) AS since
+    SELECT session_external_id, trial.last, min(served_at) AS since,
+        (array_agg(version_id ORDER BY served_at, id))[1] = %(former)s AS is_former
     FROM curation_exposure
     CROSS JOIN (
-        SELECT max(served_at) AS last FROM curation_exposure
-        WHERE version_id = %(former)s AND session_external_id <> ''
+        SELECT least(
+            max(served_at) FILTER (WHERE version_id = %(former)s),
+            max(served_at) FILTER (WHERE version_id = %(version)s AND NOT is_held_out)
+        )::date AS last
+        FROM curation_exposure
+        WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
             AND served_at >= %(since)s AND served_at < %(until)s
     ) trial
     WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
         AND served_at >= %(since)s AND served_at < %(until)s
     GROUP BY session_external_id, trial.last
-    HAVING bool_or(version_id = %(former)s) = bool_and(version_id = %(former)s)
-        AND NOT bool_or(is_held_out) AND min(served_at)::date <= trial.last::date
+    HAVING NOT bool_or(is_held_out) AND min(served_at)::date <= trial.last
 ) exposed
 JOIN feedback_session session
     ON session.project_id = %(project)s AND session.external_id = exposed.session_external_id
-JOIN feedback_output output
-    ON output.session_id = session.id AND output.at >= exposed.since - interval '1 minute'
+JOIN feedback_output output ON output.session_id = session.id
+    AND output.at >= exposed.since - interval '1 minute'
+    AND output.at::date <= exposed.last AND output.at < %(until)s
 """
 
 # Of all sessions but those that something was held out from. Those of one user are one unit, which

@@ -34,9 +34,10 @@ def step(*, experiment: Experiment, now: datetime, look: Look | None = None) -> 
     """Stop a running experiment if it does harm, widen it if that is due; return what was done.
 
     It does harm when it is worse than nothing, or than the version before, which goes to the rest.
+    Where no session gets the one or the other, all of the error is left to the other test.
     """
-    pairs = {HELD_OUT: arms_of(experiment)}
-    if experiment.baseline_id is not None:
+    pairs = {HELD_OUT: arms_of(experiment)} if experiment.held_out else {}
+    if experiment.baseline_id is not None and experiment.has_rest:
         pairs[BEFORE] = beside_former(experiment)
     look = look or partial(sequential.is_worse, tests=len(pairs))
     worse = next((name for name, pair in pairs.items() if look(*pair)), None)

@@ -86,6 +86,11 @@ class Experiment(models.Model):
         return int(self.stages[self.stage])
 
     @property
+    def has_rest(self) -> bool:
+        """Whether sessions are left at first that neither get the version nor are held out."""
+        return int(self.stages[0]) + self.held_out < 100
+
+    @property
     def is_at_last_stage(self) -> bool:
         """Whether no further sessions are added."""
         return self.stage == len(self.stages) - 1

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from curation import effects, watching
+from curation import effects, sequential, watching
 from curation.models import Experiment, Exposure, LibraryVersion
 from feedback.models import Project
 from tests.factories import (
@@ -128,19 +128,74 @@ class TestWatch:
             )
 
         expose("earlier", former, NOW - DAY)
-        expose("both", former, NOW)
-        Exposure.objects.create(
-            project=former.library.project,
-            version=experiment.version,
-            session_external_id="both",
-            num_tokens=0,
-            served_at=NOW,
-        )
         expose("before", former, NOW)
         expose("served", experiment.version, NOW)
         expose("when nobody got the former", experiment.version, NOW + 3 * DAY)
         served, before = watching.beside_former(experiment)
         assert (served.sessions, before.sessions) == (1, 1)
+
+    def test_a_session_stays_with_the_version_that_it_got_first(
+        self, experiment: Experiment, former: LibraryVersion
+    ) -> None:
+        """Else those that come again were left out of the one arm alone, stage by stage."""
+        project = former.library.project
+        self.expose(experiment, "again", held_out=False, complains=False, version=former)
+        self.expose(experiment, "served", held_out=False, complains=False)
+        for name, at in (("again", NOW + DAY), ("served", NOW + DAY), ("served", NOW + 3 * DAY)):
+            experiment.version.exposures.create(
+                project=project,
+                session_external_id=name,
+                token=uuid4(),
+                num_tokens=0,
+                served_at=at,
+            )
+        self.expose(
+            experiment, "last", held_out=False, complains=False, version=former, at=NOW + DAY
+        )
+        for name, days in (("again", 1), ("served", 1), ("served", 3)):
+            session = project.sessions.get(external_id=name)
+            make_feedback(make_output(project, session, at=NOW + days * DAY), score=-1)
+        served, before = watching.beside_former(experiment)
+        assert (served.sessions, served.outputs, served.complaints) == (1, 2, 1)
+        assert (before.sessions, before.outputs, before.complaints) == (2, 3, 1)
+
+    def test_days_after_it_was_stopped_do_not_count(
+        self, experiment: Experiment, former: LibraryVersion
+    ) -> None:
+        """Nor where it is made live again, which gives it another end."""
+        for days in (0, 5):
+            self.expose(
+                experiment,
+                f"before-{days}",
+                held_out=False,
+                complains=True,
+                version=former,
+                at=NOW + days * DAY,
+            )
+        self.expose(experiment, "served", held_out=False, complains=False)
+        experiment.status, experiment.ended_at = "ended", NOW + 9 * DAY
+        experiment.save()
+        served, before = watching.beside_former(experiment)
+        assert (served.sessions, before.sessions) == (1, 1)
+
+    @pytest.mark.parametrize(("stages", "is_stopped"), [([90], True), ([50], False)])
+    def test_shares_the_error_only_where_both_get_sessions(
+        self,
+        experiment: Experiment,
+        former: LibraryVersion,
+        stages: list[int],
+        is_stopped: bool,
+    ) -> None:
+        experiment.stages = stages
+        experiment.save()
+        for number in range(100):
+            self.expose(experiment, f"served-{number}", held_out=False, complains=number < 24)
+            self.expose(experiment, f"held-{number}", held_out=True, complains=number < 7)
+        evidence = sequential.evidence(*watching.arms_of(experiment))
+        assert 20 < evidence < 40
+        watching.watch(now=NOW + DAY)
+        experiment.refresh_from_db()
+        assert (experiment.status == "stopped") is is_stopped
 
     def test_lets_what_helps_go_on(self, experiment: Experiment) -> None:
         for number in range(40):
