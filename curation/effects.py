@@ -17,6 +17,8 @@ from feedback.timeouts import TooSlowError, time_limit
 from review.models import Theme
 
 TIME_LIMIT_MS = 5_000
+# What is told of several acts asks several times; a page begins no more of it after that.
+ALTOGETHER_MS = 10_000
 # At most so many days before are compared with as many after: longer ago, much else was different.
 MOST_DAYS = 28
 # Things done that a theme's page tells of, the newest.
@@ -98,7 +100,7 @@ def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
     Six queries, for however many themes, and one more where there was a version before.
     """
     try:
-        with time_limit(TIME_LIMIT_MS):
+        with time_limit(TIME_LIMIT_MS, altogether=ALTOGETHER_MS):
             targets = list(acts.targets_of(version).order_by("-size", "pk"))
             [act] = acts.published(LibraryVersion.objects.filter(pk=version.pk))
             effects = of_act(act=act, themes=[None, *targets], now=now)
@@ -121,7 +123,7 @@ def of_theme(*, theme: Theme, now: datetime) -> list[Effect]:
 
     Three queries, and one or, for a version, two for each act. Raises TooSlowError.
     """
-    with time_limit(TIME_LIMIT_MS):
+    with time_limit(TIME_LIMIT_MS, altogether=ALTOGETHER_MS):
         return [
             effect
             for act in acts.against(theme, most=MOST_ACTS)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
 
 from curation import acts, effects, entry_effects
 from curation.acts import Act
@@ -20,6 +20,7 @@ from curation.models import (
     LibraryVersion,
     PromotionJob,
     PublishedEntry,
+    Release,
     ReleasedExample,
     TrainingSet,
 )
@@ -93,7 +94,7 @@ def of_review(*, review: Review, theme: Theme | None, now: datetime) -> list[Des
     examples = review.training_examples.kept().select_related("training_set")
     issues = Issue.objects.filter(sources__handover__review=review).select_related("theme")
     themes = [theme] if theme else []
-    with time_limit(effects.TIME_LIMIT_MS):
+    with time_limit(effects.TIME_LIMIT_MS, altogether=effects.ALTOGETHER_MS):
         found = [_of_entry(one, themes, now) for one in entries.order_by("pk")]
         found += [_of_example(one, themes, now) for one in examples.order_by("pk")]
         return found + [_of_issue(one, now) for one in issues.distinct().order_by("number")]
@@ -103,10 +104,11 @@ def of_job(*, job: PromotionJob, now: datetime) -> list[Destination]:
     """Where a bulk promotion went, and what that did to the MOST_THEMES themes most promoted of.
 
     Of each library the first version, and of each training set the first release, with any of it
-    that was not taken back. The queries grow with the places alone. Raises TooSlowError.
+    that was not taken back, and nothing of places where all was. The queries grow with the places
+    alone. Raises TooSlowError.
     """
     placings = job.placings.in_force()
-    with time_limit(effects.TIME_LIMIT_MS):
+    with time_limit(effects.TIME_LIMIT_MS, altogether=effects.ALTOGETHER_MS):
         themes = list(
             Theme.objects.filter(
                 memberships__feedback__output__reviews__in=placings.values("review")
@@ -116,24 +118,26 @@ def of_job(*, job: PromotionJob, now: datetime) -> list[Destination]:
             .defer("centroid")[:MOST_THEMES]
         )
         found = []
-        for library in job.libraries.order_by("name", "pk"):
+        libraries = job.libraries.filter(pk__in=placings.values("library"))
+        for library in libraries.order_by("name", "pk"):
             entries = placings.filter(library=library).values_list("entry", flat=True)
             carrying = _carrying(entries).order_by("number")[:1]
             found.append(_told(library, acts.published(carrying), themes, UNPUBLISHED, now))
-        for training_set in job.training_sets.order_by("name", "pk"):
+        training_sets = job.training_sets.filter(pk__in=placings.values("training_set"))
+        for training_set in training_sets.order_by("name", "pk"):
             examples = placings.filter(training_set=training_set).values_list("example", flat=True)
             found.append(_of_examples(training_set, examples, themes, now))
     return found
 
 
 def _of_entry(entry: ContextEntry, themes: Sequence[Theme], now: datetime) -> Destination:
-    versions = list(_carrying([entry.pk]).order_by("-number"))
-    numbers = {one.number for one in (*versions[:1], *versions[-1:])}
-    done = acts.published(_carrying([entry.pk]).filter(number__in=numbers).order_by("-number"))
+    carrying = _carrying([entry.pk])
+    ends = carrying.aggregate(first=Min("number"), latest=Max("number"))
+    done = acts.published(carrying.filter(number__in=ends.values()).order_by("-number"))
     told = _told(entry.library, done, themes, UNPUBLISHED, now)
-    if not versions:
+    if not done or done[0].version is None:
         return told
-    alone = entry_effects.of_entries(version=versions[0], only=entry.pk).effects
+    alone = entry_effects.of_entries(version=done[0].version, only=entry.pk).effects
     return replace(told, entry=next(iter(alone), None))
 
 
@@ -150,13 +154,19 @@ def _of_examples(
     state = UNRELEASED
     if training_set.purpose == TrainingSet.Purpose.EVALUATION:
         state = EVALUATES
-    elif not done and ReleasedExample.objects.filter(example__in=examples).exists():
+    elif not done and _released(examples).exists():
         state = NOT_TRAINED_ON
     return _told(training_set, done, themes, state, now)
 
 
+def _released(examples: Ids) -> QuerySet[ReleasedExample]:
+    """What these examples are in whole releases, erased or not."""
+    whole = Release.objects.done()
+    return ReleasedExample.objects.filter(example__in=examples, release__in=whole)
+
+
 def _of_issue(issue: Issue, now: datetime) -> Destination:
-    done = acts.closed(Issue.objects.filter(pk=issue.pk))[:1]
+    done = acts.closed(Issue.objects.filter(pk=issue.pk), most=1)
     state = DROPPED if issue.status == Issue.Status.CLOSED else OPEN
     return _told(issue, done, [issue.theme] if issue.theme else [], state, now)
 

@@ -12,11 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from curation import acts, effects, issues, promoted
+from curation import acts, context_libraries, effects, experiments, issues, promoted
 from curation.models import (
     ContextEntry,
     ContextLibrary,
     Example,
+    Experiment,
     Issue,
     IssueSource,
     LibraryVersion,
@@ -204,6 +205,50 @@ class TestOfReview:
         first = found.effects[1]
         assert first.until == ACTED + 2 * DAY
 
+    def test_a_version_is_compared_until_another_was_served_again(
+        self, review: Review, library: ContextLibrary, curator: User, fallen: None
+    ) -> None:
+        former = publish(make_entry(library, created_by=curator), at=ACTED - 5 * DAY)
+        version = publish(entry_of(review, library), number=2)
+        library.live = version
+        library.save()
+        context_libraries.roll_back(
+            library=library, version=former, reason="Worse.", by=curator, now=ACTED + 3 * DAY
+        )
+        [found] = tell(review)
+        assert found.effects[0].until == ACTED + 3 * DAY
+
+    def test_a_version_is_compared_until_it_was_stopped(
+        self, review: Review, library: ContextLibrary
+    ) -> None:
+        trial = Experiment.objects.create(
+            version=publish(entry_of(review, library)),
+            salt="a",
+            stages=[90],
+            held_out=10,
+            started_at=ACTED,
+            stage_since=ACTED,
+        )
+        experiments.stop(experiment=trial, reason="Worse.", by=None, now=ACTED + 2 * DAY)
+        [found] = tell(review)
+        assert found.effects[0].until == ACTED + 2 * DAY
+
+    def test_a_release_that_is_being_made_tells_nothing(
+        self, review: Review, training_set: TrainingSet
+    ) -> None:
+        example = example_of(review, training_set)
+        begun = Release.objects.create(
+            training_set=training_set,
+            number=1,
+            status="freezing",
+            released_by=example.created_by,
+            released_at=ACTED,
+        )
+        begun.examples.create(
+            example=example, split="train", position=1, prompt=[], chosen="a", lineage={}
+        )
+        assert words(tell(review)) == ["not in a release yet"]
+
     def test_says_that_an_answer_in_no_theme_cannot_be_compared(
         self, project: Project, curator: User, library: ContextLibrary
     ) -> None:
@@ -232,7 +277,7 @@ class TestOfReview:
         [found] = tell(review)
         assert found.effects[0].until == ACTED + 5 * DAY
         issues.close(issue=issue, resolution="dropped", by=curator, now=ACTED + 6 * DAY)
-        assert len(acts.closed(Issue.objects.all())) == 1
+        assert len(acts.closed(Issue.objects.all(), most=9)) == 1
 
     def test_an_issue_that_was_dropped_did_nothing(
         self, review: Review, theme: Theme, curator: User
@@ -252,8 +297,8 @@ class TestOfReview:
         for number in range(1, 6):
             publish(entry, number=number, at=ACTED + number * DAY)
         # Savepoint and limit with their release, entries, versions twice, two to count for each of
-        # both, five for the entry alone, examples, issues.
-        with django_assert_num_queries(17):
+        # both, four for the entry alone, examples, issues.
+        with django_assert_num_queries(16):
             promoted.of_review(review=review, theme=theme, now=NOW)
 
 
@@ -289,7 +334,7 @@ class TestOfJob:
         assert entry is not None
         publish(entry)
         job.placings.update(outcome="undone")
-        assert words(promoted.of_job(job=job, now=NOW)) == ["not published yet"]
+        assert promoted.of_job(job=job, now=NOW) == []
 
     def test_asks_as_often_for_many_reviews(
         self,
