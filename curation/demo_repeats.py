@@ -25,12 +25,12 @@ from review.models import Review
 ENVIRONMENT = "simulation"
 # How long before the end each version was published, and how many sessions came until the next.
 FIRST, SECOND, THIRD = timedelta(days=9), timedelta(days=7), timedelta(days=2)
-NUM_FIRST, NUM_SECOND, NUM_THIRD = 44, 132, 16
+NUM_FIRST, NUM_SECOND, NUM_THIRD = 44, 176, 16
 # How long a correction may be that is given as an answer.
 LONGEST = 600
 TRIAL = Trial(stages=[50], held_out=50)
 # How likely a user complains of the recorded answer, and of the one that the library gives.
-HELPS, HARMS, HARDLY = (0.75, 0.08), (0.1, 0.75), (0.5, 0.4)
+HELPS, HARMS, HARDLY = (0.75, 0.08), (0.05, 0.85), (0.5, 0.4)
 # An experiment draws one of its own each time; the demo is the same whenever it is loaded.
 SALT = "almanac"
 NOTE = "Demo data: those who ask, and what they say, are simulated."

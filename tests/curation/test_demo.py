@@ -117,7 +117,7 @@ class TestLoadDemo:
         said = Feedback.objects.explicit()
         assert outputs.difference(simulated).count() == 541
         assert said.exclude(output__in=simulated).count() == 2559
-        assert said.filter(output__in=simulated).count() == simulated.count() == 192
+        assert said.filter(output__in=simulated).count() == simulated.count() == 236
         assert not RejectedRecord.objects.exists()
         assert not WaitingRecord.objects.exists()
         newest = said.latest("at").at
