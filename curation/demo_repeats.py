@@ -15,7 +15,7 @@ from curation import arms, context_libraries, promotion, serving, watching
 from curation.demo_records import Record
 from curation.experiments import Trial
 from curation.models import ContextEntry, ContextLibrary, EntryKind, Experiment, LibraryVersion
-from curation.serving import Asked
+from curation.serving import FLOORS, Asked
 from curation.shelves import Audience
 from feedback.embedding import Encoder, get_encoder
 from feedback.models import Project, User
@@ -111,10 +111,21 @@ class _Asking:
                 by=self.by,
                 now=at - timedelta(hours=1),
             )
-            for review in _settled(self.library.project, until=at - timedelta(hours=1))[:number]
+            for review in islice(self._apart(at - timedelta(hours=1)), number)
         ]
         self.chances |= dict.fromkeys(entries, chances)
         return entries
+
+    def _apart(self, until: datetime) -> Iterator[Review]:
+        """Corrections of questions that no other entry is near to, so that each is told apart."""
+        there = [entry.query for entry in self.chances]
+        for review in _settled(self.library.project, until=until):
+            question = review.output.query
+            [asked, *others] = self.encoder.encode([question, *there])
+            near = (sum(a * b for a, b in zip(asked, other, strict=True)) for other in others)
+            if max(near, default=0.0) < FLOORS[EntryKind.EXAMPLE]:
+                there.append(question)
+                yield review
 
     def remove(self, entries: Sequence[ContextEntry], *, at: datetime) -> None:
         for entry in entries:
