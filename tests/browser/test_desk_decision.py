@@ -145,6 +145,29 @@ class TestDraft:
         expect(first.locator(".conflict")).to_have_count(0)
         assert Draft.objects.get().fields["comment"] == "From the first, then the second."
 
+    def test_the_late_word_of_another_tab_takes_no_letters_back(self, page_for: Pages) -> None:
+        """What the one kept before it heard of the other arrives after the other has typed."""
+        item, expert = make_desk()
+        hold(item, expert)
+        first = page_for(expert)
+        second = first.context.new_page()
+        for page in (first, second):
+            page.goto(url(item))
+        write(first, "From the first")
+        expect_saved(first)
+        expect(comment(second)).to_have_value("From the first")
+        kept = "Object.entries(localStorage).find(([key]) => key.startsWith('draft '))"
+        early = first.evaluate(kept)
+        write(second, ", then the second")
+        first.evaluate("([key, value]) => localStorage.setItem(key, value)", early)
+        expect(second.locator("#draft")).to_contain_text("Draft saved")
+        expect(comment(second)).to_have_value("From the first, then the second")
+        expect(comment(first)).to_have_value("From the first, then the second")
+        second.reload()
+        expect(comment(second)).to_have_value("From the first, then the second")
+        expect(first.locator(".conflict")).to_have_count(0)
+        assert Draft.objects.get().fields["comment"] == "From the first, then the second"
+
     @pytest.mark.parametrize(
         ("button", "left"), [("Keep mine", "On the desk"), ("Take the other", "On the train")]
     )

@@ -25,6 +25,7 @@ const NAMES = new Map([
  * @typedef {object} Kept
  * @property {number} revision the server's, that the fields were changed from
  * @property {Fields} fields
+ * @property {number} edited when somebody entered these, in ms; of two tabs' the later are the draft
  * @property {string} version of the answer beside them
  * @property {boolean} isSaved whether the server has them
  * @property {Fields[]} sent what was sent and not answered: it is no news that the server has that
@@ -33,7 +34,7 @@ const NAMES = new Map([
 /** @typedef {{revision: number, at: string, fields?: Record<string, string | string[]>, done?: boolean}} Answer */
 
 /** @type {Kept} */
-let kept = { revision: 0, fields: [], version: "", isSaved: true, sent: [] };
+let kept = { revision: 0, fields: [], edited: 0, version: "", isSaved: true, sent: [] };
 /** @type {HTMLFormElement | null} */
 let known = null;
 /** @type {Answer | null} What was saved elsewhere, while it is asked which one to keep. */
@@ -115,6 +116,13 @@ function store() {
 /** Take up what another tab of this browser has. @param {Kept} theirs */
 function adopt(theirs) {
   if (isSubmitting) return;
+  if (theirs.edited < kept.edited) {
+    // It was kept there before this tab's was heard of.
+    const sent = [...theirs.sent, ...kept.sent, theirs.fields].slice(-MOST_SENT);
+    kept = { ...kept, revision: Math.max(kept.revision, theirs.revision), sent };
+    store();
+    return;
+  }
   const isNews = !same(theirs.fields, kept.fields);
   kept = theirs;
   if (isNews) fill(kept.fields);
@@ -260,7 +268,7 @@ function ask() {
   panel.querySelector("[data-other]")?.append(...described(pairs(theirs.fields ?? {})));
   panel.querySelector("[data-keep]")?.addEventListener("click", () => choose({ ...kept, revision: theirs.revision }));
   panel.querySelector("[data-take]")?.addEventListener("click", () =>
-    choose({ ...kept, revision: theirs.revision, fields: pairs(theirs.fields ?? {}), isSaved: true }),
+    choose({ ...kept, revision: theirs.revision, fields: pairs(theirs.fields ?? {}), edited: now(), isSaved: true }),
   );
   bar()?.prepend(panel);
   store();
@@ -317,8 +325,13 @@ function word(name, value) {
 
 /* ------------------------------------------------------------------ when */
 
+/** Later than what was entered so far, whatever the clock says; drafts may be kept without a time. @returns {number} ms */
+function now() {
+  return Math.max(Date.now(), (kept.edited || 0) + 1);
+}
+
 function changed() {
-  kept = { ...kept, fields: entered(), isSaved: false };
+  kept = { ...kept, fields: entered(), edited: now(), isSaved: false };
   if (!store()) warn("the draft is not on the server yet");
   else if (!warned) say("Saving…");
   later(SAVE_MS);
@@ -331,6 +344,7 @@ function begin() {
   kept = {
     revision: Number(bar()?.dataset.revision ?? 0),
     fields: entered(),
+    edited: 0,
     version: version instanceof HTMLInputElement ? version.value : "",
     isSaved: true,
     sent: [],
