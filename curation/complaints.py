@@ -101,42 +101,61 @@ GROUP BY theme_id
 """
 
 # From the first time on that context was fetched for them, and only from the days on which
-# sessions were held out: later ones have nothing beside them. A session that saw both is in no arm:
-# somebody changed the shares while it went on. The clocks of product and database may differ.
+# sessions were held out: later ones have nothing beside them. A session counts for what it got
+# first, until it gets the other, as with a later stage, or until the trial ends. Were such ones
+# left out, only sessions that came but once would be left among those held out. The clocks of
+# product and database may differ.
 _BY_EXPOSURE = """
 SELECT CASE WHEN exposed.is_held_out THEN 'held out' ELSE 'served' END AS arm,
     exposed.since::date AS day, session.id AS session_id, output.id AS output_id
 FROM (
-    SELECT session_external_id, bool_or(is_held_out) AS is_held_out, min(served_at) AS since
-    FROM curation_exposure
-    CROSS JOIN (
-        SELECT min(served_at) AS first, max(served_at) AS last
+    SELECT session_external_id, least(served, held_out) AS since,
+        coalesce(held_out < served, served IS NULL) AS is_held_out,
+        least(
+            CASE WHEN served <> held_out THEN greatest(served, held_out) END - interval '1 minute',
+            CASE WHEN trial.last IS NOT NULL THEN trial.until END
+        ) AS until
+    FROM (
+        SELECT session_external_id, min(served_at) FILTER (WHERE is_held_out) AS held_out,
+            min(served_at) FILTER (WHERE NOT is_held_out) AS served
         FROM curation_exposure
-        WHERE version_id = %s AND is_held_out AND session_external_id <> ''
+        WHERE version_id = %(version)s AND session_external_id <> ''
+        GROUP BY session_external_id
+    ) each
+    CROSS JOIN (
+        SELECT min(served_at) AS first, max(served_at) AS last,
+            (SELECT ended_at FROM curation_experiment WHERE version_id = %(version)s) AS until
+        FROM curation_exposure
+        WHERE version_id = %(version)s AND is_held_out AND session_external_id <> ''
     ) trial
-    WHERE version_id = %s AND session_external_id <> ''
-    GROUP BY session_external_id, trial.first, trial.last
-    HAVING bool_or(is_held_out) = bool_and(is_held_out)
-        AND (trial.first IS NULL
-            OR min(served_at)::date BETWEEN trial.first::date AND trial.last::date)
+    WHERE trial.last IS NULL OR least(served, held_out) < coalesce(trial.until, 'infinity')
+        AND least(served, held_out)::date BETWEEN trial.first::date AND trial.last::date
 ) exposed
 JOIN feedback_session session
-    ON session.project_id = %s AND session.external_id = exposed.session_external_id
-JOIN feedback_output output
-    ON output.session_id = session.id AND output.at >= exposed.since - interval '1 minute'
+    ON session.project_id = %(project)s AND session.external_id = exposed.session_external_id
+JOIN feedback_output output ON output.session_id = session.id
+    AND output.at >= exposed.since - interval '1 minute'
+    AND output.at < coalesce(exposed.until, 'infinity')
 """
 
 # Sessions that came while a version was tried and the one before went to the rest, by which of the
-# two they got first, until the last day on which both were served. Whoever comes again after more
-# sessions get the version tried stays with the one before: without those, only sessions that came
-# but once would be left there.
+# two they got first, until they get the other, and until the last day on which both were served.
 _BESIDE_FORMER = """
 SELECT CASE WHEN exposed.is_former THEN 'before' ELSE 'served' END AS arm,
     exposed.since::date AS day, session.id AS session_id, output.id AS output_id
 FROM (
-    SELECT session_external_id, trial.last, min(served_at) AS since,
-        (array_agg(version_id ORDER BY served_at, id))[1] = %(former)s AS is_former
-    FROM curation_exposure
+    SELECT session_external_id, trial.last, least(served, former) AS since,
+        coalesce(former < served, served IS NULL) AS is_former,
+        CASE WHEN served <> former THEN greatest(served, former) END - interval '1 minute' AS until
+    FROM (
+        SELECT session_external_id, min(served_at) FILTER (WHERE version_id = %(former)s) AS former,
+            min(served_at) FILTER (WHERE version_id = %(version)s) AS served
+        FROM curation_exposure
+        WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
+            AND served_at >= %(since)s AND served_at < %(until)s
+        GROUP BY session_external_id
+        HAVING NOT bool_or(is_held_out)
+    ) each
     CROSS JOIN (
         SELECT least(
             max(served_at) FILTER (WHERE version_id = %(former)s),
@@ -146,16 +165,14 @@ FROM (
         WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
             AND served_at >= %(since)s AND served_at < %(until)s
     ) trial
-    WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
-        AND served_at >= %(since)s AND served_at < %(until)s
-    GROUP BY session_external_id, trial.last
-    HAVING NOT bool_or(is_held_out) AND min(served_at)::date <= trial.last
+    WHERE least(served, former)::date <= trial.last
 ) exposed
 JOIN feedback_session session
     ON session.project_id = %(project)s AND session.external_id = exposed.session_external_id
 JOIN feedback_output output ON output.session_id = session.id
     AND output.at >= exposed.since - interval '1 minute'
-    AND output.at::date <= exposed.last AND output.at < %(until)s
+    AND output.at < coalesce(exposed.until, %(until)s) AND output.at < %(until)s
+    AND output.at::date <= exposed.last
 """
 
 # Of all sessions but those that something was held out from. Those of one user are one unit, which
@@ -188,7 +205,7 @@ SELECT newest.arm, newest.day, newest.session_id, newest.output_id, EXISTS (
 FROM newest
 JOIN feedback_session session ON session.id = newest.session_id
 JOIN feedback_output output ON output.id = newest.output_id
-WHERE place <= %s ORDER BY newest.output_id
+WHERE place <= %(most)s ORDER BY newest.output_id
 """
 
 # Outputs that a random audit drew and that were decided in their turn, each with how many it
@@ -202,7 +219,7 @@ strata AS (
     WHERE stratum_id IN (
         SELECT stratum.id FROM review_stratum stratum
         JOIN review_queue queue ON queue.id = stratum.queue_id
-        WHERE stratum.is_audit AND queue.project_id = %s
+        WHERE stratum.is_audit AND queue.project_id = %(project)s
     )
     GROUP BY stratum_id
 ),
@@ -376,8 +393,7 @@ def reviewed(*, version: LibraryVersion) -> Counts:
 
     The arms are those of by_exposure; complained of is what they fixed or rejected.
     """
-    project = version.library.project_id
-    return _counts(_REVIEWED.format(outputs=_BY_EXPOSURE), [*_exposed(version), project])
+    return _counts(_REVIEWED.format(outputs=_BY_EXPOSURE), _exposed(version))
 
 
 def exposed(*, version: LibraryVersion, most: int) -> list[Exposed]:
@@ -385,7 +401,7 @@ def exposed(*, version: LibraryVersion, most: int) -> list[Exposed]:
     with connection.cursor() as cursor:
         cursor.execute(
             _EXPOSED.format(complaint=_IS_COMPLAINT, outputs=_BY_EXPOSURE),
-            [*_exposed(version), most],
+            _exposed(version) | {"most": most},
         )
         return [Exposed(*row) for row in cursor.fetchall()]
 
@@ -395,8 +411,8 @@ def _summed(outputs: str, *, unit: str = "session_id") -> str:
     return _SUMS.format(complaint=_IS_COMPLAINT, outputs=outputs, unit=unit, users=users)
 
 
-def _exposed(version: LibraryVersion) -> list[int]:
-    return [version.pk, version.pk, version.library.project_id]
+def _exposed(version: LibraryVersion) -> dict[str, int]:
+    return {"version": version.pk, "project": version.library.project_id}
 
 
 def _counts(

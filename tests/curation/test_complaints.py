@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from curation import complaints
-from curation.models import Exposure
+from curation.models import Experiment, Exposure, LibraryVersion
 from curation.rates import arm, crossed
-from feedback.models import Project, Reason
+from feedback.models import Project, Reason, Session
 from tests.curation.exposed import answer, complain, publish, put_in
 from tests.factories import (
     NOW,
@@ -28,6 +28,30 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
+
+
+def trial(version: LibraryVersion, *, status: str, until: datetime) -> None:
+    """The version was tried from NOW on, until that time."""
+    Experiment.objects.create(
+        version=version,
+        salt="a",
+        stages=[90],
+        held_out=10,
+        status=status,
+        started_at=NOW,
+        stage_since=NOW,
+        ended_at=until,
+    )
+
+
+def expose(version: LibraryVersion, session: Session, at: datetime) -> None:
+    """Serve the version to a session that has outputs already."""
+    version.exposures.create(
+        project=session.project,
+        session_external_id=session.external_id,
+        num_tokens=0,
+        served_at=at,
+    )
 
 
 class TestByExposure:
@@ -99,17 +123,47 @@ class TestByExposure:
         make_output(project, output.session, at=NOW - timedelta(hours=1))
         assert complaints.by_exposure(version=version).arm("served").outputs == 1
 
-    def test_a_session_that_saw_both_is_in_no_arm(self, project: Project) -> None:
+    def test_a_session_counts_for_what_it_got_first_until_it_gets_the_other(
+        self, project: Project
+    ) -> None:
+        """As the rest does of a first version that is given out in stages."""
         version = publish(make_library(project))
-        output = answer(project, 1, at=NOW, version=version)[0]
-        version.exposures.create(
-            project=project,
-            session_external_id=output.session.external_id,
-            is_held_out=True,
-            num_tokens=0,
-            served_at=NOW + DAY,
-        )
-        assert complaints.by_exposure(version=version).arm("served").sessions == 0
+        again = answer(project, 1, at=NOW, bad=1, version=version, held_out=True)[0].session
+        answer(project, 1, at=NOW, version=version)
+        answer(project, 1, at=NOW + 9 * DAY, version=version, held_out=True)
+        expose(version, again, NOW + 2 * DAY)
+        make_output(project, again, at=NOW + DAY)
+        complain([make_output(project, again, at=NOW + 3 * DAY)])
+        counts = complaints.by_exposure(version=version)
+        assert counts.arm("held out") == arm([(2, 1, 0), (1, 0, 0)])
+        assert counts.arm("served") == arm([(1, 0, 0)])
+
+    @pytest.mark.parametrize("status", ["ended", "stopped"])
+    def test_what_comes_after_the_trial_counts_for_neither(
+        self, project: Project, status: str
+    ) -> None:
+        """Those held out that come again get it then, or those served nothing."""
+        version = publish(make_library(project))
+        trial(version, status=status, until=NOW + timedelta(hours=1))
+        sessions = [
+            answer(project, 1, at=NOW, version=version, held_out=held_out)[0].session
+            for held_out in (False, True)
+        ]
+        for session in sessions:
+            if status == "ended":
+                expose(version, session, NOW + timedelta(hours=2))
+            complain([make_output(project, session, at=NOW + timedelta(hours=2))])
+        answer(project, 3, at=NOW + timedelta(hours=3), version=version)
+        counts = complaints.by_exposure(version=version)
+        assert counts.arm("held out") == counts.arm("served") == arm([(1, 0, 0)])
+
+    def test_what_nothing_was_held_out_from_counts_after_its_trial_too(
+        self, project: Project
+    ) -> None:
+        version = publish(make_library(project))
+        trial(version, status="ended", until=NOW + DAY)
+        answer(project, 1, at=NOW + 2 * DAY, version=version)
+        assert complaints.by_exposure(version=version).arm("served") == arm([(1, 0, 0)])
 
     def test_sessions_after_the_last_was_held_out_have_nothing_beside_them(
         self, project: Project
