@@ -137,6 +137,10 @@ class Annotation(models.Model):
                 ),
                 name="%(app_label)s_%(class)s_decision_on_suggestion",
             ),
+            # What replies refer to with both, so that each is of its annotation's project.
+            models.UniqueConstraint(
+                fields=["id", "project"], name="%(app_label)s_%(class)s_of_a_project"
+            ),
             models.UniqueConstraint(
                 fields=["output", "author", "request_key"],
                 condition=Q(request_key__isnull=False),
