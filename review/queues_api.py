@@ -228,8 +228,14 @@ def change_queue(request: HttpRequest, slug: Slug, payload: QueueChangeRequest) 
     """
     found = queue_of(request, slug)
     with _refusing():
-        changed = _changed(rules.rules_of(queue=found), payload)
-        rules.edit_queue(queue=found, rules=changed, by=member_of(request).user, now=timezone.now())
+        there = rules.rules_of(queue=found)
+        rules.edit_queue(
+            queue=found,
+            rules=_changed(there, payload),
+            by=member_of(request).user,
+            now=timezone.now(),
+            seen=rules.mark(there),
+        )
     return _rules_reply(queue_of(request, slug), member_of(request))
 
 

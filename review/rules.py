@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -101,17 +103,25 @@ def create_queue(
 
 
 @transaction.atomic
-def edit_queue(*, queue: Queue, rules: Rules, by: User, now: datetime) -> None:
+def edit_queue(
+    *, queue: Queue, rules: Rules, by: User, now: datetime, seen: str | None = None
+) -> None:
     """Change the queue's rules; what they draw comes in, and what nobody has begun may leave.
 
     The slug stays. Raises QueueError naming the field that is not valid: once the first review
     is in, what the queue asks of its reviewers stays as it is. Who they are may change at any
-    time.
+    time. With `seen`, the mark of the rules that these were written over, those have to be there
+    still: what somebody changed meanwhile, such as who sees the queue, is not undone unseen.
     """
     checked = check(rules)
     hold_form(queue_id=queue.pk, may_change=True)
     queue = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
     there = rules_of(queue=queue)
+    if seen not in {None, mark(there)}:
+        raise QueueError(
+            "rules",
+            "Somebody has changed these rules meanwhile. Save again to put yours in their place.",
+        )
     _check_form(queue, checked, there)
     is_changed = reviewers.name(queue=queue, wanted=checked.reviewers, by=by, now=now)
     if is_changed and replace(checked, reviewers=there.reviewers) == there:
@@ -224,6 +234,11 @@ def rules_of(*, queue: Queue) -> Rules:
         order=queue.order,
         reviewers=reviewers.named(queue=queue),
     )
+
+
+def mark(rules: Rules) -> str:
+    """What tells these rules from any others, as 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(asdict(rules), sort_keys=True).encode()).hexdigest()
 
 
 def _check_stratum(path: str, rule: StratumRule) -> StratumRule:

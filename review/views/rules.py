@@ -50,7 +50,13 @@ def queue_edit(request: ProjectRequest, queue: str) -> HttpResponseBase:
     asked = _Asked(request.project, request.POST or None, there=rules.rules_of(queue=edited))
     if request.method == "POST" and asked.is_valid():
         try:
-            rules.edit_queue(queue=edited, rules=asked.rules(), by=request.user, now=timezone.now())
+            rules.edit_queue(
+                queue=edited,
+                rules=asked.rules(),
+                by=request.user,
+                now=timezone.now(),
+                seen=request.POST.get("seen"),
+            )
         except queues.QueueError as error:
             asked.add_error(error)
         else:
@@ -108,6 +114,7 @@ def _form(request: ProjectRequest, asked: _Asked, queue: Queue | None) -> HttpRe
             "form": asked.form,
             "strata": asked.strata,
             "queue": queue,
+            "seen": asked.seen,
             "members": reviewers.able(project=request.project),
             "filter_fields": [asked.form[name] for name in FILTER_FIELDS if name != "words"],
         },
@@ -121,6 +128,8 @@ class _Asked:
 
     form: QueueForm
     strata: forms.BaseFormSet[StratumForm]
+    # The mark of the rules that there are.
+    seen: str
 
     def __init__(
         self,
@@ -155,6 +164,7 @@ class _Asked:
                 for one in there.strata
             ]
         parts += [{}] * max(FEWEST_PARTS - len(parts), 1)
+        self.seen = rules.mark(there) if there else ""
         self.form = QueueForm(data, project=project, initial=start)
         if not is_named:
             self.form.fields["name"].required = False

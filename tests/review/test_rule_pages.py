@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from feedback.models import Project
 from review import intake
 from review.models import Queue
-from review.rules import Rules, StratumRule, create_queue, rules_of
+from review.rules import Rules, StratumRule, create_queue, edit_queue, rules_of
 from tests.factories import NOW, make_feedback, make_item, make_output, make_queue, make_user
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -89,6 +90,26 @@ class TestEdit:
         client.post(address, form(**SEVERE_AND_SOME, order="oldest"))
         queue.refresh_from_db()
         assert (queue.order, queue.strata.count()) == ("oldest", 2)
+
+    def test_a_form_opened_before_does_not_open_a_queue_of_some_to_all(
+        self, project: Project
+    ) -> None:
+        queue = create_queue(project=project, rules=RULES, by=None, now=NOW)
+        address = reverse("queue_edit", args=[project.slug, queue.slug])
+        client = as_role(project, "moderator")
+        seen = client.get(address).context["seen"]
+        named = replace(RULES, reviewers=[make_user(project, "expert").username])
+        edit_queue(queue=queue, rules=named, by=make_user(project, "moderator"), now=NOW)
+        refused = client.post(address, form(words="model:m", name="Mine", seen=seen))
+        assert refused.status_code == 422
+        assert "Somebody has changed these rules meanwhile" in refused.content.decode()
+        assert 'value="Mine"' in refused.content.decode()
+        queue.refresh_from_db()
+        assert (queue.name, queue.is_restricted) == (RULES.name, True)
+        again = form(words="model:m", name="Mine", seen=refused.context["seen"])
+        assert client.post(address, again).status_code == 302
+        queue.refresh_from_db()
+        assert (queue.name, queue.is_restricted) == ("Mine", False)
 
     def test_experts_may_not(self, project: Project) -> None:
         address = reverse("queue_edit", args=[project.slug, make_queue(project).slug])
