@@ -71,8 +71,8 @@ def audit(*, queue: Queue) -> Audit:
     """Estimate the shares: three queries, and one more for each stratum.
 
     A fault is a decision to fix or to reject. Decisions count that are final and that nobody is
-    still to make without knowing them. In a random audit, what nobody has touched was left out by
-    lot; in other strata what is not decided was left by its rank, which is no lot.
+    still to make without knowing them. In a random audit, what waits and nobody has touched was
+    left out by lot; in other strata what is not decided was left by its rank, which is no lot.
     """
     strata = intake.strata(queue=queue)
     if _follows(queue, strata):
@@ -137,15 +137,15 @@ def _seen(sample: QueueItemQuerySet) -> dict[int | None, dict[str, int]]:
         Claim.objects.filter(item=OuterRef("pk"), finished_at__isnull=False)
     )
     is_known = Q(verdict__isnull=False) & _COUNTS
+    # What was taken out, or decided as one with others, was chosen by somebody.
+    left_by_lot = Q(stratum__is_audit=True, status=QueueItem.Status.OPEN, is_touched=False)
     rows = (
         sample.annotate(verdict=Subquery(decision.values("verdict")[:1]), is_touched=touched)
         .values("stratum")
         .annotate(
             decided=Count("pk", filter=is_known),
             faulty=Count("pk", filter=is_known & ~Q(verdict=Review.Verdict.ACCEPT)),
-            undecided=Count(
-                "pk", filter=~is_known & (Q(is_touched=True) | ~Q(stratum__is_audit=True))
-            ),
+            undecided=Count("pk", filter=~is_known & ~left_by_lot),
         )
     )
     found: dict[int | None, dict[str, int]] = defaultdict(Counter)

@@ -7,7 +7,8 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Output, Project, User
-from review import audits, intake
+from review import audits, bulk, intake
+from review.filters import ReviewFilter
 from review.models import Claim, Queue, QueueItem, Review, Skip, Stratum
 from review.queues import claim_next
 from review.triage import submit_review
@@ -16,6 +17,7 @@ from tests.factories import (
     make_feedback,
     make_item,
     make_output,
+    make_provisional,
     make_queue,
     make_review,
     make_user,
@@ -130,6 +132,41 @@ class TestAudit:
         assert before.value == 0
         assert after.value is None
         assert after.high > before.high
+
+    def test_what_was_taken_out_of_an_audit_was_not_left_out_by_lot(
+        self, project: Project, reviewer: User
+    ) -> None:
+        queue = make_queue(project)
+        Stratum.objects.create(queue=queue, position=1, name="Audit", is_audit=True)
+        for _ in range(9):
+            make_output(project)
+        make_feedback(make_output(project), score=-1)
+        intake.feed(queue=queue, now=NOW)
+        bulk.start(
+            project=project,
+            wanted=ReviewFilter.parse("score:negative"),
+            act="queue_remove",
+            queue=queue,
+            by=make_user(project, "moderator"),
+            now=NOW,
+        )
+        bulk.work_off(now=NOW)
+        for item in queue.items.open():
+            decide(item, reviewer, "accept")
+        found = audits.audit(queue=queue).faulty
+        assert found
+        assert found.value is None
+        assert (found.low, found.high) == (0, 0.1)
+
+    def test_what_was_decided_as_one_was_not_left_out_of_an_audit_by_lot(
+        self, queue: Queue, reviewer: User
+    ) -> None:
+        [first, *others] = queue.items.order_by("-rank", "pk").filter(stratum__is_audit=True)
+        make_provisional(first, reviewer)
+        for item in others:
+            decide(item, reviewer, "accept")
+        [_, audit] = audits.audit(queue=queue).strata
+        assert (audit.counted.num_decided, audit.counted.num_undecided) == (len(others), 1)
 
     def test_an_audit_takes_no_decision_from_elsewhere(self, queue: Queue, reviewer: User) -> None:
         item = queue.strata.get(position=2).items.all()[0]
