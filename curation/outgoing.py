@@ -39,17 +39,18 @@ class AddressError(OutgoingError):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request."""
+    """One request; of what comes back, at most so many bytes are read."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    most_bytes: int = MOST_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back: at most MOST_BYTES of the body; seconds that it asks to wait, or None."""
+    """What came back: the body up to its limit; seconds that it asks to wait, or None."""
 
     status: int
     body: bytes = b""
@@ -125,7 +126,7 @@ def send(call: Call, *, allowed: Collection[str], deadline: float = DEADLINE_SEC
             response = connection.getresponse()
             return Answer(
                 status=response.status,
-                body=response.read(MOST_BYTES),
+                body=response.read(call.most_bytes),
                 retry_after=_seconds(response.headers.get("Retry-After", "")),
             )
     except ssl.SSLError as error:

@@ -16,6 +16,8 @@ Send = Callable[[Call], Answer]
 LONGEST_ID = 100
 LONGEST_URL = 500
 LABEL = "postil"
+# Thirty tickets with the longest text that GitHub takes, and all that it says of each beside that.
+MOST_BYTES = 4 * 1024 * 1024
 
 
 class AdapterError(Exception):
@@ -86,6 +88,7 @@ def ask(
             url=url,
             headers={**headers, "Accept": headers.get("Accept", "application/json"), **content},
             body=json.dumps(body).encode() if body is not None else b"",
+            most_bytes=MOST_BYTES,
         )
     )
     if not answer.is_fine:

@@ -21,10 +21,14 @@ class Ticket:
 
 @dataclass
 class Fake:
-    """Tickets by number; `broken` is the status that every answer has instead."""
+    """Tickets by number; `broken` is the status that every answer has instead.
+
+    `beside` is what an answer says of each ticket beside what is asked for: avatars, links, counts.
+    """
 
     tickets: dict[int, Ticket] = field(default_factory=dict)
     broken: int = 0
+    beside: str = ""
 
     def __call__(self, method: str, path: str, body: Any) -> Reply:
         if self.broken:
@@ -69,6 +73,7 @@ class FakeGitHub(Fake):
             "body": one.text,
             "state": "closed" if one.is_closed else "open",
             "state_reason": one.reason or None,
+            "user": {"url": self.beside},
         }
 
 
@@ -99,6 +104,7 @@ class FakeGitLab(Fake):
             "web_url": f"https://gitlab.test/acme/app/-/issues/{number}",
             "description": one.text,
             "state": "closed" if one.is_closed else "opened",
+            "author": {"web_url": self.beside},
         }
 
 
@@ -110,14 +116,15 @@ class FakeJira(Fake):
         if path == "/rest/api/3/search/jql":
             label = body["jql"].removeprefix('labels = "').removesuffix('"')
             found = [n for n, t in self.tickets.items() if label in t.labels]
-            return answer(200, {"issues": [{"key": f"KEY-{n}"} for n in found]})
+            issues = [{"key": f"KEY-{n}", "self": self.beside} for n in found]
+            return answer(200, {"issues": issues})
         if ticket is None:
             fields = body["fields"]
             assert fields["project"] == {"key": "KEY"}
             assert fields["issuetype"] == {"name": "Bug"}
             assert fields["description"]["type"] == "doc"
             number = self._make(fields["summary"], fields["description"], fields["labels"])
-            return answer(201, {"id": "10000", "key": f"KEY-{number}"})
+            return answer(201, {"key": f"KEY-{number}", "self": self.beside})
         if path.endswith("/transitions") and method == "GET":
             steps = {"11": "indeterminate", "31": "done"}
             return answer(200, {"transitions": [_step(*step) for step in steps.items()]})
@@ -130,7 +137,8 @@ class FakeJira(Fake):
             return answer(201, {"id": "1"})
         status = {"statusCategory": {"key": "done" if ticket.is_closed else "new"}}
         resolution = {"name": ticket.reason} if ticket.reason else None
-        return answer(200, {"fields": {"status": status, "resolution": resolution}})
+        fields = {"status": status, "resolution": resolution}
+        return answer(200, {"self": self.beside, "fields": fields})
 
 
 def _step(ident: str, category: str) -> dict[str, Any]:

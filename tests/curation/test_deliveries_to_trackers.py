@@ -15,6 +15,7 @@ from feedback.models import Project, User
 from review.models import Theme
 from tests.curation.exposed import answer as outputs_answered
 from tests.curation.fake_trackers import DROPPED, FAKES, Fake
+from tests.curation.fake_trackers import Ticket as Made
 from tests.curation.listening import Server, answer
 from tests.curation.sending import DAY, HOSTILE, Clock, complained_theme, fresh, work
 from tests.factories import NOW, make_tracker
@@ -141,12 +142,43 @@ class TestTrackers:
     def test_make_one_ticket_although_the_answer_was_lost(
         self, ticket: Ticket, fake: Fake, clock: Clock
     ) -> None:
-        Ticket.objects.update(external_id="")
-        Delivery.objects.update(status="waiting", finished_at=None, next_at=clock.now)
-        Attempt.objects.update(ended_at=None, status_code=None)
+        self._lose(clock)
         assert work(clock) == 1
         assert len(fake.tickets) == 1
         assert Ticket.objects.get().external_id == ticket.external_id
+
+    def test_make_a_ticket_beside_many_although_an_answer_was_lost(
+        self, ticket: Ticket, fake: Fake, clock: Clock
+    ) -> None:
+        """A list of tickets is long: GitHub says 4 KiB and more of each beside its text."""
+        fake.beside = "x" * 5_000
+        fake.tickets = {
+            number: Made(f"Other {number}", "said so " * 500, ["postil"])
+            for number in range(100, 130)
+        }
+        self._lose(clock)
+        assert work(clock) == 1
+        assert Attempt.objects.latest("pk").fault == ""
+        assert len(fake.tickets) == 31
+
+    def test_are_made_and_watched_by_long_answers(
+        self, ticket: Ticket, fake: Fake, issue: Issue, clock: Clock
+    ) -> None:
+        fake.beside = "x" * 70_000
+        fake.tickets.clear()
+        self._lose(clock)
+        work(clock)
+        [there] = fake.tickets.values()
+        there.is_closed = True
+        clock.now += polling.EVERY
+        assert polling.poll(clock=clock, most=9) == 1
+        assert fresh(issue).status == "closed"
+
+    def _lose(self, clock: Clock) -> None:
+        """Let the answer to the ticket's making be lost, and another attempt be due."""
+        Ticket.objects.update(external_id="")
+        Delivery.objects.update(status="waiting", finished_at=None, next_at=clock.now)
+        Attempt.objects.update(ended_at=None, status_code=None)
 
     def test_failures_are_told_without_words_of_the_other_side(
         self, ticket: Ticket, fake: Fake, issue: Issue, curator: User, clock: Clock
