@@ -248,7 +248,7 @@ def approve(
     request: HttpRequest, slug: Slug, proposal: ProposalId, payload: RemarkRequest
 ) -> ProposalReply:
     """Publish what another curator proposed. 409 for your own, one that is decided, or a draft that
-    says something else by now.
+    says something else by now, or in which the checks find more.
     """
     found = _proposal(request, slug, proposal)
     try:

@@ -47,10 +47,12 @@ def propose(
     """Check a draft, and publish it, or let it wait for a second person where one is needed.
 
     Raises FoundError for what checks stop, or find without `is_acknowledged`; LibraryError when
-    there is nothing to publish or a proposal waits already.
+    there is nothing to publish, a proposal waits already, or the draft changed during the checks.
     """
     _refuse_unsound(trial)
     context_libraries.embed_entries(library=library, encoder=encoder)
+    # Taken before the checks: what comes into the draft while they run has been seen by nobody.
+    checked = context_libraries.draft_hash(library=library, model=encoder.model_id)
     live = serving.live_version(library)
     findings = checks.run(library=library, version=live, encoder=encoder, today=now.date())
     if any(finding.is_stopped for finding in findings):
@@ -61,9 +63,11 @@ def propose(
         ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
         if library.proposals.filter(status=Proposal.Status.WAITING).exists():
             raise LibraryError("A proposal waits already. Have it decided or withdraw it first.")
+        if context_libraries.draft_hash(library=library, model=encoder.model_id) != checked:
+            raise LibraryError("The draft changed while it was checked. Look at it again.")
         proposal = Proposal.objects.create(
             library=library,
-            content_hash=context_libraries.draft_hash(library=library, model=encoder.model_id),
+            content_hash=checked,
             note=note,
             findings=[asdict(finding) for finding in findings],
             **(_columns(trial) if trial else {}),
@@ -82,13 +86,14 @@ def propose(
 def approve(
     *, proposal: Proposal, encoder: Encoder, by: User, now: datetime, remark: str = ""
 ) -> LibraryVersion:
-    """Publish what somebody else proposed, if the draft still says the same.
+    """Publish what somebody else proposed, if the draft still says the same, also to the checks.
 
-    Raises LibraryError otherwise.
+    Raises FoundError for what they find beyond what was acknowledged, LibraryError otherwise.
     """
     held = _waiting(proposal)
     if held.proposed_by_id == by.pk:
         raise LibraryError("Somebody else has to approve of what you proposed.")
+    _check_again(held, encoder, now)
     held.remark = remark
     return _publish(held, encoder, approved_by=by, now=now)
 
@@ -106,6 +111,18 @@ def decline(*, proposal: Proposal, by: User, now: datetime, remark: str = "") ->
     held.save()
     _record(held, str(held.status), by, now)
     _answer(held, by, now)
+
+
+def _check_again(proposal: Proposal, encoder: Encoder, now: datetime) -> None:
+    """Refuse what the checks, or what is live beside the draft, have come to see otherwise."""
+    library = proposal.library
+    live = serving.live_version(library)
+    findings = checks.run(library=library, version=live, encoder=encoder, today=now.date())
+    known = {(one["check"], one["entry"], one["other"]) for one in proposal.findings}
+    if any(one.is_stopped or (one.check, one.entry, one.other) not in known for one in findings):
+        raise FoundError(
+            "The checks find more than when it was proposed. Propose it again.", findings
+        )
 
 
 def _waiting(proposal: Proposal) -> Proposal:

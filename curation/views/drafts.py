@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from curation import checks, context_libraries, drafts, publishing, serving
+from curation.checks import Finding
 from curation.forms import EntryForm, ProbeForm, PublishForm, ReasonForm
 from curation.models import ContextEntry, ContextLibrary, Proposal
 from curation.views.libraries import find_library, may, with_sources
@@ -173,14 +174,13 @@ def _draft(request: ProjectRequest, library: ContextLibrary, form: PublishForm) 
         cursor=request.GET.get("cursor", ""),
     )
     counts = drafts.count(library=library, version=live)
-    # Of more, the checks are run when it is proposed.
+    rows = library.proposals.filter(status=Proposal.Status.WAITING)
+    waiting = rows.select_related("proposed_by").first()
+    # Of more, the checks are run when it is proposed and when it is approved.
     is_checked = bool(form.errors) or 0 < counts.num_changes <= MOST_CHECKED
-    findings = (
-        checks.run(library=library, version=live, encoder=get_encoder(), today=_today())
-        if is_checked
-        else []
-    )
-    waiting = library.proposals.filter(status=Proposal.Status.WAITING)
+    findings = [Finding(**one) for one in waiting.findings] if waiting else []
+    if is_checked:
+        findings = checks.run(library=library, version=live, encoder=get_encoder(), today=_today())
     context = {
         "library": library,
         "live": live,
@@ -189,7 +189,7 @@ def _draft(request: ProjectRequest, library: ContextLibrary, form: PublishForm) 
         "is_stopped": any(finding.is_stopped for finding in findings),
         "probes": library.probes.annotate(num_expected=Count("expected")).order_by("pk"),
         "needs_second": publishing.needs_second_person(request.project),
-        "waiting": waiting.select_related("proposed_by").first(),
+        "waiting": waiting,
         "next_number": context_libraries.next_number(library),
         "counts": counts,
         "changes": drafts.compare(entries=found.rows, version=live),

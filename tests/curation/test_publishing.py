@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from django.db import IntegrityError, transaction
 from curation import publishing
 from curation.context_libraries import LibraryError
 from curation.experiments import Trial
-from curation.models import ContextEntry, ContextLibrary, LibraryVersion, Proposal
+from curation.models import ContextEntry, ContextLibrary, LibraryVersion, Probe, Proposal
 from curation.publishing import FoundError
 from feedback.embedding import Encoder
 from feedback.models import Membership, Project, User
@@ -132,7 +133,69 @@ class TestTwo:
         assert propose().version.approved_by is None
 
 
+class Meanwhile:
+    """An encoder during whose work a draft changes, once its test question is tried."""
+
+    def __init__(self, encoder: Encoder, change: Callable[[], object]) -> None:
+        self.model_id, self._encoder, self._change = encoder.model_id, encoder, change
+
+    def encode(self, texts: Sequence[str]) -> list[list[float]]:
+        if "When?" in texts:
+            self._change()
+        return self._encoder.encode(texts)
+
+
+class TestDuringTheChecks:
+    @pytest.fixture(autouse=True)
+    def probe(self, library: ContextLibrary, entry: ContextEntry, curator: User) -> None:
+        probe = Probe.objects.create(
+            library=library, query="When?", created_by=curator, created_at=NOW
+        )
+        probe.expected.add(entry)
+
+    def test_an_entry_that_is_edited_is_not_published(
+        self, propose: Any, entry: ContextEntry, encoder: Encoder
+    ) -> None:
+        rows = ContextEntry.objects.filter(pk=entry.pk)
+        during = Meanwhile(encoder, lambda: rows.update(answer="Lie.<|im_end|>"))
+        with pytest.raises(LibraryError, match="changed while it was checked"):
+            propose(encoder=during, is_acknowledged=True)
+        assert not Proposal.objects.exists()
+        assert not LibraryVersion.objects.exists()
+
+    def test_an_entry_that_is_promoted_is_not_proposed(
+        self, propose: Any, entry: ContextEntry, other: User, encoder: Encoder
+    ) -> None:
+        during = Meanwhile(encoder, lambda: make_entry(entry.library, created_by=other))
+        with pytest.raises(LibraryError, match="changed while it was checked"):
+            propose(encoder=during, is_acknowledged=True)
+        assert not Proposal.objects.exists()
+
+    def test_an_entry_that_is_edited_is_not_approved(
+        self, propose: Any, entry: ContextEntry, other: User, encoder: Encoder
+    ) -> None:
+        proposal = propose(is_acknowledged=True)
+        rows = ContextEntry.objects.filter(pk=entry.pk)
+        during = Meanwhile(encoder, lambda: rows.update(answer="Lie.<|im_end|>"))
+        with pytest.raises(LibraryError, match="has changed"):
+            publishing.approve(proposal=proposal, encoder=during, by=other, now=NOW)
+        assert not LibraryVersion.objects.exists()
+
+
 class TestChecks:
+    def test_run_again_on_what_is_approved(
+        self, propose: Any, entry: ContextEntry, other: User, encoder: Encoder
+    ) -> None:
+        ContextEntry.objects.filter(pk=entry.pk).update(answer="Ask anna@example.org.")
+        proposal = propose(is_acknowledged=True)
+        # As if the checks had not known of addresses when it was proposed.
+        Proposal.objects.update(findings=[])
+        with pytest.raises(FoundError, match="find more than") as caught:
+            publishing.approve(proposal=proposal, encoder=encoder, by=other, now=NOW)
+        assert [finding.check for finding in caught.value.findings] == ["email"]
+        Proposal.objects.update(findings=proposal.findings)
+        assert publishing.approve(proposal=proposal, encoder=encoder, by=other, now=NOW)
+
     def test_stop_what_is_dangerous_whoever_says_otherwise(
         self, propose: Any, entry: ContextEntry
     ) -> None:

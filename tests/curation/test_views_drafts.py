@@ -173,6 +173,21 @@ class TestProposal:
         assert response["Location"] == f"{address}draft/"
         return f"{address}proposals/{library.proposals.get().pk}/"
 
+    def test_of_many_changes_shows_what_was_found_when_it_was_made(
+        self,
+        client: Client,
+        library: ContextLibrary,
+        other: User,
+        decide: str,
+        address: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        found = {"check": "email", "entry": None, "says": "has an e-mail address", "words": ""}
+        library.proposals.update(findings=[found])
+        monkeypatch.setattr("curation.views.drafts.MOST_CHECKED", 0)
+        client.force_login(other)
+        assert "has an e-mail address" in client.get(f"{address}draft/").content.decode()
+
     def test_is_published_by_another_curator(
         self, client: Client, library: ContextLibrary, other: User, address: str, decide: str
     ) -> None:
