@@ -38,7 +38,8 @@ class SideReply(BaseModel):
 class DisputeReply(BaseModel):
     """An item whose reviewers disagree; who claims it decides. Not you if you `are_party`.
 
-    `queue` is a slug, `output` the sender's id. `held_by` is deciding on it now.
+    `queue` is a slug, `output` the sender's id. `held_by` is deciding on it now. There are no
+    `reviews` while you are to judge the answer elsewhere without knowing them.
     """
 
     item: int

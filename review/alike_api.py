@@ -15,14 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
-from feedback.models import Membership
+from feedback.models import Membership, User
 from feedback.paging import CursorError, page
 from feedback.problems import ConflictError, Problem, idempotency_key, invalid
 from feedback.ringing import ring
 from review import bulk, spot_checks
 from review.bulk_api import JobReply, job_reply
 from review.claims_api import queue_of
-from review.models import ItemGroup, Queue, QueueItem
+from review.models import ItemGroup, Queue, QueueItem, SpotCheck
 from review.tasks import work_bulk
 
 router = Router(tags=["review"])
@@ -66,7 +66,8 @@ class SampledReply(BaseModel):
 class SampleReply(BaseModel):
     """A sample and what it tells: with 95 % confidence at least `bound` of `size` have `verdict`.
 
-    `why_not` says why the rest cannot be decided on it.
+    `why_not` says why the rest cannot be decided on it. Verdicts, `agreeing` and `bound` are null
+    while you are to judge one of the answers elsewhere without knowing them.
     """
 
     number: int
@@ -74,7 +75,7 @@ class SampleReply(BaseModel):
     size: int
     asked: int
     reviewed: int
-    agreeing: int
+    agreeing: int | None
     verdict: str | None
     bound: float | None
     state: Annotated[spot_checks.State, told_choices(spot_checks.State)]
@@ -147,7 +148,7 @@ def list_groups(
 )
 def read_group(request: HttpRequest, group: GroupId) -> GroupReply:
     """Return a group with its newest sample and what that proves."""
-    return _reply(_group(request, group))
+    return _reply(_group(request, group), member_of(request).user)
 
 
 @router.post(
@@ -166,7 +167,7 @@ def draw_sample(request: HttpRequest, group: GroupId) -> Status[GroupReply]:
         spot_checks.draw_sample(group=found, by=member_of(request).user, now=timezone.now())
     except spot_checks.SpotCheckError as error:
         raise ConflictError(str(error)) from error
-    return Status(201, _reply(found))
+    return Status(201, _reply(found, member_of(request).user))
 
 
 @router.post(
@@ -210,7 +211,7 @@ def _group(request: HttpRequest, pk: int) -> ItemGroup:
     return found
 
 
-def _reply(group: ItemGroup) -> GroupReply:
+def _reply(group: ItemGroup, to: User) -> GroupReply:
     plan = spot_checks.plan(group=group)
     check = spot_checks.newest(group=group)
     return GroupReply(
@@ -220,27 +221,29 @@ def _reply(group: ItemGroup) -> GroupReply:
         plan=PlanReply(
             size=plan.size, ask=plan.num_asked, share=plan.share, why_not=plan.why_not or None
         ),
-        sample=_sample(spot_checks.standing(check=check)) if check else None,
+        sample=_sample(check, to) if check else None,
     )
 
 
-def _sample(found: spot_checks.Standing) -> SampleReply:
+def _sample(check: SpotCheck, to: User) -> SampleReply:
+    found = spot_checks.standing(check=check)
+    is_hidden = spot_checks.is_hidden(check=check, to=to)
     return SampleReply(
         number=found.check.number,
         drawn_at=found.check.drawn_at,
         size=found.check.size,
         asked=found.check.num_asked,
         reviewed=found.num_reviewed,
-        agreeing=found.num_agreeing,
-        verdict=found.verdict or None,
-        bound=found.bound,
+        agreeing=None if is_hidden else found.num_agreeing,
+        verdict=None if is_hidden else found.verdict or None,
+        bound=None if is_hidden else found.bound,
         state=found.state,
         why_not=found.why_not or None,
         items=[
             SampledReply(
                 item=one.drawn.item_id,
                 output=one.drawn.item.output.external_id,
-                verdict=one.review.verdict if one.review else None,
+                verdict=one.review.verdict if one.review and not is_hidden else None,
             )
             for one in found.sample
         ],

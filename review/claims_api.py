@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, cast
 
+from django.db.models import Case, Subquery, When
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 from ninja import Path, Router, Status
@@ -15,7 +16,7 @@ from feedback.authentication import OwnKeyAuth, member_of
 from feedback.models import Membership, User
 from feedback.problems import ConflictError, Problem, invalid
 from review import queues
-from review.models import Claim, Queue, QueueItem
+from review.models import Claim, Event, Queue, QueueItem
 
 router = Router(tags=["review"])
 
@@ -248,9 +249,14 @@ def still_held(item: QueueItem, by: User, now: datetime) -> Status[ClaimReply] |
 def lost(
     item: QueueItem, by: User, message: str = "You no longer hold this item."
 ) -> Status[LostReply]:
-    """A 409 that says why, and who else holds the item."""
+    """A 409 that says why, and who else holds the item: of several, who took it from them."""
     running = Claim.objects.filter(item=item, finished_at=None, lease_until__gt=timezone.now())
-    held = running.exclude(reviewer=by).select_related("reviewer").order_by("lease_until").first()
+    took = Event.objects.filter(
+        verb="took_over", target_type="queue_item", target_id=item.pk, data__from=by.pk
+    )
+    taker = Subquery(took.order_by("-pk").values("actor")[:1])
+    others = running.exclude(reviewer=by).select_related("reviewer")
+    held = others.order_by(Case(When(reviewer=taker, then=0), default=1), "lease_until").first()
     return Status(
         409,
         LostReply(

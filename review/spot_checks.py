@@ -33,6 +33,8 @@ from review.sampling import numbers
 SURE = 0.95
 # A larger group is decided in several goes.
 MOST_DRAWN = 5_000
+# Reviewed, but not decided.
+UNSETTLED = (QueueItem.Status.DISPUTED, QueueItem.Status.ESCALATED)
 
 SEVERAL = "This queue asks several reviewers for each answer, so each is looked at."
 TOO_FEW = "There are so few that each has to be looked at."
@@ -206,13 +208,17 @@ def newest(*, group: ItemGroup) -> SpotCheck | None:
 
 
 def standing(*, check: SpotCheck) -> Standing:
-    """Say what a sample tells by now. Four queries, and two more when it was decided."""
+    """Say what a sample tells by now. Four queries, and two more when it was decided.
+
+    What is disputed or escalated waits for who settles it; then the review that counts is told.
+    """
     drawn = check.drawn.filter(is_sampled=True).select_related("item__output").order_by("number")
     rows = list(drawn.defer("item__output__text", "item__output__documents"))
     versions = {row.item_id: row.output_version for row in rows}
+    found = Review.objects.filter(item__in=versions).exclude(item__status__in=UNSETTLED)
     reviews = {
         one.item_id: one
-        for one in Review.objects.filter(item__in=versions).select_related("reviewer")
+        for one in found.select_related("reviewer").order_by("is_authoritative", "-pk")
         if one.output_version == versions[one.item_id or 0]
     }
     sample = [Sampled(drawn=row, review=reviews.get(row.item_id)) for row in rows]
@@ -239,6 +245,12 @@ def standing(*, check: SpotCheck) -> Standing:
         num_decided=Provisional.objects.filter(spot_check=check).count() if job else 0,
         left_out=told,
     )
+
+
+def is_hidden(*, check: SpotCheck, to: User) -> bool:
+    """Whether the person is to judge any of a sample elsewhere without knowing what others said."""
+    sampled = check.drawn.filter(is_sampled=True).values("item__output")
+    return QueueItem.objects.blind_to(to).filter(output__in=sampled).exists()
 
 
 @transaction.atomic
@@ -310,7 +322,8 @@ def _is_lost(one: Sampled) -> bool:
     """Whether nobody can review the answer any more as it was drawn."""
     item = one.drawn.item
     is_same = item.output.version == one.drawn.output_version
-    return one.review is None and (item.status != QueueItem.Status.OPEN or not is_same)
+    waits = {QueueItem.Status.OPEN, *UNSETTLED}
+    return one.review is None and (item.status not in waits or not is_same)
 
 
 def _told(check: SpotCheck) -> dict[str, int]:

@@ -13,7 +13,9 @@ from review import escalations, handovers
 from review.annotations import AnnotationError
 from review.corrections import corrected
 from review.models import (
+    Annotation,
     Claim,
+    Comment,
     Draft,
     Escalation,
     Event,
@@ -301,6 +303,11 @@ def why_it_stands(*, now: datetime) -> Case:
             rows = relation.related_model._default_manager
             rest |= Q(Exists(rows.filter(**{relation.field.name: OuterRef("pk")})))
     others = Review.objects.filter(item=OuterRef("item")).exclude(pk=OuterRef("pk"))
+    notes = Annotation.objects.filter(output=OuterRef("output"))
+    replies = Comment.objects.filter(annotation__output=OuterRef("output"))
+    written = Q()
+    for remarks in (notes, replies):
+        written |= Q(Exists(remarks.exclude(author=OuterRef("reviewer"))))
     place = Claim.objects.filter(item=OuterRef("item"), reviewer=OuterRef("reviewer"))
     return Case(
         When(~Exists(place.exclude(finished_at=None)), then=Value("Its item has no place for it.")),
@@ -315,6 +322,10 @@ def why_it_stands(*, now: datetime) -> Case:
             # They were open to this reviewer from the submit on.
             ~Q(place=Claim.ADJUDICATION) & Q(Exists(others)),
             then=Value("You may have seen what others decided on this."),
+        ),
+        When(
+            ~Q(place=Claim.ADJUDICATION) & Q(item__queue__reviewers_per_item__gt=1) & written,
+            then=Value("You may have seen what others wrote on this."),
         ),
         default=Value(""),
     )

@@ -56,6 +56,7 @@ def alike(request: ProjectRequest, queue: str, group: int) -> HttpResponse:
         "more": changed(request.GET, cursor=listed.next_cursor) if listed.next_cursor else "",
         "plan": spot_checks.plan(group=shown),
         "found": spot_checks.standing(check=check) if check else None,
+        "is_hidden": check and spot_checks.is_hidden(check=check, to=request.user),
         "may_moderate": request.membership.may(Membership.Role.MODERATOR),
         "may_review": request.membership.may(Membership.Role.EXPERT),
     }

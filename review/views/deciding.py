@@ -172,7 +172,7 @@ def _form(
     return {
         "item": item,
         **_hold(hold, now),
-        "sides": disputes.sides(item=item) if is_disputed else None,
+        "sides": disputes.sides(item=item, to=request.user) if is_disputed else None,
         "raised": _raised(request, item, now),
         "entry": entry,
         "typed": typed,

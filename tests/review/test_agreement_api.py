@@ -66,6 +66,23 @@ class TestDisputes:
         assert (one["held_by"], one["are_party"]) == (None, False)
         assert mo.get("disputes", cursor="x").json()["errors"][0]["path"] == "cursor"
 
+    def test_are_not_told_to_who_judges_the_answer_elsewhere_without_knowing(
+        self, both: tuple[Caller, Caller], mo: Caller, queue: Queue
+    ) -> None:
+        item = judged(queue, both, "accept", "reject")
+        elsewhere = make_queue(mo.project, slug="other", reviewers_per_item=2)
+        blind = make_item(elsewhere, item.output)
+        [hidden] = mo.get("disputes").json()["disputes"]
+        assert (hidden["item"], hidden["reviews"]) == (item.pk, [])
+        page = mo.page("dispute_list")
+        assert "Hidden until your own review" in page
+        assert "Reject<" not in page
+        assert "The reviewers disagree" not in mo.page("item", item.pk)
+        held = queues.claim(item=blind, by=mo.user, now=timezone.now())
+        mo.post(f"items/{blind.pk}/review", {"fence": held.fence, "verdict": "accept"})
+        [told] = mo.get("disputes").json()["disputes"]
+        assert [one["verdict"] for one in told["reviews"]] == ["accept", "reject"]
+
     def test_are_decided_by_a_claim_of_a_third_person(
         self, both: tuple[Caller, Caller], mo: Caller, queue: Queue
     ) -> None:

@@ -114,6 +114,23 @@ class TestDeciding:
         assert mo.get(f"bulk/{job['job']}").json()["undone"] == 20
         assert not Provisional.objects.exists()
 
+    def test_tells_no_verdict_to_who_judges_an_answer_elsewhere_without_knowing(
+        self, mo: Caller, group: ItemGroup, project: Project
+    ) -> None:
+        mo.post(f"groups/{group.pk}/sample")
+        check, expert = group.checks.get(), make_user(project, "expert", username="ann")
+        for item in sample(check):
+            review(item, expert)
+        elsewhere = make_queue(project, slug="two", reviewers_per_item=2)
+        make_item(elsewhere, sample(check)[0].output)
+        found = mo.get(f"groups/{group.pk}").json()["sample"]
+        assert (found["reviewed"], found["verdict"], found["agreeing"]) == (20, None, None)
+        assert {one["verdict"] for one in found["items"]} == {None}
+        page = mo.page("alike", "all", group.pk)
+        assert "hidden until your own reviews" in page
+        assert "Good<" not in page
+        assert ">ann<" not in page
+
     def test_knows_no_sample_that_was_not_drawn(self, mo: Caller, group: ItemGroup) -> None:
         assert mo.post(f"groups/{group.pk}/decide", {"sample": 1}).status_code == 422
 

@@ -187,6 +187,19 @@ class TestSteal:
         late = ann.post(f"items/{item.pk}/heartbeat", {"fence": fence})
         assert (late.status_code, late.json()["holder"]) == (409, "mo")
 
+    def test_of_several_who_hold_it_names_who_took_it(
+        self, ann: Caller, mo: Caller, project: Project
+    ) -> None:
+        item = make_item(make_queue(project, slug="two", reviewers_per_item=2))
+        bob = make_user(project, "expert", username="bob")
+        queues.claim(item=item, by=bob, now=timezone.now())
+        later = timezone.now() + timedelta(minutes=5)
+        fence = queues.claim(item=item, by=ann.user, now=later).fence
+        Claim.objects.filter(item=item, reviewer=ann.user).update(lease_until=timezone.now())
+        queues.steal(item=item, by=mo.user, now=later)
+        late = ann.post(f"items/{item.pk}/heartbeat", {"fence": fence})
+        assert (late.status_code, late.json()["holder"]) == (409, "mo")
+
     def test_takes_nothing_that_is_done(self, mo: Caller, queue: Queue) -> None:
         item = make_item(queue)
         make_review(item.output, mo.user, item=item)

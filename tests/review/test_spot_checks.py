@@ -229,6 +229,27 @@ class TestStanding:
         Output.objects.filter(pk=second.output_id).delete()
         assert standing(check=check).state == State.LOST
 
+    def test_what_is_escalated_waits_and_then_says_what_settled_it(
+        self, group: ItemGroup, moderator: User, expert: User
+    ) -> None:
+        check = draw_sample(group=group, by=moderator, now=NOW)
+        first, *others = sample(check)
+        place = queues.claim(item=first, by=expert, now=NOW)
+        triage.submit_review(
+            item=first, by=expert, fence=place.fence, verdict="accept", routes=["escalate"], now=NOW
+        )
+        for item in others:
+            review(item, expert)
+        found = standing(check=check)
+        assert (found.state, found.num_reviewed) == (State.WAITING, check.num_asked - 1)
+        place = queues.adjudicate(item=first, by=moderator, now=NOW)
+        triage.submit_review(
+            item=first, by=moderator, fence=place.fence, verdict="reject", comment="No.", now=NOW
+        )
+        found = standing(check=check)
+        assert (found.state, found.num_reviewed) == (State.DISAGREES, check.num_asked)
+        assert found.sample[0].review == first.reviews.get(is_authoritative=True)
+
     def test_a_bar_that_was_raised_since_is_not_reached(
         self, group: ItemGroup, moderator: User, expert: User
     ) -> None:

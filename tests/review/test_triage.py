@@ -11,6 +11,7 @@ from review.annotations import annotate
 from review.models import Annotation, Claim, Draft, Event, QueueItem, Review
 from tests.factories import (
     NOW,
+    make_annotation,
     make_entry,
     make_item,
     make_library,
@@ -345,6 +346,29 @@ class TestUndoReview:
         first = make_review(claim.item.output, make_user(project))
         undo(submit(claim))
         assert list(Review.objects.authoritative()) == [first]
+
+    @pytest.mark.parametrize("by_reply", [False, True])
+    def test_who_saw_what_another_wrote_does_not_decide_anew_beside_them(
+        self, project: Project, by_reply: bool
+    ) -> None:
+        """In a queue of several their comments show from the submit on."""
+        claim = held(project, reviewers_per_item=2)
+        assert claim.reviewer
+        output, other = claim.item.output, make_user(project)
+        if by_reply:
+            note = make_annotation(output, claim.reviewer, "Bloom", comment="Which?")
+            note.replies.create(project=project, author=other, text="The album.", created_at=NOW)
+        else:
+            make_annotation(output, other, "Bloom", comment="Wrong.")
+        review = submit(claim)
+        with pytest.raises(triage.UndoError, match="what others wrote"):
+            undo(review)
+
+    def test_what_oneself_wrote_stops_nobody(self, project: Project) -> None:
+        claim = held(project, reviewers_per_item=2)
+        assert claim.reviewer
+        make_annotation(claim.item.output, claim.reviewer, "Bloom", comment="Wrong.")
+        undo(submit(claim))
 
     def test_only_its_reviewer_takes_it_back(self, project: Project) -> None:
         review = submit(held(project))
