@@ -70,6 +70,10 @@ def check(training_set: TrainingSet, by: User) -> gating.Report:
     return gating.report(training_set=training_set)
 
 
+def check_few(training_set: TrainingSet, by: User) -> None:
+    gating.check_few(training_set=training_set, by=by, vectors=model_id(), clock=lambda: NOW)
+
+
 def found(training_set: TrainingSet, gate: Gate) -> list[tuple[int, int | None]]:
     findings = GateFinding.objects.filter(check_run__training_set=training_set, gate=gate)
     return list(findings.open().order_by("pk").values_list("example", "other"))
@@ -294,6 +298,52 @@ class TestHoldsUp:
             training_set=training_set, rules=Rules(token_limit=9_000), by=curator, now=NOW
         )
         assert "again" in gating.holds_up(training_set=training_set)
+
+    @pytest.mark.parametrize("recorded_in", ["metadata of the session", "of the answer", "a tag"])
+    def test_a_set_for_whose_use_a_consent_was_withdrawn(
+        self, training_set: TrainingSet, curator: User, recorded_in: str
+    ) -> None:
+        rules = Rules(blocking=["consent"])
+        gating.set_rules(training_set=training_set, rules=rules, by=curator, now=NOW)
+        example = add(training_set, curator, "Where is my card?")
+        assert example.output is not None
+        session = example.output.session
+        tag = Tag.objects.create(project=training_set.project, name="consent")
+        SessionTag.objects.create(session=session, tag=tag)
+        check(training_set, curator)
+        assert gating.holds_up(training_set=training_set) == ""
+        if recorded_in == "a tag":
+            session.tags.clear()
+        else:
+            row = session if recorded_in.startswith("metadata") else example.output
+            row.metadata = {"consent": "withdrawn"}
+            row.save()
+        assert "again" in gating.holds_up(training_set=training_set)
+        check_few(training_set, curator)
+        assert "1 row fails a gate" in gating.holds_up(training_set=training_set)
+
+    def test_a_set_whose_verdicts_were_disputed_since(
+        self, training_set: TrainingSet, curator: User
+    ) -> None:
+        example = add(training_set, curator, "Where is my card?")
+        check(training_set, curator)
+        assert gating.holds_up(training_set=training_set) == ""
+        assert example.output is not None
+        make_review(example.output, make_user(), verdict="reject", is_authoritative=False)
+        assert "again" in gating.holds_up(training_set=training_set)
+        check_few(training_set, curator)
+        assert "1 row fails a gate" in gating.holds_up(training_set=training_set)
+
+    def test_a_small_set_by_what_is_found_when_it_is_released(
+        self, training_set: TrainingSet, curator: User
+    ) -> None:
+        add(training_set, curator, "Where is my card?")
+        other = add(training_set, curator, "Has the plastic been posted?")
+        check(training_set, curator)
+        for example in training_set.examples.all():
+            embed(example.output, 1)
+        check_few(training_set, curator)
+        assert found(training_set, Gate.NEAR)[0][0] == other.pk
 
     def test_a_gate_that_only_tells_holds_nothing_up(
         self, training_set: TrainingSet, curator: User

@@ -89,7 +89,7 @@ class TestGates:
         add(training_set, curator, 30, "Where is my card?")
         client.force_login(curator)
         client.post(f"{address}check/")
-        with django_assert_max_num_queries(16):
+        with django_assert_max_num_queries(17):
             response = client.get(address)
         assert len(response.context["failing"]) == 25
         following = client.get(f"{address}?gate=exact&cursor={response.context['next_cursor']}")
