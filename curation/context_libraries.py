@@ -233,7 +233,7 @@ def roll_back(
     held = ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
     if version.library_id != held.pk:
         raise LibraryError("The version belongs to another library.")
-    is_released = experiments.release(version=version, by=by, now=now)
+    is_released = experiments.release(version=version, by=by)
     if held.live_id == version.pk and not is_released:
         raise LibraryError(f"Version {version.number} is live already.")
     experiments.succeed(former=held.live, version=version, trial=None, by=by, now=now)

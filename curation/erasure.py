@@ -171,12 +171,12 @@ def _go_on_trying(former: LibraryVersion, made: LibraryVersion, by: User, now: d
         stages=before.stages, held_out=before.held_out, hours_per_stage=before.hours_per_stage
     )
     experiments.succeed(former=former, version=made, trial=trial, by=by, now=now)
-    # The same lots, the same stage, and a version that was stopped as harmful stays stopped.
+    # The same lots and the same stage, which begins anew as its evidence does, and a version that
+    # was stopped as harmful stays stopped.
     Experiment.objects.filter(version=made).update(
         baseline=before.baseline,
         salt=before.salt,
         stage=before.stage,
-        stage_since=before.stage_since,
         status=before.status,
         ended_at=before.ended_at,
         reason=before.reason,

@@ -145,14 +145,14 @@ def widen(*, experiment: Experiment, now: datetime) -> None:
         _record(experiment, "widened_experiment", None, now, stage=experiment.stage + 1)
 
 
-def release(*, version: LibraryVersion, by: User, now: datetime) -> bool:
-    """Let a version that was stopped be served again, as somebody wants it; False if it was not."""
+def release(*, version: LibraryVersion, by: User) -> bool:
+    """Let a version that was stopped be served again, as somebody wants it; False if it was not.
+
+    Its trial ended when it was stopped: nothing after that is compared.
+    """
     stopped = Experiment.objects.filter(version=version, status=Experiment.Status.STOPPED)
-    return bool(
-        stopped.update(
-            status=Experiment.Status.ENDED, ended_at=now, ended_by=by, reason="Made live again."
-        )
-    )
+    ended = Experiment.Status.ENDED
+    return bool(stopped.update(status=ended, ended_by=by, reason="Made live again."))
 
 
 def _proven(live: LibraryVersion | None) -> LibraryVersion | None:

@@ -21,6 +21,7 @@ from curation.models import (
 )
 from curation.prompts import Entry, Message
 from curation.shelves import Audience, shelf_of
+from feedback import erasure
 from feedback.embedding import Encoder
 from feedback.models import Project
 
@@ -199,8 +200,9 @@ def serve_context(
     """Return the prompt of the live version for these messages, and remember what was served.
 
     While an experiment goes on, the session's lot decides which version it is, or that its entries
-    are held out. `known` are the exposures whose answers the caller has: such a one is counted and
-    comes without its prompt. Raises LibraryUnknownError and NothingPublishedError.
+    are held out. Of a session that was erased no id is kept. `known` are the exposures whose
+    answers the caller has: such a one is counted and comes without its prompt. Raises
+    LibraryUnknownError and NothingPublishedError.
     """
     library = (
         ContextLibrary.objects.filter(project=project, slug=library_slug)
@@ -214,6 +216,8 @@ def serve_context(
     version, held_out = _drawn(library.live, asked)
     # Whoever gets nothing because the version was stopped is not held out from a trial.
     compared = "" if _is_stopped(library.live) else asked.session
+    if compared and erasure.is_erased(project=project, session=compared):
+        compared = ""
     token = _token(project, version, asked, held_out=held_out, today=now.date())
     if token in known and exposures.count_again(token, now=now):
         return Served(version=version, prompt=None, held_out=held_out, exposure=token)

@@ -168,6 +168,11 @@ def refused(*, project: Project, incoming: Sequence[Incoming[Record]]) -> dict[i
     return found
 
 
+def is_erased(*, project: Project, session: str) -> bool:
+    """Whether the session of that id was erased. One query where anything was, else none."""
+    return project.has_erased and bool(_known(project, [(Kind.SESSION, session)]))
+
+
 def without(value: object, ids: frozenset[str]) -> object:
     """A filter as JSON, with ERASED instead of each of these ids."""
     if isinstance(value, str):

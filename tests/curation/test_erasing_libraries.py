@@ -6,9 +6,9 @@ import pytest
 
 from curation import context_libraries, serving, shelves
 from curation.experiments import Trial
-from curation.models import ContextLibrary, LibraryVersion
+from curation.models import ContextLibrary, Exposure, LibraryVersion
 from feedback.models import Project, User
-from tests.curation.erased import ask, entry_of, published, whole
+from tests.curation.erased import LATER, ask, entry_of, published, whole
 from tests.curation.planted import Stub
 from tests.factories import NOW, make_session
 
@@ -47,8 +47,10 @@ class TestLibraries:
         before = tried.experiment
         before.refresh_from_db()
         assert (before.status, now.status, now.baseline) == ("ended", "running", first)
-        for name in ("salt", "stages", "held_out", "hours_per_stage", "stage", "stage_since"):
+        for name in ("salt", "stages", "held_out", "hours_per_stage", "stage"):
             assert getattr(now, name) == getattr(before, name)
+        # No stage goes by on what was heard of the version before alone.
+        assert now.stage_since > before.stage_since
 
     def test_serve_nothing_when_nothing_is_left(
         self, project: Project, admin: User, library: ContextLibrary
@@ -71,6 +73,22 @@ class TestLibraries:
         assert after.prompt is not None
         assert after.prompt.picks == []
         assert after.exposure != before.exposure
+
+    def test_are_served_to_an_erased_session_that_goes_on_without_its_id(
+        self, project: Project, admin: User, library: ContextLibrary
+    ) -> None:
+        make_session(project, external_id="s-1")
+        entry_of(library, make_session(project))
+        published(library, admin)
+        whole(ask(project, admin, "s-1"))
+        project.refresh_from_db()
+        for session in ("s-1", "s-2"):
+            asked = serving.Asked(messages=[{"role": "user", "content": "What?"}], session=session)
+            serving.serve_context(
+                project=project, library_slug=library.slug, asked=asked, encoder=Stub(), now=LATER
+            )
+        kept = Exposure.objects.values_list("session_external_id", flat=True)
+        assert sorted(kept) == ["", "s-2"]
 
     def test_former_ones_are_another_answer_than_before(
         self, project: Project, admin: User, library: ContextLibrary

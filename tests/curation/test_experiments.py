@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -152,11 +153,14 @@ class TestServing:
         experiments.stop(experiment=experiment, reason="Wrong.", by=None, now=NOW)
         assert set(shares(library, encoder)) == {"nothing"}
         assert serve(library, encoder).held_out
-        # Whoever knows better makes it live again.
+        # Whoever knows better makes it live again; its trial ended when it was stopped.
+        later = NOW + timedelta(days=1)
         context_libraries.roll_back(
-            library=library, version=experiment.version, reason="", by=curator, now=NOW
+            library=library, version=experiment.version, reason="", by=curator, now=later
         )
         assert set(shares(library, encoder)) == {"1"}
+        experiment.refresh_from_db()
+        assert (experiment.status, experiment.ended_at) == ("ended", NOW)
 
     def test_holds_nobody_out_from_what_is_over(
         self, library: ContextLibrary, publish: Any, encoder: Encoder
