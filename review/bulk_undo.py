@@ -10,7 +10,7 @@ from django.db.models import Model
 
 from feedback.models import SessionTag, Tag
 from review.intake import begun
-from review.models import AddedReason, BulkChange, BulkJob, Claim, Handover, QueueItem
+from review.models import AddedReason, BulkChange, BulkJob, Claim, Handover, Queue, QueueItem
 from review.provisional import take_back
 from review.stored_rows import put_back, told
 
@@ -35,7 +35,7 @@ def undo_changes(*, job: BulkJob, limit: int) -> int:
         ),
         BulkJob.Act.TAG_REMOVE: _put_on,
         BulkJob.Act.QUEUE_ADD: _take_out,
-        BulkJob.Act.QUEUE_REMOVE: _put_in,
+        BulkJob.Act.QUEUE_REMOVE: partial(_put_in, job),
         BulkJob.Act.DECIDE: take_back,
         BulkJob.Act.REASON_ADD: partial(
             _take_off,
@@ -128,14 +128,20 @@ def _take_out(changes: Sequence[BulkChange]) -> dict[int, str]:
     }
 
 
-def _put_in(changes: Sequence[BulkChange]) -> dict[int, str]:
+def _put_in(job: BulkJob, changes: Sequence[BulkChange]) -> dict[int, str]:
+    queue = Queue.objects.select_for_update(no_key=True).get(bulk_jobs=job)
     rows = {change.before["id"]: change for change in changes}
     out = QueueItem.objects.filter(pk__in=rows, status=QueueItem.Status.OUT)
     found = {item.pk for item in out.select_for_update(of=("self",))}
     for pk in found:
         _as_it_was(rows[pk].before)
-    claims = [claim for pk in found for claim in rows[pk].before["claims"]]
-    put_back(Claim, claims)
+    # The queue may have asked for another number of reviewers since.
+    places = range(1, queue.reviewers_per_item + 1)
+    former = [claim for pk in found for claim in rows[pk].before["claims"]]
+    put_back(Claim, [claim for claim in former if claim["place"] in places])
+    Claim.objects.bulk_create(
+        (Claim(item_id=pk, place=place) for pk in found for place in places), ignore_conflicts=True
+    )
     return {
         change.pk: "Somebody put it in again since, or it is gone."
         for pk, change in rows.items()

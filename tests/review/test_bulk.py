@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from feedback.models import Output, Project, SessionTag, Tag, User
-from review import agreeing, bulk, due_times, handovers, intake, queues, triage
+from review import agreeing, bulk, due_times, handovers, intake, queues, rules, triage
 from review.bulk import BulkError, NotAllowedError, OverError
 from review.filters import ReviewFilter
 from review.models import (
@@ -129,6 +130,19 @@ class TestUndo:
         before = dump()
         undone(run(begin(filled, moderator, "queue_add")), moderator)
         assert dump() == before
+
+    @pytest.mark.parametrize("number", [1, 3])
+    def test_puts_in_again_with_the_places_that_the_queue_has_by_now(
+        self, filled: Project, moderator: User, number: int
+    ) -> None:
+        queue = filled.queues.get(slug="there")
+        job = run(begin(filled, moderator, "queue_remove"))
+        changed = replace(rules.rules_of(queue=queue), reviewers_per_item=number)
+        rules.edit_queue(queue=queue, rules=changed, by=moderator, now=NOW)
+        undone(job, moderator)
+        for item in queue.items.filter(output__in=job.changes.values("output")):
+            places = item.claims.order_by("place").values_list("place", flat=True)
+            assert (item.status, [*places]) == ("open", [*range(1, number + 1)])
 
     def test_leaves_tags_that_were_there_before(self, filled: Project, moderator: User) -> None:
         """Complaint 8: an act on many adds, and its undo takes only that away."""
