@@ -23,14 +23,15 @@ def undo_changes(*, job: BulkJob, limit: int) -> int:
     """
     changes = list(job.changes.filter(outcome="").order_by("-pk").select_for_update()[:limit])
     if not changes:
-        unused = Tag.objects.filter(pk__in=job.made_tag_ids, session_tags=None)
-        unused.delete()
+        # A former name means another tag, and one that has former names was given them by people.
+        unused = Tag.objects.filter(alias_of=None, aliases=None, session_tags=None)
+        unused.filter(pk__in=job.made_tag_ids).delete()
         return 0
     undos: dict[str, Callable[[Sequence[BulkChange]], dict[int, str]]] = {
         BulkJob.Act.TAG_ADD: partial(
             _take_off,
             SessionTag,
-            gone="Somebody took the tag off since.",
+            gone="Somebody took the tag off since, or merged another into it.",
             changed="The tag was renamed or merged since.",
         ),
         BulkJob.Act.TAG_REMOVE: _put_on,

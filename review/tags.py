@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
 from feedback.models import Membership, Project, Session, SessionTag, Tag, User
 from feedback.tag_names import named, tidied
@@ -189,15 +189,23 @@ def rename(*, tag: Tag, name: str, by: User, now: datetime) -> Tag:
 def merge(*, tag: Tag, into: Tag, by: User, now: datetime) -> Tag:
     """Make a tag and its former names mean another one of the project, and return that.
 
-    A session that has both keeps one. Who put a tag on a session, and when, stays with it. Raises
-    TagError naming `into`, FormerTagError.
+    A session that has both keeps one, with who put the first of them on, and when; a person comes
+    before the sender. Undo of what put on either leaves it. Raises TagError naming `into`,
+    FormerTagError.
     """
     if tag.pk == into.pk or tag.project_id != into.project_id:
         raise TagError("into", "Choose another tag of this project.")
     tag, into = _locked(tag, into)
-    both = SessionTag.objects.filter(tag=into).values("session")
-    num_both, _ = SessionTag.objects.filter(tag=tag, session__in=both).delete()
-    num_moved = SessionTag.objects.filter(tag=tag).update(tag=into)
+    moving = SessionTag.objects.filter(tag=tag)
+    # The row that moves is the one that stays: it is not as any act left it.
+    there = SessionTag.objects.filter(tag=into, session=OuterRef("session")).exclude(added_by=None)
+    older = there.filter(added_at__lt=OuterRef("added_at"))
+    moving.filter(Q(Exists(older)) | Q(Exists(there), added_by=None)).update(
+        added_by=Subquery(there.values("added_by")), added_at=Subquery(there.values("added_at"))
+    )
+    both = SessionTag.objects.filter(tag=into, session__in=moving.values("session"))
+    num_both, _ = both.delete()
+    num_moved = moving.update(tag=into) - num_both
     Tag.objects.filter(Q(pk=tag.pk) | Q(alias_of=tag)).update(alias_of=into)
     _log(tag, "merged", by, now, into=into.pk, moved=num_moved, both=num_both)
     return into

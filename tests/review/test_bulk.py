@@ -160,7 +160,7 @@ class TestUndo:
         job = undone(job, moderator)
         assert (job.num_undone, job.num_conflicts) == (2, 1)
         [left] = BulkChange.objects.filter(outcome="conflict")
-        assert left.conflict == "Somebody took the tag off since."
+        assert left.conflict.startswith("Somebody took the tag off since")
 
         job = run(begin(filled, moderator, "queue_add"))
         added = job.changes.order_by("pk").first()

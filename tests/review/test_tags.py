@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from feedback.ingestion import ingest
 from feedback.models import Output, Project, Session, SessionTag, Tag, User
 from review import bulk
 from review.filters import ReviewFilter
-from review.models import Event
+from review.models import BulkJob, Event
 from review.tags import FormerTagError, TagError, Tagged, merge, rename, tag_sessions
 from tests.factories import NOW, make_output, make_project, make_session, make_user
 from tests.migrating import apply, unapply
@@ -33,6 +34,22 @@ def names(session: Session) -> list[str]:
 
 def tag(project: Project, name: str) -> Tag:
     return Tag.objects.get(project=project, name=name)
+
+
+def add_to_all(project: Project, by: User, name: str) -> BulkJob:
+    """A bulk act that put a tag on every session with an answer."""
+    job = bulk.start(
+        project=project, wanted=ReviewFilter(), act="tag_add", tags=[name], by=by, now=NOW
+    )
+    bulk.work_off(now=NOW)
+    job.refresh_from_db()
+    return job
+
+
+def undo(job: BulkJob, by: User) -> None:
+    bulk.undo(job=job, by=by, now=NOW)
+    bulk.work_off(now=NOW)
+    job.refresh_from_db()
 
 
 class TestTagSessions:
@@ -157,6 +174,53 @@ class TestMerge:
         into = tag(project, "refund").pk
         assert (event.actor, event.data) == (expert, {"into": into, "moved": 1, "both": 1})
 
+    def test_keeps_who_put_the_first_on_and_a_person_before_the_sender(
+        self, project: Project, expert: User
+    ) -> None:
+        first, second = make_user(project), make_user(project)
+        sessions = [make_session(project) for _ in range(4)]
+        tags = [Tag.objects.create(project=project, name=name) for name in ("a", "b")]
+        put_by = [(first, second), (second, first), (None, second), (second, None)]
+        for session, both in zip(sessions, put_by, strict=True):
+            for one, by in zip(tags, both, strict=True):
+                row = SessionTag.objects.create(session=session, tag=one, added_by=by)
+                at = NOW if by == second else NOW - timedelta(hours=1)
+                SessionTag.objects.filter(pk=row.pk).update(added_at=at)
+        merge(tag=tags[0], into=tags[1], by=expert, now=NOW)
+        rows = SessionTag.objects.filter(tag=tags[1]).order_by("session")
+        assert [(row.added_by, row.added_at) for row in rows] == [
+            *2 * [(first, NOW - timedelta(hours=1))],
+            *2 * [(second, NOW)],
+        ]
+
+    def test_leaves_the_old_name_when_the_making_of_the_tag_is_undone(
+        self, project: Project, expert: User
+    ) -> None:
+        make_output(project)
+        put(project, expert, make_session(project), add=["billing"])
+        job = add_to_all(project, expert, "biling")
+        merge(tag=tag(project, "biling"), into=tag(project, "billing"), by=expert, now=NOW)
+        undo(job, expert)
+        assert tag(project, "biling").alias_of == tag(project, "billing")
+        assert job.num_conflicts == 1
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_leaves_what_a_person_put_on_when_the_other_is_undone(
+        self, project: Project, expert: User, is_first: bool
+    ) -> None:
+        outputs = [make_output(project) for _ in range(2)]
+        session = outputs[0].session
+        if is_first:
+            put(project, expert, session, add=["old"])
+        job = add_to_all(project, expert, "new")
+        if not is_first:
+            put(project, expert, session, add=["old"])
+        merge(tag=tag(project, "old"), into=tag(project, "new"), by=expert, now=NOW)
+        undo(job, expert)
+        assert [names(output.session) for output in outputs] == [["new"], []]
+        assert tag(project, "old").alias_of == tag(project, "new")
+        assert (job.num_undone, job.num_conflicts) == (1, 1)
+
     def test_leads_on_from_every_former_name(self, project: Project, expert: User) -> None:
         session = make_session(project)
         output = make_output(project, session)
@@ -231,9 +295,7 @@ class TestMerge:
         bulk.work_off(now=NOW)
         merge(tag=tag(project, "a"), into=tag(project, "b"), by=expert, now=NOW)
         job.refresh_from_db()
-        bulk.undo(job=job, by=expert, now=NOW)
-        bulk.work_off(now=NOW)
-        job.refresh_from_db()
+        undo(job, expert)
         assert (names(output.session), job.num_conflicts) == ([], 1)
 
 
