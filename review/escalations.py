@@ -134,6 +134,8 @@ def send_back(
         raise EscalationError("comment", f"Give at most {LONGEST_COMMENT:,} printable characters.")
     if queue.project_id != escalation.project_id:
         raise EscalationError("queue", "Choose a queue.")
+    # First, as everything that takes a queue and then its items.
+    queue = Queue.objects.select_for_update(no_key=True).select_related("project").get(pk=queue.pk)
     found, item = _locked(escalation, by, now)
     if item.status != QueueItem.Status.ESCALATED:
         raise EscalationError("queue", "Its reviewers are not through with it.")
@@ -251,8 +253,7 @@ def _locked(escalation: Escalation, by: User, now: datetime) -> tuple[Escalation
 
 
 def _reopen(output: Output, queue: Queue, now: datetime) -> QueueItem:
-    """The output's item in the queue with a free place; needs the output locked."""
-    queue = Queue.objects.select_for_update(no_key=True).select_related("project").get(pk=queue.pk)
+    """The output's item in the queue with a free place; needs the queue and the output locked."""
     item = QueueItem.objects.select_for_update().filter(queue=queue, output=output).first()
     if item is None:
         return put(queue=queue, stratum=None, outputs=[output], now=now)[0]

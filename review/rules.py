@@ -132,9 +132,10 @@ def edit_queue(
     queue.is_unswept = True
     queue.save()
     _set_strata(queue, checked.strata)
-    # A forgotten version has them ranked anew, by another order or stratum.
+    # A forgotten version has them ranked anew, by another order or stratum: those that are not open
+    # now, once they are again.
     due = F("entered_at") + timedelta(hours=queue.due_hours) if queue.due_hours else None
-    queue.items.open().update(due_at=due, priority_version="")
+    queue.items.update(due_at=due, priority_version="")
     _log(queue, "edited", by, now)
     _feed_first(queue, now)
 

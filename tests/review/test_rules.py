@@ -127,6 +127,22 @@ class TestEditQueue:
         assert [item.output.external_id for item in items] == ["old", "bad"]
         assert {item.due_at for item in items} == {NOW + timedelta(hours=2)}
 
+    @pytest.mark.parametrize("status", ["out", "done", "disputed", "escalated"])
+    def test_another_order_and_due_time_reach_what_is_open_again_later(
+        self, project: Project, status: str
+    ) -> None:
+        by = make_user(project)
+        make_output(project)
+        rules = Rules(name="All", order="newest", due_hours=9)
+        queue = create_queue(project=project, rules=rules, by=by, now=NOW)
+        closed_at = NOW if status in {"out", "done"} else None
+        queue.items.update(status=status, closed_at=closed_at)
+        edit_queue(queue=queue, rules=Rules(name="All", due_hours=2), by=by, now=NOW)
+        queue.items.update(status="open", closed_at=None)
+        intake.feed_all(now=NOW)
+        item = queue.items.get()
+        assert (item.due_at, item.fixed_rank) == (NOW + timedelta(hours=2), None)
+
     def test_more_reviewers_get_places_until_somebody_has_reviewed(self, project: Project) -> None:
         by = make_user(project)
         output = make_output(project)
