@@ -15,7 +15,18 @@ from feedback.models.output import OutputQuerySet
 from review import scoring
 from review.evidence import themes_of
 from review.filters import ReviewFilter
-from review.models import Claim, Draft, Queue, QueueItem, Review, Skip, Stratum
+from review.models import (
+    BulkChange,
+    BulkJob,
+    Claim,
+    Draft,
+    Escalation,
+    Queue,
+    QueueItem,
+    Review,
+    Skip,
+    Stratum,
+)
 from review.models.queue import QueueItemQuerySet
 from review.models.stratum import Draw
 from review.sampling import draw, lot
@@ -55,7 +66,7 @@ def restratify(*, queue: Queue) -> int:
 
 
 def sweep(*, queue: Queue) -> int:
-    """Take out what the queue's rules do not draw any more and nobody has begun.
+    """Take out what the queue's rules do not draw any more and nobody has begun or put in.
 
     To be run when they changed; returns how many items left.
     """
@@ -193,6 +204,18 @@ def begun() -> Q:
     return Q(*[Exists(rows) for rows in (held, *of_item)], _connector=Q.OR)
 
 
+def put_in() -> Q:
+    """What items have in common that people put in: by an act in force, or by sending them back."""
+    added = BulkChange.objects.filter(
+        output=OuterRef("output"),
+        job__queue=OuterRef("queue"),
+        job__act=BulkJob.Act.QUEUE_ADD,
+        outcome=BulkChange.Outcome.NONE,
+    )
+    returned = Escalation.objects.filter(output=OuterRef("output"), returned_to=OuterRef("queue"))
+    return Q(Exists(added)) | Q(Exists(returned))
+
+
 def due_at(*, queue: Queue, entered_at: datetime) -> datetime | None:
     """When an item that entered then should be done; None when the queue sets no time."""
     return entered_at + timedelta(hours=queue.due_hours) if queue.due_hours else None
@@ -295,11 +318,11 @@ def _move_rows(queue: Queue, stratum: Stratum) -> int:
 
 @transaction.atomic
 def _sweep_rows(queue: Queue, wanted: Q) -> int:
-    """Take out up to FEED_ROWS items that are not wanted and that nobody has begun."""
+    """Take out up to FEED_ROWS items that are not wanted and that nobody has begun or put in."""
     Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
     gone = list(
         queue.items.open()
-        .filter(~begun())
+        .filter(~begun(), ~put_in())
         .exclude(wanted)
         .select_for_update(skip_locked=True, of=("self",))
         .values_list("pk", flat=True)[:FEED_ROWS]

@@ -221,7 +221,7 @@ def read_queue(request: HttpRequest, slug: Slug) -> QueueRulesReply:
     summary="Change a queue",
 )
 def change_queue(request: HttpRequest, slug: Slug, payload: QueueChangeRequest) -> QueueRulesReply:
-    """Change the rules of a queue: what they draw comes in, what nobody has begun may leave.
+    """Change the rules of a queue: what they draw comes in, what nobody began or put in may leave.
 
     From the first review on, what the queue asks of its reviewers stays as it is; who they are may
     change. Who reviews it no more gives back what they hold of it; their drafts are kept.

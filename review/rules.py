@@ -106,7 +106,7 @@ def create_queue(
 def edit_queue(
     *, queue: Queue, rules: Rules, by: User, now: datetime, seen: str | None = None
 ) -> None:
-    """Change the queue's rules; what they draw comes in, and what nobody has begun may leave.
+    """Change the queue's rules; what they draw comes in, and what nobody began or put in may leave.
 
     The slug stays. Raises QueueError naming the field that is not valid: once the first review
     is in, what the queue asks of its reviewers stays as it is. Who they are may change at any
@@ -129,7 +129,7 @@ def edit_queue(
     if checked.reviewers_per_item != queue.reviewers_per_item:
         _change_places(queue, checked.reviewers_per_item)
     _set(queue, checked)
-    queue.is_unswept = True
+    queue.is_unswept |= (checked.filter, checked.strata) != (there.filter, there.strata)
     queue.save()
     _set_strata(queue, checked.strata)
     # A forgotten version has them ranked anew, by another order or stratum: those that are not open

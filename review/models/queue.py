@@ -35,8 +35,8 @@ class Queue(models.Model):
     """A work list: one saved filter over outputs, plus how its items are handed out.
 
     Its form is how many reviewers judge an item, and what a decision must say beside the verdict;
-    a trigger refuses to change it once the first review is in. `is_unswept` says that its rules
-    changed since its items were last held against them.
+    a trigger refuses to change it once the first review is in. `is_unswept` says that what it
+    draws changed since its items were last held against it.
 
     One that `is_restricted` is reviewed by the people it names alone, and by moderators and above.
     It stays so when the last of them is a member no more.

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pytest
 
 from feedback.models import Project
-from review import intake, queues
+from review import bulk, escalations, intake, queues
+from review.filters import ReviewFilter
 from review.models import Claim, Event, Queue, QueueItem
 from review.queues import QueueError
 from review.rules import Rules, StratumRule, create_queue, edit_queue, rules_of
 from tests.factories import (
     NOW,
+    make_escalation,
     make_feedback,
     make_output,
     make_review,
@@ -112,6 +114,36 @@ class TestEditQueue:
             outputs[2].pk,
         }
         assert Event.objects.filter(verb="edited", target_id=queue.pk, actor=by).count() == 1
+
+    def test_what_people_put_in_stays(self, project: Project) -> None:
+        by = make_user(project, "moderator")
+        make_output(project, model="a")
+        rules = Rules(name="A", filter={"model": "a"})
+        queue = create_queue(project=project, rules=rules, by=by, now=NOW)
+        added = make_output(project, model="b")
+        wanted = ReviewFilter.parse("model:b")
+        bulk.start(project=project, wanted=wanted, act="queue_add", queue=queue, by=by, now=NOW)
+        bulk.work_off(now=NOW)
+        returned = make_escalation(project)
+        escalations.send_back(escalation=returned, queue=queue, by=by, comment="", now=NOW)
+        assert queue.items.count() == 3
+        edit_queue(queue=queue, rules=Rules(name="C", filter={"model": "c"}), by=by, now=NOW)
+        intake.feed_all(now=NOW)
+        assert {item.output for item in queue.items.all()} == {added, returned.output}
+
+    def test_what_matches_no_more_stays_until_the_rules_draw_otherwise(
+        self, project: Project
+    ) -> None:
+        by = make_user(project)
+        output = make_output(project, model="a")
+        rules = Rules(name="A", filter={"model": "a"})
+        queue = create_queue(project=project, rules=rules, by=by, now=NOW)
+        output.model = "b"
+        output.save()
+        for changed, num_left in ((replace(rules, name="B"), 1), (SEVERE_AND_SOME, 0)):
+            edit_queue(queue=queue, rules=changed, by=by, now=NOW)
+            intake.feed_all(now=NOW)
+            assert queue.items.count() == num_left
 
     def test_another_order_and_due_time_reach_the_items_that_are_there(
         self, project: Project
