@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
     from mcp.server.mcpserver.prompts.base import Message as PromptMessage
 
-LONGEST = 100_000
+LONGEST, LONGEST_NAME = 100_000, 200
 INSTRUCTIONS = (
     "What reviewers of this product settled: instructions, examples and clarifications. Fetch "
     "context for a question before it is answered, and send the reply's exposure back with the "
@@ -35,8 +35,8 @@ INSTRUCTIONS = (
 
 Slug = Annotated[str, Field(min_length=1, max_length=60, description="Slug of the library.")]
 Question = Annotated[str, Field(min_length=1, max_length=LONGEST, description="The question.")]
-Session = Annotated[str, Field(max_length=200, description="Your id of the session.")]
-Name = Annotated[str, Field(max_length=200)]
+Session = Annotated[str, Field(max_length=LONGEST_NAME, description="Your id of the session.")]
+Name = Annotated[str, Field(max_length=LONGEST_NAME)]
 Tokens = Annotated[int, Field(ge=1, le=1_000_000, description="What the entries may add.")]
 
 T = TypeVar("T")
@@ -48,12 +48,18 @@ class ContextError(ValueError):
 
 def server_of(project: Project) -> MCPServer[None]:
     """Return a server that knows this project alone."""
+    from mcp import MCPError
     from mcp.server import MCPServer
     from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
+    from mcp_types import INVALID_PARAMS
 
     server: MCPServer[None] = MCPServer("postil", title="Postil", instructions=INSTRUCTIONS)
 
-    async def told(ask: Callable[[], T], error: type[Exception]) -> T:
+    def unfit(says: str) -> MCPError:
+        """What a prompt is refused with: the words of any other error are kept from the client."""
+        return MCPError(INVALID_PARAMS, says)
+
+    async def told(ask: Callable[[], T], error: Callable[[str], Exception]) -> T:
         try:
             return await sync_to_async(ask)()
         except ContextError as fault:
@@ -99,7 +105,7 @@ def server_of(project: Project) -> MCPServer[None]:
             session=session,
             audience=Audience(role=role),
         )
-        reply = await told(lambda: _reply(project, library, asked), ContextError)
+        reply = await told(lambda: _reply(project, library, asked), unfit)
         return _as_prompt(reply)
 
     @server.resource("library://{library}", title="Library", mime_type="application/json")
@@ -134,8 +140,11 @@ def _libraries(project: Project) -> list[dict[str, object]]:
 def _reply(project: Project, library: str, asked: serving.Asked) -> ContextReply:
     if not serving.question(asked.messages):
         raise ContextError("There is no question in it.")
-    if any("\x00" in text for text in (library, asked.session, *vars(asked.audience).values())):
+    names = (library, asked.session, *vars(asked.audience).values())
+    if any("\x00" in name for name in names):
         raise ContextError("A name cannot hold a null character.")
+    if any(len(name) > LONGEST_NAME for name in names):
+        raise ContextError(f"A name has at most {LONGEST_NAME} characters.")
     try:
         served = serving.serve_context(
             project=project,

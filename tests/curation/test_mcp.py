@@ -138,8 +138,15 @@ class TestOverHttp:
             for uri in ("other", "facts/versions/2", "facts/versions/x", "..%2F..%2Fetc"):
                 with pytest.raises(MCPError):
                     await client.read_resource(f"library://{uri}")
-            with pytest.raises(MCPError):
-                await client.get_prompt("answer_with_context", {"library": "no", "question": "x"})
+            for given, says in (
+                ({"library": "no"}, "There is no library “no”."),
+                ({"session": "s" * 201}, "A name has at most 200 characters."),
+                ({"role": "r" * 201}, "A name has at most 200 characters."),
+                ({"question": " "}, "There is no question in it."),
+            ):
+                asked = {"library": "facts", "question": "x"} | given
+                with pytest.raises(MCPError, match=says):
+                    await client.get_prompt("answer_with_context", asked)
 
         over_http(live_server.url, make_key(library.project, ["context"]), use)
         assert not Exposure.objects.exists()
