@@ -166,4 +166,8 @@ def _take_over(ticket: Ticket, seen: Seen, *, comment: str, now: datetime) -> bo
         else:
             issues.reopen(issue=ticket.issue, comment=comment, through=ticket, now=now)
         return True
+    closed = Issue.objects.filter(pk=ticket.issue_id, status=Issue.Status.CLOSED)
+    if closed.exists() != seen.is_closed:
+        # While its theme has another open issue, this one stays closed. It is tried again later.
+        Ticket.objects.filter(pk=ticket.pk).update(is_closed=not seen.is_closed)
     return False

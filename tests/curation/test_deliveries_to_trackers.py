@@ -131,6 +131,23 @@ class TestTrackers:
         assert polling.poll(clock=clock, most=9) == 0
         assert fresh(issue).status == "reopened"
 
+    def test_open_the_issue_once_its_theme_has_no_other_one_open(
+        self, ticket: Ticket, fake: Fake, issue: Issue, theme: Theme, curator: User, clock: Clock
+    ) -> None:
+        [there] = fake.tickets.values()
+        there.is_closed = True
+        assert polling.poll(clock=clock, most=9) == 1
+        other = issues.open_issue(
+            project=issue.project, title="Other", theme=theme, by=curator, now=clock.now
+        )
+        there.is_closed = False
+        clock.now += polling.SELDOM
+        assert polling.poll(clock=clock, most=9) == 0
+        issues.close(issue=other, resolution="fixed", by=curator, now=clock.now)
+        clock.now += polling.SELDOM
+        assert polling.poll(clock=clock, most=9) == 1
+        assert fresh(issue).status == "reopened"
+
     def test_say_what_was_not_to_be_fixed(
         self, ticket: Ticket, fake: Fake, issue: Issue, kind: str, clock: Clock
     ) -> None:
