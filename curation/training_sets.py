@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
 
@@ -20,6 +23,8 @@ from feedback.models import Project, User
 from review.models import Event, Review
 
 Split = ReleasedExample.Split
+# In JSON, whose backslashes come in pairs where they are meant: the character no column takes.
+_NULL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class TrainingSetError(Exception):
@@ -71,7 +76,8 @@ def remove_example(*, example: Example, by: User, now: datetime) -> None:
 def add_rows(*, training_set: TrainingSet, rows: Iterable[Row], by: User, now: datetime) -> int:
     """Add examples that were read from a file, and return how many; none when one is unsound.
 
-    Raises TrainingSetError naming the place of the first that no trainer could read.
+    Raises TrainingSetError naming the place of the first that no trainer could read, or that holds
+    what cannot be kept.
     """
     # As a promotion does: a release that begins waits for these, and takes them all or none.
     TrainingSet.objects.select_for_update(no_key=True).get(pk=training_set.pk)
@@ -80,6 +86,8 @@ def add_rows(*, training_set: TrainingSet, rows: Iterable[Row], by: User, now: d
         for place, row in enumerate(chunk, start=num_rows + 1):
             if found := faults(row):
                 raise TrainingSetError(f"Row {place}: {found[0]}")
+            if _NULL.search(json.dumps(asdict(row))):
+                raise TrainingSetError(f"Row {place}: A null character cannot be kept.")
         Example.objects.bulk_create(
             Example(
                 training_set=training_set,

@@ -382,6 +382,15 @@ class TestTrainingFile:
         assert '<tr><td class="n">2</td><td class="mono">rejected</td>' in page
         assert "Both answers are the same." in page
         assert not training_set.examples.exists()
+        for text in ("nothing\0", "nothing\\\0"):
+            unkept = sound + json.dumps(row | {"chosen": text}).encode() + b"\n"
+            told = post(unkept)
+            assert told.status_code == 422
+            assert "Row 2: A null character cannot be kept." in told.content.decode()
+        assert not training_set.examples.exists()
+        written = json.dumps({"prompt": row["prompt"], "chosen": "Write \\u0000.", "rejected": ""})
+        assert post(written.encode())["Location"] == address
+        training_set.examples.all().delete()
         assert post(sound)["Location"] == address
         example = training_set.examples.get()
         assert (example.chosen, example.rejected, example.review) == ("a", "b", None)
