@@ -47,7 +47,8 @@ HELD = (
 )
 # Every claim asks this, so it is written out: the ORM takes longer to say it than PostgreSQL to
 # answer it. What a reviewer has done is asked for item by item, as values: as joins they would be
-# made for the whole queue, or in the order of another index than that of the rank.
+# made for the whole queue, or in the order of another index than that of the rank. What they
+# skipped is little, and read once.
 FREE = (
     f"{_PLACES} WHERE item.queue_id = %s AND item.status = 'open' "  # noqa: S608
     "AND place.finished_at IS NULL AND (place.lease_until IS NULL OR place.lease_until <= %s) "
@@ -55,8 +56,8 @@ FREE = (
     "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
     f"AND NOT coalesce((SELECT true FROM {Review._meta.db_table} AS own "
     "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
-    f"AND NOT coalesce((SELECT true FROM {Skip._meta.db_table} AS own "
-    "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
+    f"AND item.id NOT IN (SELECT own.item_id FROM {Skip._meta.db_table} AS own "
+    "WHERE own.reviewer_id = %s) "
     f"AND NOT coalesce((SELECT own.id <> place.id FROM {Claim._meta.db_table} AS own "
     "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
     "ORDER BY item.rank DESC, item.id, place.place LIMIT 1 FOR UPDATE OF place SKIP LOCKED"
