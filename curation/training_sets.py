@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
 
@@ -19,12 +16,11 @@ from curation.models import Example, Release, ReleasedExample, TrainingSet
 from curation.pairing import remove_with
 from curation.promotion import withdrawn
 from curation.writers import FORMATS, LeftOutError
+from feedback import wire
 from feedback.models import Project, User
 from review.models import Event, Review
 
 Split = ReleasedExample.Split
-# In JSON, whose backslashes come in pairs where they are meant: the character no column takes.
-_NULL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class TrainingSetError(Exception):
@@ -86,8 +82,10 @@ def add_rows(*, training_set: TrainingSet, rows: Iterable[Row], by: User, now: d
         for place, row in enumerate(chunk, start=num_rows + 1):
             if found := faults(row):
                 raise TrainingSetError(f"Row {place}: {found[0]}")
-            if _NULL.search(json.dumps(asdict(row))):
-                raise TrainingSetError(f"Row {place}: A null character cannot be kept.")
+            kept = {name: getattr(row, name) for name in ("chosen", "rejected", "group")}
+            kept |= {"prompt": list(row.prompt), "tools": list(row.tools)}
+            if fault := next(wire.faults(kept, ""), None):
+                raise TrainingSetError(f"Row {place}, {fault.path}: {fault.message}")
         Example.objects.bulk_create(
             Example(
                 training_set=training_set,

@@ -106,7 +106,7 @@ def read_envelope(body: bytes) -> dict[str, Any]:
             raise WireError(413, f"records: More than {MAX_RECORDS:,} records in one request.")
         value["records"] = [_screened(record, is_suspicious=is_suspicious) for record in records]
     rest = {name: part for name, part in value.items() if name != "records"}
-    for fault in _faults(rest, ""):
+    for fault in faults(rest, ""):
         raise WireError(400, f"{fault.path}: {fault.message}")
     return value
 
@@ -227,8 +227,8 @@ def _screened(record: object, *, is_suspicious: bool) -> object:
 
     What orjson read without suspicion can only be nested too deep.
     """
-    faults = list(_faults(record, "")) if is_suspicious or _is_too_deep(record) else []
-    return Unreadable(faults, record) if faults else record
+    found = list(faults(record, "")) if is_suspicious or _is_too_deep(record) else []
+    return Unreadable(found, record) if found else record
 
 
 def _is_too_deep(value: object) -> bool:
@@ -245,7 +245,8 @@ def _is_too_deep(value: object) -> bool:
     return True
 
 
-def _faults(value: object, path: str, depth: int = 1) -> Iterator[Fault]:
+def faults(value: object, path: str, depth: int = 1) -> Iterator[Fault]:
+    """What of a JSON value no column can hold, or is nested too deep, and where."""
     if isinstance(value, str):
         yield from _string_faults(value, path)
     elif isinstance(value, _Poison):
@@ -259,10 +260,10 @@ def _faults(value: object, path: str, depth: int = 1) -> Iterator[Fault]:
                 shown = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", where)
                 yield Fault(shown, "The name holds a NUL or a lone surrogate.")
             else:
-                yield from _faults(part, where, depth + 1)
+                yield from faults(part, where, depth + 1)
     elif isinstance(value, list):
         for index, part in enumerate(value):
-            yield from _faults(part, f"{path}[{index}]", depth + 1)
+            yield from faults(part, f"{path}[{index}]", depth + 1)
 
 
 def _string_faults(value: str, path: str) -> Iterator[Fault]:

@@ -305,9 +305,8 @@ def why_it_stands(*, now: datetime) -> Case:
     others = Review.objects.filter(item=OuterRef("item")).exclude(pk=OuterRef("pk"))
     notes = Annotation.objects.filter(output=OuterRef("output"))
     replies = Comment.objects.filter(annotation__output=OuterRef("output"))
-    written = Q()
-    for remarks in (notes, replies):
-        written |= Q(Exists(remarks.exclude(author=OuterRef("reviewer"))))
+    by_others = ~Q(author=OuterRef("reviewer"))
+    written = Q(Exists(notes.filter(by_others))) | Q(Exists(replies.filter(by_others)))
     place = Claim.objects.filter(item=OuterRef("item"), reviewer=OuterRef("reviewer"))
     return Case(
         When(~Exists(place.exclude(finished_at=None)), then=Value("Its item has no place for it.")),

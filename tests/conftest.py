@@ -10,7 +10,7 @@ from django.core.management.color import Style
 from django.core.management.commands import flush
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
@@ -21,8 +21,8 @@ from tests.browser import chromium
 from tests.factories import make_project
 
 # The same examples in each run, so that what is red is red for everybody. New ones are tried with
-# `pytest --hypothesis-profile=default`.
-settings.register_profile("same", derandomize=True)
+# `pytest --hypothesis-profile=default`. How long it takes to draw them is the machine's affair.
+settings.register_profile("same", derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("same")
 
 

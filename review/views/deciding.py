@@ -172,6 +172,7 @@ def _form(
     return {
         "item": item,
         **_hold(hold, now),
+        "is_disputed": is_disputed,
         "sides": disputes.sides(item=item, to=request.user) if is_disputed else None,
         "raised": _raised(request, item, now),
         "entry": entry,

@@ -59,6 +59,17 @@ def write(page: Page, words: str) -> None:
     page.keyboard.type(words)
 
 
+def in_two_tabs(page_for: Pages) -> tuple[Page, Page]:
+    """One item that its reviewer has open twice."""
+    item, expert = make_desk()
+    hold(item, expert)
+    first = page_for(expert)
+    second = first.context.new_page()
+    for page in (first, second):
+        page.goto(url(item))
+    return first, second
+
+
 def expect_saved(page: Page) -> None:
     expect(page.locator("#draft")).to_contain_text("Draft saved")
 
@@ -128,12 +139,7 @@ class TestDraft:
         assert Draft.objects.get().fields["comment"] == "Typed in a tunnel"
 
     def test_two_tabs_show_one_draft(self, page_for: Pages) -> None:
-        item, expert = make_desk()
-        hold(item, expert)
-        first = page_for(expert)
-        second = first.context.new_page()
-        for page in (first, second):
-            page.goto(url(item))
+        first, second = in_two_tabs(page_for)
         write(first, "From the first")
         expect(comment(second)).to_have_value("From the first")
         write(second, ", then the second")
@@ -147,12 +153,7 @@ class TestDraft:
 
     def test_the_late_word_of_another_tab_takes_no_letters_back(self, page_for: Pages) -> None:
         """What the one kept before it heard of the other arrives after the other has typed."""
-        item, expert = make_desk()
-        hold(item, expert)
-        first = page_for(expert)
-        second = first.context.new_page()
-        for page in (first, second):
-            page.goto(url(item))
+        first, second = in_two_tabs(page_for)
         write(first, "From the first")
         expect_saved(first)
         expect(comment(second)).to_have_value("From the first")

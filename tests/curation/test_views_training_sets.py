@@ -386,7 +386,7 @@ class TestTrainingFile:
             unkept = sound + json.dumps(row | {"chosen": text}).encode() + b"\n"
             told = post(unkept)
             assert told.status_code == 422
-            assert "Row 2: A null character cannot be kept." in told.content.decode()
+            assert "Row 2, chosen: Holds a NUL character." in told.content.decode()
         assert not training_set.examples.exists()
         written = json.dumps({"prompt": row["prompt"], "chosen": "Write \\u0000.", "rejected": ""})
         assert post(written.encode())["Location"] == address

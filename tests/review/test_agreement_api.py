@@ -69,6 +69,7 @@ class TestDisputes:
     def test_are_not_told_to_who_judges_the_answer_elsewhere_without_knowing(
         self, both: tuple[Caller, Caller], mo: Caller, queue: Queue
     ) -> None:
+        expert = Caller(mo.client, mo.project, make_user(mo.project, "expert"))
         item = judged(queue, both, "accept", "reject")
         elsewhere = make_queue(mo.project, slug="other", reviewers_per_item=2)
         blind = make_item(elsewhere, item.output)
@@ -77,7 +78,10 @@ class TestDisputes:
         page = mo.page("dispute_list")
         assert "Hidden until your own review" in page
         assert "Reject<" not in page
-        assert "The reviewers disagree" not in mo.page("item", item.pk)
+        for by in (mo, expert):
+            desk = by.page("item", item.pk)
+            assert "The reviewers disagree; what they said is hidden" in desk
+            assert '<bdi class="strong">ann</bdi>' not in desk
         held = queues.claim(item=blind, by=mo.user, now=timezone.now())
         mo.post(f"items/{blind.pk}/review", {"fence": held.fence, "verdict": "accept"})
         [told] = mo.get("disputes").json()["disputes"]
