@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -14,6 +16,7 @@ from tests.factories import (
     make_item,
     make_library,
     make_output,
+    make_project,
     make_queue,
     make_user,
 )
@@ -78,6 +81,21 @@ class TestExposure:
         assert "Not served" not in panel
         assert "<html" not in panel
         assert "<html" in client.get(address).content.decode()
+
+    def test_says_beside_the_answer_that_an_exposure_is_not_known(
+        self, client: Client, project: Project, viewer: User
+    ) -> None:
+        """Of another project's it tells no more than of one that never was."""
+        other = served(make_library(make_project(), name="House style"))
+        client.force_login(viewer)
+        panels = []
+        for token in (uuid4(), other.token):
+            address = reverse("exposure", args=[project.slug, token])
+            panel = client.get(address, headers={"HX-Request": "true"})
+            panels.append((panel.status_code, panel.content))
+            assert client.get(address).status_code == 404
+        assert panels[0] == panels[1]
+        assert b"none that this project served" in panels[0][1]
 
     def test_is_asked_for_by_the_page_of_the_answer(
         self, client: Client, project: Project, viewer: User
