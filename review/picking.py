@@ -24,8 +24,7 @@ def pick(*, queue: Queue, by: User, now: datetime) -> Claim | None:
     Never on an item they reviewed or skipped, nor a second place on one item. Rows that another
     reviewer's statement has locked are passed over, so nobody waits.
     """
-    reviewer = [by.pk] * 4
-    return _place(statements.run(FREE, [queue.pk, now, *reviewer]))
+    return _place(statements.run(FREE, [queue.pk, by.pk, by.pk, by.pk, now, by.pk]))
 
 
 def _names(model: type[models.Model]) -> list[str]:
@@ -48,19 +47,24 @@ HELD = (
 # Every claim asks this, so it is written out: the ORM takes longer to say it than PostgreSQL to
 # answer it. What a reviewer has done is asked for item by item, as values: as joins they would be
 # made for the whole queue, or in the order of another index than that of the rank. What they
-# skipped is little, and read once.
+# skipped is little, and read once. The inner query reads nothing but indexes, for a reviewer who
+# is ahead of the others passes over as many items as the others have left.
 FREE = (
-    f"{_PLACES} WHERE item.queue_id = %s AND item.status = 'open' "  # noqa: S608
-    "AND place.finished_at IS NULL AND (place.lease_until IS NULL OR place.lease_until <= %s) "
-    f"AND NOT coalesce((SELECT own.finished_at IS NOT NULL FROM {Claim._meta.db_table} AS own "
-    "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
+    f"SELECT {_COLUMNS} FROM (SELECT item.id, item.rank FROM {QueueItem._meta.db_table} AS item "  # noqa: S608
+    "WHERE item.queue_id = %s AND item.status = 'open' "
     f"AND NOT coalesce((SELECT true FROM {Review._meta.db_table} AS own "
+    "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
+    f"AND NOT coalesce((SELECT own.finished_at IS NOT NULL FROM {Claim._meta.db_table} AS own "
     "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
     f"AND item.id NOT IN (SELECT own.item_id FROM {Skip._meta.db_table} AS own "
     "WHERE own.reviewer_id = %s) "
+    "ORDER BY item.rank DESC, item.id) AS free "
+    f"JOIN {QueueItem._meta.db_table} AS item ON item.id = free.id "
+    f"JOIN {Claim._meta.db_table} AS place ON place.item_id = free.id "
+    "WHERE place.finished_at IS NULL AND (place.lease_until IS NULL OR place.lease_until <= %s) "
     f"AND NOT coalesce((SELECT own.id <> place.id FROM {Claim._meta.db_table} AS own "
-    "WHERE own.item_id = item.id AND own.reviewer_id = %s), false) "
-    "ORDER BY item.rank DESC, item.id, place.place LIMIT 1 FOR UPDATE OF place SKIP LOCKED"
+    "WHERE own.item_id = free.id AND own.reviewer_id = %s), false) "
+    "ORDER BY free.rank DESC, free.id, place.place LIMIT 1 FOR UPDATE OF place SKIP LOCKED"
 )
 
 

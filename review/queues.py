@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Count, Q, Value
+from psycopg.types.json import Jsonb
 
+from feedback import statements
 from feedback.models import Membership, User
 from review import picking
 from review.models import Claim, Event, Queue, QueueItem, Review, Skip
@@ -274,13 +276,25 @@ def _hold(place: Claim, queue: Queue, by: User, now: datetime) -> Claim:
     place.fence += 1
     place.claimed_at = now
     place.lease_until = now + timedelta(seconds=queue.lease_seconds)
-    place.save(update_fields=["reviewer", "fence", "claimed_at", "lease_until"])
-    if lost_by is None:
-        _log(place.item, queue, "claimed", by, now)
-    else:
-        _log(place.item, queue, "took_over", by, now, {"from": lost_by, "was_held": was_held})
+    verb, data = "claimed", {}
+    if lost_by is not None:
+        verb, data = "took_over", {"from": lost_by, "was_held": was_held}
+    lease = [by.pk, place.fence, now, place.lease_until, place.pk]
+    event = [queue.project_id, place.item.output_id, by.pk, verb, place.item_id, Jsonb(data), now]
+    statements.run(_HOLD, [*lease, *event])
+    if lost_by is not None:
         notify_taken(item=place.item, queue=queue, to=lost_by, by=by, now=now)
     return place
+
+
+# The lease and its event go in one statement, for every claim waits for it.
+_HOLD = (
+    f"WITH held AS (UPDATE {Claim._meta.db_table} SET reviewer_id = %s, fence = %s, "  # noqa: S608
+    "claimed_at = %s, lease_until = %s WHERE id = %s) "
+    f"INSERT INTO {Event._meta.db_table} "
+    "(project_id, output_id, actor_id, verb, target_type, target_id, data, at) "
+    "VALUES (%s, %s, %s, %s, 'queue_item', %s, %s, %s) RETURNING id"
+)
 
 
 def _give_back(place: Claim) -> None:

@@ -330,8 +330,10 @@ class Claim(models.Model):
 
     item = models.ForeignKey(QueueItem, models.CASCADE, related_name="claims")
     place = models.PositiveSmallIntegerField(default=1)
+    # Its index is that of `one_place_each`: with one of its own PostgreSQL would at times read all
+    # that somebody ever held for each item it asks about.
     reviewer = models.ForeignKey(
-        User, models.SET_NULL, null=True, blank=True, related_name="claims"
+        User, models.SET_NULL, null=True, blank=True, related_name="claims", db_index=False
     )
     fence = models.PositiveBigIntegerField(default=0)
     claimed_at = models.DateTimeField(null=True, blank=True)
@@ -344,7 +346,7 @@ class Claim(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["item", "place"], name="%(app_label)s_%(class)s_place"),
             models.UniqueConstraint(
-                fields=["item", "reviewer"],
+                fields=["reviewer", "item"],
                 condition=Q(reviewer__isnull=False),
                 name="%(app_label)s_%(class)s_one_place_each",
             ),
@@ -370,14 +372,14 @@ class Skip(models.Model):
     """A reviewer passed over an item, and why. Never counted as a review."""
 
     item = models.ForeignKey(QueueItem, models.CASCADE, related_name="skips")
-    reviewer = models.ForeignKey(User, models.CASCADE, related_name="skips")
+    reviewer = models.ForeignKey(User, models.CASCADE, related_name="skips", db_index=False)
     reason = models.CharField(max_length=500)
     skipped_at = models.DateTimeField()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["item", "reviewer"], name="%(app_label)s_%(class)s_once"
+                fields=["reviewer", "item"], name="%(app_label)s_%(class)s_once"
             ),
             models.CheckConstraint(
                 condition=~Q(reason=""), name="%(app_label)s_%(class)s_says_why"

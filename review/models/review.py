@@ -70,7 +70,7 @@ class Review(models.Model):
         QueueItem, models.SET_NULL, null=True, blank=True, related_name="reviews"
     )
     place = models.PositiveSmallIntegerField(null=True, blank=True)
-    reviewer = models.ForeignKey(User, models.PROTECT, related_name="reviews")
+    reviewer = models.ForeignKey(User, models.PROTECT, related_name="reviews", db_index=False)
     verdict = models.CharField(max_length=6, choices=Verdict.choices)
     severity = models.CharField(max_length=8, choices=Severity.choices, blank=True)
     confidence = models.FloatField(null=True, blank=True)
@@ -96,9 +96,7 @@ class Review(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["item", "reviewer"],
-                condition=Q(item__isnull=False),
-                name="%(app_label)s_%(class)s_one_each",
+                fields=["reviewer", "item"], name="%(app_label)s_%(class)s_one_each"
             ),
             models.UniqueConstraint(
                 fields=["item", "place"],

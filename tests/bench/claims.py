@@ -233,12 +233,19 @@ def _operation(queue: Queue, by: User) -> Iterator[float]:
 
 
 def _finish(by: User) -> None:
-    """Let the reviewer be done with what they hold."""
+    """Let the reviewer be done with what they hold, and the item with its last place."""
     from django.utils import timezone
 
-    from review.models import Claim
+    from review.models import Claim, QueueItem
 
-    Claim.objects.filter(reviewer=by, finished_at=None).update(finished_at=timezone.now())
+    now = timezone.now()
+    mine = Claim.objects.filter(reviewer=by, finished_at=None)
+    held = list(mine.values_list("item", flat=True))
+    mine.update(finished_at=now)
+    waiting = Claim.objects.filter(item__in=held, finished_at=None)
+    QueueItem.objects.filter(pk__in=held).exclude(pk__in=waiting.values("item")).update(
+        status=QueueItem.Status.DONE, closed_at=now
+    )
 
 
 def _bare(database: str, queue: Queue, by: User) -> Iterator[float]:
