@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
@@ -15,7 +17,8 @@ from curation.models.training import ExampleQuerySet
 from curation.pairs import Answer, Rank, prefer, rank
 from feedback.models import Feedback, Output, User
 from feedback.models.output import OutputQuerySet
-from review.models import QueueItem, Review
+from review.models import Annotation, QueueItem, Review
+from review.models.annotation import AnnotationQuerySet
 
 # Answers to one question that another one is compared with, the first.
 MOST_BESIDE = 20
@@ -69,6 +72,8 @@ def pair_up(*, example: Example, by: User, now: datetime) -> list[Example]:
         )
         if _add(pair):
             pair.feedback.set([*said[better.pk], *said[worse.pk]])
+            decided = [pair.chosen_review, pair.rejected_review]
+            pair.annotations.set(noted_on(*filter(None, decided)))
             made.append(pair)
     return made
 
@@ -111,6 +116,13 @@ def reviewed_text(review: Review) -> str:
 def said_about(output: Output) -> list[Feedback]:
     """Return the explicit feedback on an output, the oldest first."""
     return list(output.feedback.explicit().order_by("at", "pk"))
+
+
+def noted_on(*reviews: Review) -> AnnotationQuerySet:
+    """Return the annotations of the answers as they were reviewed, the oldest first."""
+    versions = (Q(output=one.output_id, output_version=one.output_version) for one in reviews)
+    notes = Annotation.objects.filter(reduce(or_, versions, Q(pk=None)), deleted_at=None)
+    return notes.order_by("pk")
 
 
 def _wanted(training_set: TrainingSet, output: Output) -> OutputQuerySet:

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from curation.formats import Row, chat_prompt, faults
 from curation.models import ContextEntry, ContextLibrary, EntryKind, Example, TrainingSet
-from curation.pairing import pair_up, reviewed_text, said_about
+from curation.pairing import noted_on, pair_up, reviewed_text, said_about
 from feedback.models import Output, Project, User
 from review import handovers
 from review.models import Event, Review
@@ -60,6 +60,7 @@ def promote_to_library(
             created_at=now,
         )
         entry.feedback.set(said_about(review.output))
+        entry.annotations.set(noted_on(review))
         Event.objects.create(
             project=library.project,
             actor=by,
@@ -99,6 +100,7 @@ def promote_to_training_set(
             created_at=now,
         )
         example.feedback.set(said_about(output))
+        example.annotations.set(noted_on(review))
         pairs = pair_up(example=example, by=by, now=now)
         Event.objects.create(
             project=training_set.project,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from django.db.models import Prefetch
+
 from curation.grouped import groups_of
 from curation.models import Example, GroupSplit, Release, ReleasedExample, TrainingSet
 from curation.models.training import ExampleQuerySet
 from curation.training_sets import TrainingSetError, split_of
+from review.models import Annotation
 
 Split = ReleasedExample.Split
 # Examples that one step freezes.
@@ -77,7 +80,7 @@ def _chunk(examples: ExampleQuerySet) -> list[Example]:
             *("output__session", "review"),
             *("chosen_review", "rejected_output", "rejected_review"),
         )
-        .prefetch_related("feedback")
+        .prefetch_related("feedback", Prefetch("annotations", Annotation.objects.only("pk")))
         .only(
             *("prompt", "tools", "chosen", "rejected", "group", "training_set"),
             *("output__external_id", "output__session__external_id", "review__output_version"),
@@ -128,5 +131,6 @@ def _lineage(example: Example, *, group: str) -> dict[str, object]:
         "output_version": review.output_version if review else None,
         "review": review.pk if review else None,
         "feedback": sorted(feedback.external_id for feedback in example.feedback.all()),
+        "annotations": sorted(annotation.pk for annotation in example.annotations.all()),
         **(of_other if example.is_pair else {}),
     }

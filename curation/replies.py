@@ -18,6 +18,7 @@ class EntrySource(BaseModel):
     output: str | None
     review: int | None
     feedback: list[str]
+    annotations: list[int]
 
 
 class ServedEntry(BaseModel):

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.db.models import Prefetch
+
 from curation import arms, exposures, prompts, selection, tokens
 from curation.arms import Arm
 from curation.models import (
@@ -24,6 +26,7 @@ from curation.shelves import Audience, shelf_of
 from feedback import erasure
 from feedback.embedding import Encoder
 from feedback.models import Project
+from review.models import Annotation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,12 +99,13 @@ class Served:
 
 @dataclass(frozen=True)
 class Source:
-    """Where an entry comes from: the sender's ids of session, output and feedback, the review."""
+    """Where an entry comes from: the sender's ids but for the review and the annotations."""
 
     session: str | None
     output: str | None
     review: int | None
     feedback: list[str]
+    annotations: list[int]
 
 
 def live_version(library: ContextLibrary) -> LibraryVersion | None:
@@ -255,7 +259,7 @@ def sources(entry_ids: Sequence[int]) -> dict[int, Source]:
     entries = (
         ContextEntry.objects.filter(pk__in=entry_ids)
         .select_related("output__session")
-        .prefetch_related("feedback")
+        .prefetch_related("feedback", Prefetch("annotations", Annotation.objects.only("pk")))
         .defer("vector")
     )
     return {
@@ -264,6 +268,7 @@ def sources(entry_ids: Sequence[int]) -> dict[int, Source]:
             output=entry.output.external_id if entry.output else None,
             review=entry.review_id,
             feedback=sorted(feedback.external_id for feedback in entry.feedback.all()),
+            annotations=sorted(annotation.pk for annotation in entry.annotations.all()),
         )
         for entry in entries
     }

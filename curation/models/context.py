@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from pgvector.django import HalfVectorField
 
 from feedback.models import Feedback, Output, Project, User
-from review.models import Review
+from review.models import Annotation, Review
 
 
 class ContextLibraryQuerySet(models.QuerySet["ContextLibrary"]):
@@ -96,7 +96,7 @@ class ContextEntryQuerySet(models.QuerySet["ContextEntry"]):
 
 
 class ContextEntry(models.Model):
-    """One draft entry of a library, with its way back to the review, output and feedback."""
+    """One draft entry of a library, with its way back to review, annotations, feedback, output."""
 
     class State(models.TextChoices):
         """What the next version does to an entry."""
@@ -123,6 +123,7 @@ class ContextEntry(models.Model):
         Review, models.SET_NULL, null=True, blank=True, related_name="context_entries"
     )
     feedback = models.ManyToManyField(Feedback, blank=True, related_name="context_entries")
+    annotations = models.ManyToManyField(Annotation, blank=True, related_name="context_entries")
     created_by = models.ForeignKey(User, models.PROTECT, related_name="context_entries")
     created_at = models.DateTimeField()
     # Who answers for what it says; without one, who made it.

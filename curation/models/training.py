@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest, Least
 
 from feedback.models import Feedback, Output, Project, Stepped, User
-from review.models import Review
+from review.models import Annotation, Review
 
 
 class TrainingSetQuerySet(models.QuerySet["TrainingSet"]):
@@ -92,6 +92,7 @@ class Example(models.Model):
         Review, models.SET_NULL, null=True, blank=True, related_name="training_examples"
     )
     feedback = models.ManyToManyField(Feedback, blank=True, related_name="training_examples")
+    annotations = models.ManyToManyField(Annotation, blank=True, related_name="training_examples")
     group = models.CharField(max_length=200, blank=True)
     is_pair = models.BooleanField(default=False)
     chosen_review = models.ForeignKey(

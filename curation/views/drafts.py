@@ -120,7 +120,8 @@ def probe_drop(request: ProjectRequest, library: str, probe: int) -> HttpRespons
 def entry_edit(request: ProjectRequest, library: str, entry: int) -> HttpResponseBase:
     """Curators: the form of a draft entry, and its change."""
     shown = find_library(request, library)
-    edited = get_object_or_404(with_sources(shown.entries.kept()).defer("vector"), pk=entry)
+    entries = with_sources(shown.entries.kept(), reader=request.user).defer("vector")
+    edited = get_object_or_404(entries, pk=entry)
     form = (
         EntryForm(request.POST, project=request.project)
         if request.method == "POST"

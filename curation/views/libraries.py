@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Prefetch, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -19,9 +19,11 @@ from curation.models.context import ContextEntryQuerySet
 from curation.shelves import Audience
 from curation.snippets import snippets
 from feedback.embedding import get_encoder
-from feedback.models import Membership
+from feedback.models import Membership, User
 from feedback.paging import page
 from review.http import ProjectRequest, project_view
+from review.models import Annotation
+from review.models.annotation import AnnotationQuerySet
 
 PAGE_SIZE = 50
 VERSIONS_SHOWN = 20
@@ -166,11 +168,17 @@ def may(request: ProjectRequest) -> dict[str, bool]:
     return {"may_curate": request.membership.may(Membership.Role.CURATOR)}
 
 
-def with_sources(entries: ContextEntryQuerySet) -> ContextEntryQuerySet:
-    """Entries with the people, session and output that they come from."""
+def with_sources(entries: ContextEntryQuerySet, *, reader: User) -> ContextEntryQuerySet:
+    """Entries with the people, session, output and annotations that they come from."""
     return entries.select_related(
         "created_by", "owner", "output__session", "review__reviewer"
-    ).prefetch_related("feedback__reasons")
+    ).prefetch_related("feedback__reasons", noted_for(reader))
+
+
+def noted_for(reader: User) -> Prefetch[str, AnnotationQuerySet, str]:
+    """What the reader may see of the annotations that an entry or an example comes from."""
+    seen = Annotation.objects.seen_by(reader).filter(deleted_at=None)
+    return Prefetch("annotations", seen.select_related("author", "reason").order_by("start", "pk"))
 
 
 def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> dict[str, object]:
@@ -223,13 +231,12 @@ def _chosen(
 ) -> ContextEntry | None:
     """The entry that ?entry= names; else the first of the list."""
     asked = request.GET.get("entry", "")
+    known = with_sources(entries, reader=request.user)
     if asked.isascii() and asked.isdecimal() and len(asked) < 19:
         # A former version leads to entries that are neither in the draft nor live any more.
-        former = library.entries.defer("vector")
-        return with_sources(entries).filter(pk=asked).first() or get_object_or_404(
-            with_sources(former), pk=asked
-        )
-    return with_sources(entries).filter(pk=rows[0].pk).first() if rows else None
+        former = with_sources(library.entries.defer("vector"), reader=request.user)
+        return known.filter(pk=asked).first() or get_object_or_404(former, pk=asked)
+    return known.filter(pk=rows[0].pk).first() if rows else None
 
 
 def _stopped(library: ContextLibrary) -> QuerySet[Experiment]:

@@ -197,6 +197,7 @@ def _settled(review: Review) -> dict[str, object]:
         "num_earlier": len(row.prompt) - 1 if row else 0,
         "untrainable": untrainable,
         "said": pairing.said_about(review.output),
+        "noted": pairing.noted_on(review),
     }
 
 

@@ -21,6 +21,7 @@ from curation.forms import FilterForm, TrainingSetForm
 from curation.models import Example, Release, Revocation, TrainingSet
 from curation.models.training import ExampleQuerySet
 from curation.views.gates import lines_of
+from curation.views.libraries import noted_for
 from curation.writers import FORMATS, LeftOutError
 from feedback.embedding import model_id
 from feedback.models import Membership, Output, Reason
@@ -222,7 +223,10 @@ def _chosen(
     whole = examples.select_related(
         *("output__session", "review__reviewer", "created_by", "rejected_output"),
         *("chosen_review__reviewer", "rejected_review__reviewer"),
-    ).prefetch_related("review__reasons", "review__added_reasons__reason", "feedback__reasons")
+    ).prefetch_related(
+        *("review__reasons", "review__added_reasons__reason", "feedback__reasons"),
+        noted_for(request.user),
+    )
     if asked.isascii() and asked.isdecimal() and len(asked) < 19:
         return get_object_or_404(whole, pk=int(asked))
     return whole.filter(pk=rows[0].pk).first() if rows else None

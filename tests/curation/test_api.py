@@ -15,6 +15,7 @@ from feedback.embedding import Encoder
 from feedback.models import ApiKey, Output, Project, User
 from tests.factories import (
     NOW,
+    make_annotation,
     make_entry,
     make_feedback,
     make_key,
@@ -50,6 +51,7 @@ class TestContext:
         library = make_library(project, slug="facts")
         output = make_output(project, external_id="o/1", query=QUERY)
         make_feedback(output, external_id="f-1", comment="Right")
+        make_annotation(output, curator, "Bloom")
         promotion.promote_to_library(
             review=make_review(output, curator, verdict="accept"),
             library=library,
@@ -92,6 +94,7 @@ class TestContext:
                 "output": "o/1",
                 "review": entry.review_id,
                 "feedback": ["f-1"],
+                "annotations": [entry.output.annotations.get().pk],
             },
         }
         assert reply == {
@@ -335,7 +338,7 @@ class TestContext:
             make_entry(library, query=f"When did album {number} come out?", created_by=curator)
         context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
         self.post(client, key, {"library": "facts", "query": QUERY})
-        with django_assert_max_num_queries(6):
+        with django_assert_max_num_queries(7):
             reply = self.post(client, key, {"library": "facts", "query": QUERY, "k": 50})
         assert len(reply.json()["entries"]) > 4
 

@@ -13,6 +13,7 @@ from feedback.models import Project, User
 from review.models import Handover, Review
 from tests.factories import (
     NOW,
+    make_annotation,
     make_entry,
     make_handover,
     make_library,
@@ -21,7 +22,7 @@ from tests.factories import (
     make_training_set,
     make_user,
 )
-from tests.migrating import apply
+from tests.migrating import apply, unapply
 
 pytestmark = pytest.mark.django_db
 
@@ -152,3 +153,30 @@ class TestWatchedTrials:
         latest.refresh_from_db()
         second.refresh_from_db()
         assert (latest.baseline, second.baseline) == (proven, None)
+
+
+class TestAnnotationsInLineage:
+    """0025: what stood on an answer that was promoted before."""
+
+    def test_goes_to_what_was_promoted_of_it_later(self, project: Project, curator: User) -> None:
+        review, worse = (make_review(make_output(project), curator) for _ in range(2))
+        notes = [
+            make_annotation(one.output, curator, "Bloom", created_at=NOW - HOUR)
+            for one in (review, worse)
+        ]
+        make_annotation(review.output, curator, "Bloom", created_at=NOW + HOUR)
+        make_annotation(review.output, curator, "Bloom", created_at=NOW - HOUR, deleted_at=NOW)
+        fields = {"created_by": curator, "created_at": NOW}
+        entry = make_entry(make_library(project), review=review, **fields)
+        pair = make_example(
+            project,
+            is_pair=True,
+            rejected="b",
+            created_by=curator,
+            chosen_review=review,
+            rejected_review=worse,
+        )
+        unapply("curation", "0025_annotations_in_lineage")
+        apply("curation", "0025_annotations_in_lineage")
+        assert list(entry.annotations.all()) == notes[:1]
+        assert set(pair.annotations.all()) == set(notes)

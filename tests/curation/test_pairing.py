@@ -31,6 +31,7 @@ from review.filters import ReviewFilter
 from review.models import Event, Review
 from tests.factories import (
     NOW,
+    make_annotation,
     make_feedback,
     make_item,
     make_output,
@@ -137,6 +138,7 @@ class TestPairUp:
             make_review(worse, curator, verdict="reject"),
             make_review(better, curator, verdict="accept"),
         ]
+        notes = [make_annotation(one, curator, "In") for one in (worse, better)]
         example = promote(reviews[1], training_set)
         pair = training_set.examples.get(is_pair=True)
         assert (pair.chosen, pair.rejected) == ("In 2018.", "In 2017.")
@@ -144,6 +146,7 @@ class TestPairUp:
         assert (pair.rejected_output, pair.rejected_review) == (worse, reviews[0])
         assert (pair.review, pair.prompt, pair.tools) == (None, example.prompt, example.tools)
         assert set(pair.feedback.all()) == set(said)
+        assert set(pair.annotations.all()) == set(notes)
         event = Event.objects.get(verb="promoted")
         assert event.data["pairs"] == 1
 

@@ -11,6 +11,7 @@ from feedback.models import AnswerVersion, Feedback, Output, Project, User
 from review.models import Event, Review
 from tests.factories import (
     NOW,
+    make_annotation,
     make_feedback,
     make_library,
     make_output,
@@ -52,6 +53,10 @@ class TestPromoteToLibrary:
         said = make_feedback(output, comment="Right")
         make_feedback(output, is_implicit=True, name="copy")
         review = make_review(output, curator, verdict="accept")
+        note = make_annotation(output, curator, "Bloom")
+        make_annotation(output, curator, "Bloom", deleted_at=NOW)
+        make_annotation(output, curator, "Bloom", output_version=output.version + 1)
+        make_annotation(make_output(output.project), curator, "Bloom")
         entry = to_library(review, kind="clarification", why="It keeps coming up.")
         entry.refresh_from_db()
         assert (entry.kind, entry.query, entry.answer, entry.why) == (
@@ -63,6 +68,7 @@ class TestPromoteToLibrary:
         assert (entry.output, entry.review, entry.created_by) == (output, review, curator)
         assert entry.created_at == NOW
         assert list(entry.feedback.all()) == [said]
+        assert list(entry.annotations.all()) == [note]
 
     def test_takes_the_correction_of_a_fix(self, output: Output, curator: User) -> None:
         review = make_review(output, curator, verdict="fix", correction="In 2018.")
@@ -182,6 +188,7 @@ class TestPromoteToTrainingSet:
         )
         said = make_feedback(output, comment="Wrong")
         review = make_review(output, curator, correction="In 2018.")
+        note = make_annotation(output, curator, "Bloom", replacement="It")
         example = to_set(review)
         example.refresh_from_db()
         assert example.prompt == [
@@ -193,6 +200,7 @@ class TestPromoteToTrainingSet:
         assert (example.chosen, example.rejected) == ("In 2018.", output.text)
         assert (example.output, example.review, example.created_by) == (output, review, curator)
         assert list(example.feedback.all()) == [said]
+        assert list(example.annotations.all()) == [note]
         assert Event.objects.get().data["training_set"] == example.training_set_id
 
     def test_unlearns_nothing_where_the_answer_was_good(

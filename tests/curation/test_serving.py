@@ -21,7 +21,15 @@ from curation.serving import (
 from curation.shelves import Audience
 from feedback.embedding import Encoder
 from feedback.models import User
-from tests.factories import NOW, make_entry, make_feedback, make_output, make_project, make_review
+from tests.factories import (
+    NOW,
+    make_annotation,
+    make_entry,
+    make_feedback,
+    make_output,
+    make_project,
+    make_review,
+)
 
 pytestmark = pytest.mark.django_db
 TODAY = NOW.date()
@@ -302,6 +310,8 @@ class TestSources:
         review = make_review(output, curator, verdict="accept")
         told = make_entry(library, output=output, review=review)
         told.feedback.set([make_feedback(output, external_id="f-1")])
+        note = make_annotation(output, curator, "Bloom")
+        told.annotations.set([note])
         bare = make_entry(library)
         found = serving.sources([told.pk, bare.pk])
         assert found[told.pk] == serving.Source(
@@ -309,8 +319,9 @@ class TestSources:
             output=output.external_id,
             review=review.pk,
             feedback=["f-1"],
+            annotations=[note.pk],
         )
-        assert found[bare.pk] == serving.Source(None, None, None, [])
+        assert found[bare.pk] == serving.Source(None, None, None, [], [])
 
 
 class TestQuestion:

@@ -14,6 +14,7 @@ from feedback.models import Project, User
 from review.models import Event
 from tests.factories import (
     NOW,
+    make_annotation,
     make_feedback,
     make_output,
     make_project,
@@ -101,6 +102,8 @@ class TestRelease:
         output = example.output
         assert output is not None
         example.feedback.set([make_feedback(output, external_id="f-2"), make_feedback(output)])
+        notes = [make_annotation(output, curator, "Bloom") for _ in range(2)]
+        example.annotations.set(notes)
         made = release(training_set, curator)
         assert (made.number, made.num_train, made.num_validation) == (1, 1, 0)
         assert (made.released_by, made.released_at) == (curator, NOW)
@@ -118,6 +121,7 @@ class TestRelease:
             "output_version": 1,
             "review": example.review_id,
             "feedback": sorted(one.external_id for one in example.feedback.all()),
+            "annotations": [one.pk for one in notes],
         }
         assert Event.objects.filter(verb="released", target_id=training_set.pk).count() == 1
 

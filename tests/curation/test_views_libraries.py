@@ -11,11 +11,14 @@ from feedback.embedding import Encoder
 from feedback.models import Project, User
 from tests.factories import (
     NOW,
+    make_annotation,
     make_entry,
     make_feedback,
+    make_item,
     make_library,
     make_output,
     make_project,
+    make_queue,
     make_review,
     make_user,
 )
@@ -112,14 +115,29 @@ class TestLibrary:
             library, output=output, review=review, answer="<script>alert(1)</script>", why="often"
         )
         entry.feedback.add(make_feedback(output, comment="<b>Wrong</b>"))
+        note = make_annotation(output, viewer, "Bloom", comment="<i>Which?</i>")
+        entry.annotations.add(note)
         client.force_login(viewer)
         page = client.get(address, {"entry": entry.pk}).content.decode()
+        assert "&lt;i&gt;Which?&lt;/i&gt;" in page
+        assert f"/p/{project.slug}/annotations/{note.pk}" in page
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
         assert "&lt;b&gt;Wrong&lt;/b&gt;" in page
         assert f"/p/{project.slug}/outputs/o/1%20%3F" in page
         assert f"/p/{project.slug}/sessions/{output.session.external_id}" in page
         assert "Edit" not in page
         assert "Publish" not in page
+
+    def test_hides_others_annotations_from_who_is_to_judge_without_them(
+        self, client: Client, project: Project, library: ContextLibrary, viewer: User, address: str
+    ) -> None:
+        output = make_output(project)
+        entry = make_entry(library, output=output)
+        entry.annotations.add(make_annotation(output, make_user(project), "Bloom", comment="Odd"))
+        client.force_login(viewer)
+        assert "Odd" in client.get(address, {"entry": entry.pk}).content.decode()
+        make_item(make_queue(project, reviewers_per_item=2), output)
+        assert "Odd" not in client.get(address, {"entry": entry.pk}).content.decode()
 
     def test_shows_how_the_draft_differs_from_live(
         self,
@@ -185,7 +203,7 @@ class TestLibrary:
             make_entry(library, query=f"Question {number}?", created_by=curator)
         publish(library, curator, encoder)
         client.force_login(curator)
-        with django_assert_max_num_queries(17):
+        with django_assert_max_num_queries(18):
             first = client.get(address)
         cursor = first.context["entries"].next_cursor
         second = client.get(address, {"cursor": cursor})
