@@ -11,7 +11,17 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from feedback.timeouts import TooSlowError, time_limit
 from review import intake
 from review.filters import ReviewFilter
-from review.models import Claim, Queue, QueueItem, Review, ReviewReason, Skip, Stratum
+from review.models import (
+    BulkChange,
+    BulkJob,
+    Claim,
+    Queue,
+    QueueItem,
+    Review,
+    ReviewReason,
+    Skip,
+    Stratum,
+)
 from review.models.queue import QueueItemQuerySet
 from review.prevalence import Counted, Share, share
 
@@ -133,8 +143,16 @@ _COUNTS = ~Q(stratum__is_audit=True) | Q(status__in=_DECIDED)
 def _seen(sample: QueueItemQuerySet) -> dict[int | None, dict[str, int]]:
     """By stratum: how many were decided, how many of those are faulty, and what is undecided."""
     decision = Review.objects.authoritative().revealed().filter(output=OuterRef("output"))
-    touched = Exists(Skip.objects.filter(item=OuterRef("pk"))) | Exists(
-        Claim.objects.filter(item=OuterRef("pk"), finished_at__isnull=False)
+    # What was out for a while missed its turn, though it waits again.
+    taken_out = BulkChange.objects.filter(
+        output=OuterRef("output"),
+        job__queue=OuterRef("queue"),
+        job__act=BulkJob.Act.QUEUE_REMOVE,
+    )
+    touched = (
+        Exists(Skip.objects.filter(item=OuterRef("pk")))
+        | Exists(Claim.objects.filter(item=OuterRef("pk"), finished_at__isnull=False))
+        | Exists(taken_out)
     )
     is_known = Q(verdict__isnull=False) & _COUNTS
     # What was taken out, or decided as one with others, was chosen by somebody.

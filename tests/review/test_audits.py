@@ -158,6 +158,31 @@ class TestAudit:
         assert found.value is None
         assert (found.low, found.high) == (0, 0.1)
 
+    def test_what_was_out_of_an_audit_for_a_while_was_not_left_out_by_lot(
+        self, project: Project, queue: Queue, reviewer: User
+    ) -> None:
+        moderator = make_user(project, "moderator")
+        [first, *others] = queue.items.order_by("-rank", "pk").filter(stratum__is_audit=True)
+        job = bulk.start(
+            project=project,
+            wanted=ReviewFilter(),
+            outputs=[first.output_id],
+            act="queue_remove",
+            queue=queue,
+            by=moderator,
+            now=NOW,
+        )
+        bulk.work_off(now=NOW)
+        for item in others[:5]:
+            decide(item, reviewer, "accept")
+        bulk.undo(job=job, by=moderator, now=NOW)
+        bulk.work_off(now=NOW)
+        [_, audit] = audits.audit(queue=queue).strata
+        assert (audit.counted.num_decided, audit.counted.num_undecided) == (5, 1)
+        decide(first, reviewer, "accept")
+        [_, audit] = audits.audit(queue=queue).strata
+        assert (audit.counted.num_decided, audit.counted.num_undecided) == (6, 0)
+
     def test_what_was_decided_as_one_was_not_left_out_of_an_audit_by_lot(
         self, queue: Queue, reviewer: User
     ) -> None:
