@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, F, Max, OuterRef, Q, Subquery
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Greatest
 from structlog import get_logger
 
 from feedback.filters import FilterError
@@ -219,6 +221,13 @@ def put_in() -> Q:
 def due_at(*, queue: Queue, entered_at: datetime) -> datetime | None:
     """When an item that entered then should be done; None when the queue sets no time."""
     return entered_at + timedelta(hours=queue.due_hours) if queue.due_hours else None
+
+
+def waits_since() -> Combinable:
+    """From when an item's due time counts: it entered, or was last sent back there."""
+    returned = Escalation.objects.filter(output=OuterRef("output"), returned_to=OuterRef("queue"))
+    last = returned.order_by("-settled_at").values("settled_at")[:1]
+    return Greatest(F("entered_at"), Subquery(last))
 
 
 def _rank(item: QueueItem, score: scoring.Score, queue: Queue, now: datetime) -> None:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 from django.db.models.functions import Left
 from django.utils.text import slugify
 
@@ -134,7 +133,7 @@ def edit_queue(
     _set_strata(queue, checked.strata)
     # A forgotten version has them ranked anew, by another order or stratum: those that are not open
     # now, once they are again.
-    due = F("entered_at") + timedelta(hours=queue.due_hours) if queue.due_hours else None
+    due = intake.waits_since() + timedelta(hours=queue.due_hours) if queue.due_hours else None
     queue.items.update(due_at=due, priority_version="")
     _log(queue, "edited", by, now)
     _feed_first(queue, now)

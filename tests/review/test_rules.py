@@ -176,6 +176,19 @@ class TestEditQueue:
         item = queue.items.get()
         assert (item.due_at, item.fixed_rank) == (NOW + timedelta(hours=2), None)
 
+    def test_another_due_time_counts_from_when_an_item_was_sent_back(
+        self, project: Project
+    ) -> None:
+        by = make_user(project, "moderator")
+        returned = make_escalation(project)
+        entered_at, later = NOW - timedelta(days=3), NOW + timedelta(days=1)
+        rules = Rules(name="All", due_hours=9)
+        queue = create_queue(project=project, rules=rules, by=by, now=entered_at)
+        queue.items.update(status="done", closed_at=NOW)
+        escalations.send_back(escalation=returned, queue=queue, by=by, comment="", now=NOW)
+        edit_queue(queue=queue, rules=replace(rules, due_hours=2), by=by, now=later)
+        assert queue.items.get().due_at == NOW + timedelta(hours=2)
+
     def test_more_reviewers_get_places_until_somebody_has_reviewed(self, project: Project) -> None:
         by = make_user(project)
         output = make_output(project)
