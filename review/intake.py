@@ -207,13 +207,15 @@ def begun() -> Q:
 
 
 def put_in() -> Q:
-    """What items have in common that people put in: by an act in force, or by sending them back."""
+    """What items have in common that people put in: by an act in force, or by sending them back.
+
+    An act is in force, too, where undoing it left the item as it is.
+    """
     added = BulkChange.objects.filter(
         output=OuterRef("output"),
         job__queue=OuterRef("queue"),
         job__act=BulkJob.Act.QUEUE_ADD,
-        outcome=BulkChange.Outcome.NONE,
-    )
+    ).exclude(outcome=BulkChange.Outcome.UNDONE)
     returned = Escalation.objects.filter(output=OuterRef("output"), returned_to=OuterRef("queue"))
     return Q(Exists(added)) | Q(Exists(returned))
 

@@ -131,6 +131,24 @@ class TestEditQueue:
         intake.feed_all(now=NOW)
         assert {item.output for item in queue.items.all()} == {added, returned.output}
 
+    def test_what_people_put_in_stays_where_undoing_that_left_it(self, project: Project) -> None:
+        by = make_user(project, "moderator")
+        rules = Rules(name="A", filter={"model": "a"})
+        queue = create_queue(project=project, rules=rules, by=by, now=NOW)
+        left, _ = (make_output(project, model="b") for _ in range(2))
+        wanted = ReviewFilter.parse("model:b")
+        job = bulk.start(
+            project=project, wanted=wanted, act="queue_add", queue=queue, by=by, now=NOW
+        )
+        bulk.work_off(now=NOW)
+        held = queues.claim(item=queue.items.get(output=left), by=by, now=NOW)
+        bulk.undo(job=job, by=by, now=NOW)
+        bulk.work_off(now=NOW)
+        queues.release(item=held.item, by=by, fence=held.fence, now=NOW)
+        edit_queue(queue=queue, rules=replace(rules, filter={"model": "c"}), by=by, now=NOW)
+        intake.feed_all(now=NOW)
+        assert [item.output for item in queue.items.all()] == [left]
+
     def test_what_matches_no_more_stays_until_the_rules_draw_otherwise(
         self, project: Project
     ) -> None:
