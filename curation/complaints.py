@@ -8,14 +8,14 @@ looks at what it is pointed at, and at more of it when that is changed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from typing import Any
 
 from django.db import connection
 
-from curation import rates, strata
+from curation import strata
 from curation.models import Experiment, LibraryVersion
 from curation.rates import Arm, Crossed
 from feedback.models import Project
@@ -32,55 +32,68 @@ _IS_COMPLAINT = """NOT feedback.is_implicit AND feedback.annotator_kind = 'HUMAN
     )
 )"""
 
+# How many sessions have outputs on each day, in each arm.
+_DAYS = "SELECT arm, day, count(DISTINCT session_id) FROM ({outputs}) found GROUP BY arm, day"
+
+# The same outputs, each with how many of its arm it stands for: those served for themselves.
+_STANDARDIZED = """
+SELECT found.*, coalesce(standard.weight, 1) AS stands_for
+FROM ({outputs}) found
+LEFT JOIN unnest(%(days)s::date[], %(weights)s::float8[]) AS standard (day, weight)
+    ON standard.day = found.day AND found.arm <> 'served'
+"""
+
 # The outputs of each arm that a question is about, in front of what is counted of them. Units are
 # put beside each other by sorting: how many there are no planner can know, and where it guesses few
 # it would try each with each.
 _SUMS = """
 WITH outputs AS MATERIALIZED ({outputs}),
 complained AS MATERIALIZED (
-    SELECT DISTINCT outputs.arm, outputs.{unit} AS unit, outputs.output_id, membership.theme_id
+    SELECT DISTINCT outputs.arm, outputs.{unit} AS unit, outputs.output_id, outputs.stands_for,
+        membership.theme_id
     FROM outputs
     JOIN feedback_feedback feedback ON feedback.output_id = outputs.output_id
     LEFT JOIN review_thememembership membership ON membership.feedback_id = feedback.id
     WHERE {complaint}
 ),
 units AS (
-    SELECT arm, unit, max(day) AS day, sum(number)::bigint AS number, sum(n)::float8 AS n,
-        sum(c)::float8 AS c
+    SELECT arm, unit, sum(number)::bigint AS number, sum(n)::float8 AS n, sum(c)::float8 AS c
     FROM (
-        SELECT arm, {unit} AS unit, max(day) AS day, count(DISTINCT session_id) AS number,
-            count(*) AS n, 0 AS c
+        SELECT arm, {unit} AS unit, count(DISTINCT session_id) AS number, sum(stands_for) AS n,
+            0 AS c
         FROM outputs GROUP BY arm, {unit}
         UNION ALL
-        SELECT arm, unit, NULL, 0, 0, count(DISTINCT output_id) FROM complained GROUP BY arm, unit
+        SELECT arm, unit, 0, 0, sum(stands_for)
+        FROM (SELECT DISTINCT arm, unit, output_id, stands_for FROM complained) each
+        GROUP BY arm, unit
     ) counted
     GROUP BY arm, unit
 ),
 by_theme AS (
-    SELECT arm, unit, theme_id, y, max(day) OVER own AS day, max(n) OVER own AS n,
-        max(c) OVER own AS c, max(c) FILTER (WHERE arm = 'before') OVER every AS before_c,
+    SELECT arm, unit, theme_id, y, max(n) OVER own AS n, max(c) OVER own AS c,
+        max(c) FILTER (WHERE arm = 'before') OVER every AS before_c,
         max(c) FILTER (WHERE arm = 'after') OVER every AS after_c,
         max(n) FILTER (WHERE arm = 'after') OVER every AS after_n
     FROM (
-        SELECT arm, unit, theme_id, count(*)::float8 AS y, NULL AS day, NULL AS n, NULL AS c
+        SELECT arm, unit, theme_id, sum(stands_for)::float8 AS y, NULL AS n, NULL AS c
         FROM complained WHERE theme_id IS NOT NULL GROUP BY arm, unit, theme_id
         UNION ALL
-        SELECT arm, unit, NULL, NULL, day, n, c FROM units
+        SELECT arm, unit, NULL, NULL, n, c FROM units
     ) of_units
     WINDOW own AS (PARTITION BY unit, arm), every AS (PARTITION BY unit)
 )
-SELECT arm, NULL, day, sum(number)::bigint, {users}, sum(n), sum(n * n), sum(c), sum(c * c),
+SELECT arm, NULL, sum(number)::bigint, {users}, sum(n), sum(n * n), sum(c), sum(c * c),
     sum(n * c), 0
-FROM units GROUP BY arm, day
+FROM units GROUP BY arm
 UNION ALL
-SELECT arm, theme_id, day, 0, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
-FROM by_theme WHERE theme_id IS NOT NULL GROUP BY arm, day, theme_id
+SELECT arm, theme_id, 0, 0, 0, 0, sum(y), sum(y * y), sum(n * y), sum(c * y)
+FROM by_theme WHERE theme_id IS NOT NULL GROUP BY arm, theme_id
 """
 
 # What the same users did after, times what they did before: of all complaints, then by theme.
 _CROSSED = """
 UNION ALL
-SELECT 'both', NULL, NULL, 0, 0, sum(after_n * before_c), 0, sum(after_c * before_c), 0, 0, 0
+SELECT 'both', NULL, 0, 0, sum(after_n * before_c), 0, sum(after_c * before_c), 0, 0, 0
 FROM (
     SELECT sum(c) FILTER (WHERE arm = 'before') AS before_c,
         sum(c) FILTER (WHERE arm = 'after') AS after_c,
@@ -88,7 +101,7 @@ FROM (
     FROM units GROUP BY unit
 ) of_unit
 UNION ALL
-SELECT 'both', theme_id, NULL, 0, 0, sum(after_n * was), 0, sum(later * was), 0,
+SELECT 'both', theme_id, 0, 0, sum(after_n * was), 0, sum(later * was), 0,
     sum(later * before_c), sum(after_c * was)
 FROM (
     SELECT theme_id, unit, before_c, after_c, after_n,
@@ -100,79 +113,68 @@ FROM (
 GROUP BY theme_id
 """
 
-# From the first time on that context was fetched for them, and only from the days on which
-# sessions were held out: later ones have nothing beside them. A session counts for what it got
-# first, until it gets the other, as with a later stage, or until the trial ends. Were such ones
-# left out, only sessions that came but once would be left among those held out. The clocks of
-# product and database may differ.
+# From the first time on that context was fetched for them, and only on the days on which sessions
+# were held out: later ones have nothing beside them. An output counts for what its session got at
+# the time: of two, as with a later stage, the first until the other comes, or until the trial ends.
+# Were such sessions left out, or counted no longer, those that come again and again would be
+# missing in the one arm alone. The clocks of product and database may differ.
 _BY_EXPOSURE = """
 SELECT CASE WHEN exposed.is_held_out THEN 'held out' ELSE 'served' END AS arm,
-    exposed.since::date AS day, session.id AS session_id, output.id AS output_id
+    output.at::date AS day, session.id AS session_id, output.id AS output_id
 FROM (
-    SELECT session_external_id, least(served, held_out) AS since,
-        coalesce(held_out < served, served IS NULL) AS is_held_out,
-        least(
-            CASE WHEN served <> held_out THEN greatest(served, held_out) END - interval '1 minute',
-            CASE WHEN trial.last IS NOT NULL THEN trial.until END
-        ) AS until
-    FROM (
-        SELECT session_external_id, min(served_at) FILTER (WHERE is_held_out) AS held_out,
-            min(served_at) FILTER (WHERE NOT is_held_out) AS served
-        FROM curation_exposure
-        WHERE version_id = %(version)s AND session_external_id <> ''
-        GROUP BY session_external_id
-    ) each
-    CROSS JOIN (
-        SELECT min(served_at) AS first, max(served_at) AS last,
-            (SELECT ended_at FROM curation_experiment WHERE version_id = %(version)s) AS until
-        FROM curation_exposure
-        WHERE version_id = %(version)s AND is_held_out AND session_external_id <> ''
-    ) trial
-    WHERE trial.last IS NULL OR least(served, held_out) < coalesce(trial.until, 'infinity')
-        AND least(served, held_out)::date BETWEEN trial.first::date AND trial.last::date
+    SELECT session_external_id, is_held_out, min(served_at) AS since,
+        lead(min(served_at)) OVER one AS until
+    FROM curation_exposure
+    WHERE version_id = %(version)s AND session_external_id <> ''
+    GROUP BY session_external_id, is_held_out
+    WINDOW one AS (PARTITION BY session_external_id ORDER BY min(served_at))
 ) exposed
+CROSS JOIN (
+    SELECT min(served_at)::date AS first, max(served_at)::date AS last,
+        (SELECT ended_at FROM curation_experiment WHERE version_id = %(version)s) AS until
+    FROM curation_exposure
+    WHERE version_id = %(version)s AND is_held_out AND session_external_id <> ''
+) trial
 JOIN feedback_session session
     ON session.project_id = %(project)s AND session.external_id = exposed.session_external_id
 JOIN feedback_output output ON output.session_id = session.id
     AND output.at >= exposed.since - interval '1 minute'
-    AND output.at < coalesce(exposed.until, 'infinity')
+    AND output.at < coalesce(exposed.until - interval '1 minute', 'infinity')
+WHERE trial.last IS NULL
+    OR exposed.since < coalesce(trial.until, 'infinity')
+    AND output.at < coalesce(trial.until, 'infinity')
+    AND output.at::date BETWEEN trial.first AND trial.last
 """
 
 # Sessions that came while a version was tried and the one before went to the rest, by which of the
-# two they got first, until they get the other, and until the last day on which both were served.
+# two they got at the time, and until the last day on which both were served.
 _BESIDE_FORMER = """
-SELECT CASE WHEN exposed.is_former THEN 'before' ELSE 'served' END AS arm,
-    exposed.since::date AS day, session.id AS session_id, output.id AS output_id
+SELECT CASE WHEN exposed.version_id = %(former)s THEN 'before' ELSE 'served' END AS arm,
+    output.at::date AS day, session.id AS session_id, output.id AS output_id
 FROM (
-    SELECT session_external_id, trial.last, least(served, former) AS since,
-        coalesce(former < served, served IS NULL) AS is_former,
-        CASE WHEN served <> former THEN greatest(served, former) END - interval '1 minute' AS until
-    FROM (
-        SELECT session_external_id, min(served_at) FILTER (WHERE version_id = %(former)s) AS former,
-            min(served_at) FILTER (WHERE version_id = %(version)s) AS served
-        FROM curation_exposure
-        WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
-            AND served_at >= %(since)s AND served_at < %(until)s
-        GROUP BY session_external_id
-        HAVING NOT bool_or(is_held_out)
-    ) each
-    CROSS JOIN (
-        SELECT least(
-            max(served_at) FILTER (WHERE version_id = %(former)s),
-            max(served_at) FILTER (WHERE version_id = %(version)s AND NOT is_held_out)
-        )::date AS last
-        FROM curation_exposure
-        WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
-            AND served_at >= %(since)s AND served_at < %(until)s
-    ) trial
-    WHERE least(served, former)::date <= trial.last
+    SELECT session_external_id, version_id, min(served_at) AS since,
+        lead(min(served_at)) OVER one AS until
+    FROM curation_exposure
+    WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
+        AND NOT is_held_out AND served_at >= %(since)s AND served_at < %(until)s
+    GROUP BY session_external_id, version_id
+    WINDOW one AS (PARTITION BY session_external_id ORDER BY min(served_at))
 ) exposed
+CROSS JOIN (
+    SELECT least(
+        max(served_at) FILTER (WHERE version_id = %(former)s),
+        max(served_at) FILTER (WHERE version_id = %(version)s)
+    )::date AS last
+    FROM curation_exposure
+    WHERE version_id IN (%(version)s, %(former)s) AND session_external_id <> ''
+        AND NOT is_held_out AND served_at >= %(since)s AND served_at < %(until)s
+) trial
 JOIN feedback_session session
     ON session.project_id = %(project)s AND session.external_id = exposed.session_external_id
 JOIN feedback_output output ON output.session_id = session.id
     AND output.at >= exposed.since - interval '1 minute'
-    AND output.at < coalesce(exposed.until, %(until)s) AND output.at < %(until)s
-    AND output.at::date <= exposed.last
+    AND output.at < coalesce(exposed.until - interval '1 minute', %(until)s)
+    AND output.at < %(until)s AND output.at::date <= trial.last
 """
 
 # Of all sessions but those that something was held out from. Those of one user are one unit, which
@@ -180,8 +182,8 @@ JOIN feedback_output output ON output.session_id = session.id
 _BY_TIME = """
 SELECT CASE WHEN session.user_external_id = '' THEN session.id
     ELSE min(session.id) OVER (PARTITION BY session.user_external_id) END AS unit,
-    CASE WHEN output.at < %s THEN 'before' ELSE 'after' END AS arm, NULL::date AS day,
-    output.session_id, output.id AS output_id
+    CASE WHEN output.at < %s THEN 'before' ELSE 'after' END AS arm,
+    output.session_id, output.id AS output_id, 1 AS stands_for
 FROM feedback_output output
 JOIN feedback_session session ON session.id = output.session_id
 WHERE output.project_id = %s AND output.at >= %s AND output.at < %s
@@ -222,24 +224,25 @@ strata AS (
         WHERE stratum.is_audit AND queue.project_id = %(project)s
     )
     GROUP BY stratum_id
-),
-reviewed AS (
-    SELECT DISTINCT ON (outputs.output_id) outputs.arm, outputs.day, outputs.session_id,
-        strata.per_decided / item.inclusion AS weight,
-        (review.verdict <> 'accept')::int AS is_faulty
-    FROM outputs
-    JOIN review_queueitem item ON item.output_id = outputs.output_id
-        AND item.status IN ('done', 'escalated')
-    JOIN strata ON strata.stratum_id = item.stratum_id
-    JOIN review_review review ON review.output_id = outputs.output_id AND review.is_authoritative
-    ORDER BY outputs.output_id, item.inclusion DESC, item.id
-),
-sessions AS (
-    SELECT arm, day, session_id, sum(weight) AS n, sum(weight * is_faulty) AS c
-    FROM reviewed GROUP BY arm, day, session_id
 )
-SELECT arm, NULL, day, count(*), 0, sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
-FROM sessions GROUP BY arm, day
+SELECT DISTINCT ON (outputs.output_id) outputs.arm, outputs.day, outputs.session_id,
+    strata.per_decided / item.inclusion AS weight, (review.verdict <> 'accept')::int AS is_faulty
+FROM outputs
+JOIN review_queueitem item ON item.output_id = outputs.output_id
+    AND item.status IN ('done', 'escalated')
+JOIN strata ON strata.stratum_id = item.stratum_id
+JOIN review_review review ON review.output_id = outputs.output_id AND review.is_authoritative
+ORDER BY outputs.output_id, item.inclusion DESC, item.id
+"""
+
+_REVIEWED_SUMS = """
+SELECT arm, NULL, count(*), 0, sum(n), sum(n * n), sum(c), sum(c * c), sum(n * c), 0
+FROM (
+    SELECT arm, session_id, sum(weight * stands_for) AS n,
+        sum(weight * stands_for * is_faulty) AS c
+    FROM ({outputs}) outputs GROUP BY arm, session_id
+) sessions
+GROUP BY arm
 """
 
 
@@ -247,7 +250,7 @@ FROM sessions GROUP BY arm, day
 class Exposed:
     """One output of a session that got a version, or got nothing, by the arms of by_exposure.
 
-    `day` is when the session first asked; the rest is who asked then, as far as its records tell.
+    `day` is when it came; the rest is who asked then, as far as its records tell.
     """
 
     arm: str
@@ -279,56 +282,17 @@ _NONE = _Sums()
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted in each arm, of all complaints and by theme, day by day.
+    """What was counted in each arm, of all complaints and by theme.
 
-    The days are None where nothing is told by day.
+    What those served are held against counts as if it came as they did, day by day: see strata.
     """
 
-    _sums: dict[tuple[str, int | None, date | None], _Sums] = field(default_factory=dict)
+    _sums: dict[tuple[str, int | None], _Sums] = field(default_factory=dict)
 
     def arm(self, name: str, *, theme: int | None = None) -> Arm:
         """The arm of that name, with the complaints of the theme, or all for None."""
-        return rates.total(self._by_day(name, theme).values())
-
-    def beside(self, *, theme: int | None = None, control: str = "held out") -> tuple[Arm, Arm]:
-        """Those served, and those of `control` as they would be if they came on the same days."""
-        served, others = (self._by_day(name, theme) for name in ("served", control))
-        days = sorted(served.keys() | others.keys(), key=lambda day: day or date.min)
-        return strata.standardized(
-            [(served.get(day, Arm()), others.get(day, Arm())) for day in days]
-        )
-
-    def both(self, *, theme: int) -> Crossed:
-        """What the same users did after and before, of complaints of the theme and of others."""
-        every = self._sums.get(("both", None, None), _NONE)
-        sums = self._sums.get(("both", theme, None), _NONE)
-        return Crossed(
-            complaints_complaints=sums.y,
-            complaints_others=sums.ny - sums.y,
-            others_complaints=sums.cy - sums.y,
-            others_others=every.y - sums.ny - sums.cy + sums.y,
-            outputs_complaints=sums.n,
-            outputs_others=every.n - sums.n,
-        )
-
-    def themes(self) -> set[int]:
-        """The themes that anybody complained in."""
-        return {theme for _, theme, _ in self._sums if theme is not None}
-
-    def _by_day(self, name: str, theme: int | None) -> dict[date | None, Arm]:
-        return {day: self._of_day(name, theme, day) for day in self._days[name]}
-
-    @cached_property
-    def _days(self) -> dict[str, list[date | None]]:
-        found = defaultdict[str, list[date | None]](list)
-        for arm, of, day in self._sums:
-            if of is None:
-                found[arm].append(day)
-        return found
-
-    def _of_day(self, name: str, theme: int | None, day: date | None) -> Arm:
-        every = self._sums[name, None, day]
-        sums = every if theme is None else self._sums.get((name, theme, day), _NONE)
+        every = self._sums.get((name, None), _NONE)
+        sums = every if theme is None else self._sums.get((name, theme), _NONE)
         plain = Arm(
             sessions=every.sessions,
             users=every.users,
@@ -348,10 +312,31 @@ class Counts:
             complaints_others=sums.cy - sums.yy,
         )
 
+    def beside(self, *, theme: int | None = None, control: str = "held out") -> tuple[Arm, Arm]:
+        """Those served, and those of `control`."""
+        return self.arm("served", theme=theme), self.arm(control, theme=theme)
+
+    def both(self, *, theme: int) -> Crossed:
+        """What the same users did after and before, of complaints of the theme and of others."""
+        every = self._sums.get(("both", None), _NONE)
+        sums = self._sums.get(("both", theme), _NONE)
+        return Crossed(
+            complaints_complaints=sums.y,
+            complaints_others=sums.ny - sums.y,
+            others_complaints=sums.cy - sums.y,
+            others_others=every.y - sums.ny - sums.cy + sums.y,
+            outputs_complaints=sums.n,
+            outputs_others=every.n - sums.n,
+        )
+
+    def themes(self) -> set[int]:
+        """The themes that anybody complained in."""
+        return {theme for _, theme in self._sums if theme is not None}
+
 
 def by_exposure(*, version: LibraryVersion) -> Counts:
     """Outputs of sessions that got the version, `served`, and that got nothing, `held out`."""
-    return _counts(_summed(_BY_EXPOSURE), _exposed(version))
+    return _standardized(_summed, _BY_EXPOSURE, _exposed(version))
 
 
 def by_version(*, experiment: Experiment) -> Counts:
@@ -359,14 +344,14 @@ def by_version(*, experiment: Experiment) -> Counts:
 
     Nothing without one before.
     """
-    parameters = {
+    parameters: dict[str, Any] = {
         "version": experiment.version_id,
         "former": experiment.baseline_id,
         "project": experiment.version.library.project_id,
         "since": experiment.started_at,
         "until": experiment.ended_at or FOREVER,
     }
-    return _counts(_summed(_BESIDE_FORMER), parameters)
+    return _standardized(_summed, _BESIDE_FORMER, parameters)
 
 
 def by_time(
@@ -393,7 +378,7 @@ def reviewed(*, version: LibraryVersion) -> Counts:
 
     The arms are those of by_exposure; complained of is what they fixed or rejected.
     """
-    return _counts(_REVIEWED.format(outputs=_BY_EXPOSURE), _exposed(version))
+    return _standardized(_of_reviewed, _REVIEWED.format(outputs=_BY_EXPOSURE), _exposed(version))
 
 
 def exposed(*, version: LibraryVersion, most: int) -> list[Exposed]:
@@ -411,20 +396,39 @@ def _summed(outputs: str, *, unit: str = "session_id") -> str:
     return _SUMS.format(complaint=_IS_COMPLAINT, outputs=outputs, unit=unit, users=users)
 
 
-def _exposed(version: LibraryVersion) -> dict[str, int]:
+def _of_reviewed(outputs: str) -> str:
+    return _REVIEWED_SUMS.format(outputs=outputs)
+
+
+def _exposed(version: LibraryVersion) -> dict[str, Any]:
     return {"version": version.pk, "project": version.library.project_id}
+
+
+def _standardized(summed: Callable[[str], str], outputs: str, parameters: dict[str, Any]) -> Counts:
+    """Those served, and the others as they would be if they came on the same days. Two queries."""
+    found: dict[date, list[int]] = defaultdict(lambda: [0, 0])
+    with connection.cursor() as cursor:
+        cursor.execute(_DAYS.format(outputs=outputs), parameters)
+        for arm, day, sessions in cursor.fetchall():
+            found[day][arm != "served"] = sessions
+    days = sorted(found)
+    weights = strata.weights([(found[day][0], found[day][1]) for day in days])
+    return _counts(
+        summed(_STANDARDIZED.format(outputs=outputs)),
+        parameters | {"days": days, "weights": weights},
+    )
 
 
 def _counts(
     statement: str,
-    parameters: Sequence[int | datetime] | Mapping[str, int | datetime | None],
+    parameters: Sequence[int | datetime] | Mapping[str, Any],
 ) -> Counts:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         rows = cursor.fetchall()
     return Counts(
         {
-            (arm, theme, day): _Sums(
+            (arm, theme): _Sums(
                 sessions=sessions,
                 users=users,
                 n=n or 0,
@@ -434,6 +438,6 @@ def _counts(
                 ny=ny or 0,
                 cy=cy,
             )
-            for arm, theme, day, sessions, users, n, nn, y, yy, ny, cy in rows
+            for arm, theme, sessions, users, n, nn, y, yy, ny, cy in rows
         }
     )

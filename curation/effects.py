@@ -97,7 +97,7 @@ class VersionEffect:
 def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
     """What the version did to all complaints and to those of the themes it was published against.
 
-    Six queries, for however many themes, and one more where there was a version before.
+    Eight queries, for however many themes, and two more where there was a version before.
     """
     try:
         with time_limit(TIME_LIMIT_MS, altogether=ALTOGETHER_MS):
@@ -121,7 +121,7 @@ def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
 def of_theme(*, theme: Theme, now: datetime) -> list[Effect]:
     """What was done about the theme and what that did to it, the newest first.
 
-    Three queries, and one or, for a version, two for each act. Raises TooSlowError.
+    Three queries, and one or, for a version, three for each act. Raises TooSlowError.
     """
     with time_limit(TIME_LIMIT_MS, altogether=ALTOGETHER_MS):
         return [
@@ -134,7 +134,7 @@ def of_theme(*, theme: Theme, now: datetime) -> list[Effect]:
 def of_act(*, act: Act, themes: Sequence[Theme | None], now: datetime) -> list[Effect]:
     """What an act did to the complaints of each theme, or to all for None.
 
-    One query, two for a version. The caller limits their time.
+    One query, three for a version. The caller limits their time.
     """
     since, until = _days(act, now)
     by_time = complaints.by_time(project=act.project, since=since, middle=act.at, until=until)

@@ -177,20 +177,21 @@ class _Open:
 
 def _beside(rows: Sequence[Exposed]) -> tuple[Arm, Arm]:
     """Those served, and those held out as they would be if they came on the same days."""
-    by_day: dict[date, list[Exposed]] = defaultdict(list)
+    sessions: dict[date, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
     for one in rows:
-        by_day[one.day].append(one)
-    return strata.standardized(
-        [(_arm(by_day[day], "served"), _arm(by_day[day], "held out")) for day in sorted(by_day)]
-    )
+        sessions[one.day][one.arm != "served"].add(one.session)
+    days = sorted(sessions)
+    counted = [(len(sessions[day][0]), len(sessions[day][1])) for day in days]
+    weights = dict(zip(days, strata.weights(counted), strict=True))
+    return _arm(rows, "served", defaultdict(lambda: 1.0)), _arm(rows, "held out", weights)
 
 
-def _arm(rows: Sequence[Exposed], name: str) -> Arm:
-    sessions: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+def _arm(rows: Sequence[Exposed], name: str, weights: Mapping[date, float]) -> Arm:
+    sessions: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for one in rows:
         if one.arm == name:
-            sessions[one.session][0] += 1
-            sessions[one.session][1] += one.is_complained_of
+            sessions[one.session][0] += weights[one.day]
+            sessions[one.session][1] += weights[one.day] * one.is_complained_of
     return rates.arm((n, y, 0) for n, y in sessions.values())
 
 

@@ -28,7 +28,7 @@ same formulas hold (Horvitz and Thompson, JASA 47, 1952; Hájek's ratio).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import exp, log, sqrt
 
 # The normal quantile of an interval that covers 95 times in a hundred.
@@ -67,11 +67,6 @@ class Arm:
     def rate(self) -> float:
         """The share of outputs complained of, from 0 to 1; 0 when there are none."""
         return self.complaints / self.outputs if self.outputs else 0.0
-
-
-_NAMES = tuple(one.name for one in fields(Arm))
-_SINGLE = ("outputs", "complaints", "others")
-_COUNTED = frozenset({"sessions", "users", *_SINGLE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,22 +129,6 @@ def crossed(
         others_others=sum(z * w for (_, _, z), (_, _, w) in both),
         outputs_complaints=sum(n * v for (n, _, _), (_, v, _) in both),
         outputs_others=sum(n * w for (n, _, _), (_, _, w) in both),
-    )
-
-
-def total(arms: Iterable[Arm]) -> Arm:
-    """All sessions of these arms as one."""
-    rows = list(arms)
-    return Arm(**{name: sum(getattr(one, name) for one in rows) for name in _NAMES})
-
-
-def weighted(one: Arm, weight: float) -> Arm:
-    """The arm as if each of its sessions stood for so many: products of two by the square."""
-    return Arm(
-        sessions=one.sessions,
-        users=one.users,
-        **{name: weight * getattr(one, name) for name in _SINGLE},
-        **{name: weight**2 * getattr(one, name) for name in _NAMES if name not in _COUNTED},
     )
 
 

@@ -10,11 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from curation import progress, rates, sequential, strata
+from curation import progress, rates, sequential
 from curation.progress import Standing
 from curation.rates import Arm, Change
 from review.prevalence import wilson
-from tests.bench.traffic import Truth, apart, arms, by_user, each_day, readiness
+from tests.bench.staying import Staying, came
+from tests.bench.traffic import (
+    Truth,
+    apart,
+    arms,
+    by_user,
+    each_day,
+    readiness,
+    standardized,
+    total,
+)
 
 RUNS = 2_000
 # What comes close to its bar is told from it by so many times as many.
@@ -31,6 +41,11 @@ USERS = 150
 STAGED, STAGES = 90, (0.1, 0.4, 1.0)
 # What is left of those for the version before.
 REST = (0.9, 0.6, 0.0)
+# Sessions that go on for days: some days each, or from the first week on to the end.
+SOME_DAYS = Staying(
+    sessions=50, coming=DAYS, days=DAYS, rate=USUAL, again=0.8, stages=(0.1, 0.5, 0.8)
+)
+FOR_GOOD = replace(SOME_DAYS, sessions=200, coming=7, again=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +114,7 @@ def coverages(runs: int) -> Iterator[tuple[str, Share, bool]]:
         True,
     )
     yield from _staged(runs)
+    yield from _staying(runs)
     yield from _before_and_after(runs)
     yield from _again(runs)
     yield from _selective(runs)
@@ -121,13 +137,45 @@ def _staged(runs: int) -> Iterator[tuple[str, Share, bool]]:
         truth = served.mean_rate - served.with_rate(USUAL).mean_rate
         hits = dict.fromkeys((True, False), 0)
         for pairs in _daily_pairs(served, held_out, runs):
-            plain = rates.total(one for one, _ in pairs), rates.total(two for _, two in pairs)
-            for is_bar, both in ((True, strata.standardized(pairs)), (False, plain)):
+            plain = total(one for one, _ in pairs), total(two for _, two in pairs)
+            for is_bar, both in ((True, standardized(pairs)), (False, plain)):
                 for change in map(rates.difference, *map(apart, both)):
                     hits[is_bar] += change is not None and change.low <= truth <= change.high
         for is_bar, of in ((True, "by day"), (False, "plain")):
             share = Share(hits=hits[is_bar], runs=runs)
             yield f"held out, in stages, complaints double, {name}, {of}", share, is_bar
+
+
+def _staying(runs: int) -> Iterator[tuple[str, Share, bool]]:
+    """The same sessions come on several days, and get something else with a later stage."""
+    beside = replace(FOR_GOOD, stages=(0.1, 0.5, 0.9), control=0.1)
+    cases = {
+        "sessions of 5 days, no effect": SOME_DAYS,
+        "sessions of 5 days, harm": replace(SOME_DAYS, factor=1.5),
+        "sessions that stay, no effect": FOR_GOOD,
+        "sessions that stay, large effect": replace(FOR_GOOD, factor=1 / 3),
+        "sessions that stay, harm": replace(FOR_GOOD, factor=1.5),
+        "sessions that stay, a version before, no effect": beside,
+    }
+    for name, truth in cases.items():
+        hits = dict.fromkeys((True, False), 0)
+        for one in came(truth, runs=runs, seed=9):
+            for by_day in hits:
+                change = rates.difference(*one.until(truth.days, by_day=by_day))
+                hits[by_day] += change is not None and change.low <= one.truth <= change.high
+        for by_day, of in ((True, "by day"), (False, "plain")):
+            yield f"in stages, {name}, {of}", Share(hits=hits[by_day], runs=runs), by_day
+
+
+def _staying_looks(truth: Staying, runs: int) -> list[int | None]:
+    """The first day on which an effect is told where sessions go on for days, in each run."""
+    return [
+        _first(
+            _usual_evidence(*one.until(day)) >= 1 / sequential.ALPHA
+            for day in range(1, truth.days + 1)
+        )
+        for one in came(truth, runs=runs, seed=10)
+    ]
 
 
 def _staged_looks(runs: int, *, rate: float = USUAL) -> list[int | None]:
@@ -137,7 +185,7 @@ def _staged_looks(runs: int, *, rate: float = USUAL) -> list[int | None]:
     found: list[int | None] = []
     for pairs in _daily_pairs(served, held_out, runs):
         # The strata and their weights follow from the sessions alone, which all runs have alike.
-        until = (strata.standardized(pairs[:day]) for day in range(1, LOOKS + 1))
+        until = (standardized(pairs[:day]) for day in range(1, LOOKS + 1))
         told = [
             [value >= 1 / sequential.ALPHA for value in map(_usual_evidence, *map(apart, both))]
             for both in until
@@ -262,6 +310,12 @@ def looks(runs: int) -> Iterator[tuple[str, list[int | None], bool]]:
     )
     staged = _staged_looks(MORE_RUNS * runs)
     yield f"no effect, in stages, all complaints double, {len(staged):,} runs", staged, True
+    for name, some in (("of 5 days", SOME_DAYS), ("that stay", FOR_GOOD)):
+        longer = replace(
+            some, sessions=some.sessions // 2, days=LOOKS, coming=some.coming * LOOKS // DAYS
+        )
+        told_of = _staying_looks(longer, runs // 2)
+        yield f"no effect, in stages, sessions {name}, {len(told_of):,} runs", told_of, True
     reviewed = [
         Truth(sessions=size, days=LOOKS, rate=USUAL, looked_at=(0.6, rest))
         for size, rest in ((SERVED, 0.1), (HELD_OUT, 0.4))
@@ -314,7 +368,7 @@ def stopped(runs: int, nothing: float, rate: float) -> list[int | None]:
         worse = []
         for control in controls:
             pairs = [(one, two) for one, two in zip(served, control, strict=True) if two.sessions]
-            until = (strata.standardized(pairs[: day + 1]) for day in range(LOOKS))
+            until = (standardized(pairs[: day + 1]) for day in range(LOOKS))
             worse.append(
                 [[_is_worse(*pair) for pair in zip(*map(apart, two), strict=True)] for two in until]
             )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from curation import strata
 from curation.rates import Arm
 
 if TYPE_CHECKING:
@@ -106,6 +107,28 @@ def each_day(truth: Truth, *, runs: int, seed: int) -> Iterator[list[Arm]]:
             )
             for day in range(truth.days)
         ]
+
+
+def total(arms: Iterable[Arm]) -> Arm:
+    """All sessions of these arms as one."""
+    rows = list(arms)
+    return Arm(
+        sessions=sum(one.sessions for one in rows),
+        **{name: sum(getattr(one, name) for one in rows) for name in _SUMS},
+    )
+
+
+def standardized(days: Sequence[tuple[Arm, Arm]]) -> tuple[Arm, Arm]:
+    """Both arms over all days, the second as if it came as the first; no session comes twice."""
+    weights = strata.weights([(one.sessions, other.sessions) for one, other in days])
+    return total(one for one, _ in days), total(
+        _weighted(other, weight) for (_, other), weight in zip(days, weights, strict=True)
+    )
+
+
+def _weighted(one: Arm, weight: float) -> Arm:
+    sums = {name: weight ** sum(powers) * getattr(one, name) for name, powers in _SUMS.items()}
+    return replace(one, **sums)
 
 
 def apart(batch: Arm) -> Iterator[Arm]:

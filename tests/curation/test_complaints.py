@@ -123,9 +123,7 @@ class TestByExposure:
         make_output(project, output.session, at=NOW - timedelta(hours=1))
         assert complaints.by_exposure(version=version).arm("served").outputs == 1
 
-    def test_a_session_counts_for_what_it_got_first_until_it_gets_the_other(
-        self, project: Project
-    ) -> None:
+    def test_an_output_counts_for_what_its_session_got_at_the_time(self, project: Project) -> None:
         """As the rest does of a first version that is given out in stages."""
         version = publish(make_library(project))
         again = answer(project, 1, at=NOW, bad=1, version=version, held_out=True)[0].session
@@ -136,7 +134,50 @@ class TestByExposure:
         complain([make_output(project, again, at=NOW + 3 * DAY)])
         counts = complaints.by_exposure(version=version)
         assert counts.arm("held out") == arm([(2, 1, 0), (1, 0, 0)])
-        assert counts.arm("served") == arm([(1, 0, 0)])
+        assert counts.arm("served") == arm([(1, 0, 0), (1, 1, 0)])
+
+    def test_sessions_that_go_on_into_the_next_stage_while_complaints_grow_are_no_effect(
+        self, project: Project
+    ) -> None:
+        """All come on two days; of eighty that got nothing half are served on the second."""
+        version = publish(make_library(project))
+        served = [one.session for one in answer(project, 20, at=NOW, bad=2, version=version)]
+        held_out = answer(project, 80, at=NOW, bad=8, version=version, held_out=True)
+        first, second = ([one.session for one in held_out[part::2]] for part in range(2))
+        for session in first:
+            expose(version, session, NOW + DAY)
+        again = NOW + DAY + timedelta(hours=1)
+        Exposure.objects.create(
+            project=project,
+            version=version,
+            session_external_id=second[0].external_id,
+            is_held_out=True,
+            num_tokens=0,
+            served_at=again,
+        )
+        for sessions in (served, first, second):
+            outputs = [make_output(project, session, at=again) for session in sessions]
+            complain(outputs[: len(outputs) * 3 // 10])
+        served_arm, held_out_arm = complaints.by_exposure(version=version).beside()
+        assert served_arm.rate == pytest.approx((2 + 18) / (20 + 60))
+        assert held_out_arm.rate == pytest.approx(served_arm.rate)
+
+    def test_what_a_session_has_on_several_days_is_weighed_before_it_is_summed(
+        self, project: Project
+    ) -> None:
+        """Two outputs of one session, of which one counts for two and one for another number."""
+        version = publish(make_library(project))
+        again = [one.session for one in answer(project, 10, at=NOW, version=version, held_out=True)]
+        answer(project, 10, at=NOW, version=version)
+        answer(project, 30, at=NOW + DAY, version=version)
+        answer(project, 1, at=NOW + DAY, version=version, held_out=True)
+        for session in again:
+            make_output(project, session, at=NOW + DAY)
+        # Ten of ten, then thirty of eleven: of 21 in all beside forty.
+        first, second = 21 / 40, 30 / 11 * 21 / 40
+        held_out = complaints.by_exposure(version=version).arm("held out")
+        assert held_out.outputs == pytest.approx(21)
+        assert held_out.outputs_squared == pytest.approx(10 * (first + second) ** 2 + second**2)
 
     @pytest.mark.parametrize("status", ["ended", "stopped"])
     def test_what_comes_after_the_trial_counts_for_neither(
@@ -181,7 +222,6 @@ class TestByExposure:
             answer(project, num_served, at=at, bad=num_served // share, version=version)
             answer(project, 20, at=at, bad=20 // share, version=version, held_out=True)
         counts = complaints.by_exposure(version=version)
-        assert counts.arm("held out").rate == pytest.approx(0.3)
         served, held_out = counts.beside()
         assert served.rate == pytest.approx(0.42)
         assert held_out.rate == pytest.approx(0.42)

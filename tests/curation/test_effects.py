@@ -95,8 +95,9 @@ class TestOfVersion:
     ) -> None:
         many = publish(make_library(project), *(make_theme(project) for _ in range(4)))
         many = LibraryVersion.objects.select_related("library__project").get(pk=many.pk)
-        # Savepoint, limit, themes, the version, by time, by exposure, reviews, trial, release.
-        with django_assert_num_queries(9):
+        # Savepoint, limit, themes, the version, by time, days and sums by exposure, those of
+        # reviews, trial, release.
+        with django_assert_num_queries(11):
             found = effects.of_version(version=many, now=LATER)
         assert len(found.effects) == 5
 

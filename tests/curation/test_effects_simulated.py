@@ -25,6 +25,12 @@ class TestIntervals:
             if name.endswith("by day"):
                 assert max(HOLD[0], found[name.replace("by day", "plain")]) < value, name
 
+    def test_of_sessions_that_stay_hold_it_only_by_day(self) -> None:
+        found = {name: share.value for name, share, _ in effects._staying(60)}
+        for name, value in found.items():
+            if name.endswith("by day"):
+                assert max(HOLD[0], found[name.replace("by day", "plain")]) < value, name
+
     def test_before_and_after_hold_it_only_where_they_are_corrected(self) -> None:
         found = {name: share.value for name, share, _ in effects._before_and_after(100)}
         for name, value in found.items():

@@ -103,8 +103,8 @@ class TestVersionEffect:
         publish(make_library(project, slug="many"), *(make_theme(project) for _ in range(5)))
         address = reverse("version_effect", args=[project.slug, "many", 1])
         signed_in.get(address)
-        # Four of the frame, the version, and nine to count.
-        with django_assert_num_queries(14):
+        # Four of the frame, the version, and eleven to count.
+        with django_assert_num_queries(16):
             signed_in.get(address)
 
     def test_says_that_there_is_too_much_to_count(

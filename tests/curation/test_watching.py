@@ -134,7 +134,7 @@ class TestWatch:
         served, before = watching.beside_former(experiment)
         assert (served.sessions, before.sessions) == (1, 1)
 
-    def test_a_session_counts_for_what_it_got_first_until_it_gets_the_other(
+    def test_an_output_counts_for_the_version_that_its_session_got_at_the_time(
         self, experiment: Experiment, former: LibraryVersion
     ) -> None:
         """Else those that come again were left out of the one arm alone, stage by stage."""
@@ -156,7 +156,7 @@ class TestWatch:
             session = project.sessions.get(external_id=name)
             make_feedback(make_output(project, session, at=NOW + days * DAY), score=-1)
         served, before = watching.beside_former(experiment)
-        assert (served.sessions, served.outputs, served.complaints) == (1, 2, 1)
+        assert (served.sessions, served.outputs, served.complaints) == (2, 3, 2)
         assert (before.sessions, before.outputs, before.complaints) == (2, 2, 0)
 
     def test_days_after_it_was_stopped_do_not_count(
@@ -214,7 +214,9 @@ class TestWatch:
         make_feedback(make_output(project, session, at=NOW - DAY), score=-1)
         signalled = make_output(project, session, at=NOW + DAY)
         make_feedback(signalled, score=-1, is_implicit=True, name="regenerate")
-        self.expose(experiment, "held", held_out=True, complains=False)
+        for days in range(2):
+            at = NOW + days * DAY
+            self.expose(experiment, f"held-{days}", held_out=True, complains=False, at=at)
         served, held_out = watching.arms_of(experiment)
         assert (served.sessions, served.outputs, served.complaints) == (1, 2, 1)
-        assert (held_out.sessions, held_out.outputs, held_out.complaints) == (1, 1, 0)
+        assert (held_out.sessions, held_out.outputs, held_out.complaints) == (2, 2, 0)
