@@ -322,6 +322,20 @@ class TestHoldsUp:
         check_few(training_set, curator)
         assert "1 row fails a gate" in gating.holds_up(training_set=training_set)
 
+    def test_a_large_set_that_pages_look_through_once_a_minute(
+        self, training_set: TrainingSet, curator: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gating, "MOST_TOLD_EACH_TIME", 1)
+        example = add(training_set, curator, "Who wrote Bloom?")
+        add(training_set, curator, "When was Loveless released?")
+        assert check(training_set, curator).is_current
+        assert example.output is not None
+        make_review(example.output, make_user(), verdict="reject", is_authoritative=False)
+        assert gating.report(training_set=training_set).is_current
+        assert "again" in gating.holds_up(training_set=training_set)
+        add(training_set, curator, "Who sings it?")
+        assert not gating.report(training_set=training_set).is_current
+
     def test_a_set_whose_verdicts_were_disputed_since(
         self, training_set: TrainingSet, curator: User
     ) -> None:
