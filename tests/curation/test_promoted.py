@@ -296,9 +296,9 @@ class TestOfReview:
         entry = entry_of(review, library)
         for number in range(1, 6):
             publish(entry, number=number, at=ACTED + number * DAY)
-        # Savepoint and limit with their release, entries, versions twice, two to count for each of
-        # both, four for the entry alone, examples, issues.
-        with django_assert_num_queries(16):
+        # Savepoint and limit with their release, entries, versions twice, three to count for each
+        # of both, four for the entry alone, examples, issues.
+        with django_assert_num_queries(18):
             promoted.of_review(review=review, theme=theme, now=NOW)
 
 
@@ -354,8 +354,8 @@ class TestOfJob:
                 job=job, review=one, library=library, entry=entry, made_sha256="0" * 64
             )
         publish(entry)
-        # Savepoint, limit, themes, libraries, version, two to count, sets, release.
-        with django_assert_num_queries(9):
+        # Savepoint, limit, themes, libraries, version, three to count, sets, release.
+        with django_assert_num_queries(10):
             promoted.of_job(job=job, now=NOW)
 
 
