@@ -41,20 +41,7 @@ def hand_up(*, review: Review, item: QueueItem) -> None:
     An output is escalated once at a time, however many of its reviewers ask for it.
     """
     if not Escalation.objects.open().filter(output=review.output_id).exists():
-        made = Escalation.objects.create(
-            project_id=review.project_id,
-            output_id=review.output_id,
-            item=item,
-            review=review,
-            raised_at=review.created_at,
-        )
-        date_escalations(found=Escalation.objects.filter(pk=made.pk))
-        notify_moderators(
-            item=item,
-            kind=Notification.Kind.ESCALATED,
-            by=review.reviewer,
-            now=review.created_at,
-        )
+        _raise(review, item, review.created_at)
     _log(review.output, item.pk, "escalated", review.reviewer, review.created_at)
 
 
@@ -96,11 +83,33 @@ def why_it_stands(*, now: datetime) -> list[When]:
     ]
 
 
-def take_down(*, review: Review) -> None:
-    """Forget what a review that is taken back escalated. Needs a transaction."""
-    if Escalation.objects.filter(review=review).delete()[0]:
-        Claim.objects.filter(item=review.item_id, place=Claim.ADJUDICATION).delete()
-        settle_item(item=review.item_id or 0, now=review.created_at)
+def take_down(*, review: Review, now: datetime) -> None:
+    """Forget what a review that is taken back escalated; needs its output locked, in a transaction.
+
+    Where another asked for the same meanwhile, of another item, the first of those stands for it.
+    """
+    found = Escalation.objects.filter(review=review).first()
+    if found is None:
+        return
+    found.delete()
+    Claim.objects.filter(item=review.item_id, place=Claim.ADJUDICATION).delete()
+    settle_item(item=review.item_id or 0, now=review.created_at)
+    asked = Review.objects.filter(
+        output=review.output_id,
+        item__isnull=False,
+        routes__contains=[Review.Route.ESCALATE],
+        created_at__gte=found.raised_at,
+    )
+    # What a third person decided is settled.
+    decided = Review.objects.filter(item=OuterRef("item"), place=Claim.ADJUDICATION)
+    others = asked.filter(~Exists(decided), escalations=None).exclude(pk=review.pk)
+    following = others.select_related("item", "reviewer").order_by("created_at", "pk").first()
+    if following is None or (item := following.item) is None:
+        return
+    _raise(following, item, now)
+    done = QueueItem.objects.filter(pk=item.pk, status=QueueItem.Status.DONE)
+    if done.update(status=QueueItem.Status.ESCALATED, closed_at=None):
+        Claim.objects.create(item=item, place=Claim.ADJUDICATION)
 
 
 @transaction.atomic
@@ -226,6 +235,19 @@ def _raised(one: Escalation, now: datetime) -> Raised:
         is_party=one.is_party,  # type: ignore[attr-defined]
         is_overdue=one.status == Escalation.Status.OPEN and bool(one.due_at and one.due_at <= now),
     )
+
+
+def _raise(review: Review, item: QueueItem, now: datetime) -> None:
+    """Make the open escalation of a review, and tell who may settle it."""
+    made = Escalation.objects.create(
+        project_id=review.project_id,
+        output_id=review.output_id,
+        item=item,
+        review=review,
+        raised_at=review.created_at,
+    )
+    date_escalations(found=Escalation.objects.filter(pk=made.pk))
+    notify_moderators(item=item, kind=Notification.Kind.ESCALATED, by=review.reviewer, now=now)
 
 
 def _locked(escalation: Escalation, by: User, now: datetime) -> tuple[Escalation, QueueItem]:

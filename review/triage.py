@@ -249,7 +249,7 @@ def undo_review(*, review: Review, by: User, now: datetime) -> Draft:
     if problem := told.values_list("why", flat=True).get():
         raise UndoError(problem)
     fields = _entered(found)
-    escalations.take_down(review=found)
+    escalations.take_down(review=found, now=now)
     status = QueueItem.Status.OPEN
     if place.place == Claim.ADJUDICATION:
         escalations.undecided(decision=found)

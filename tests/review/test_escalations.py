@@ -178,6 +178,63 @@ class TestTakingBack:
         assert list(item.claims.values_list("place", flat=True)) == [1]
         assert news(mod) == []
 
+    def test_leaves_it_to_the_next_who_asked_for_it_in_another_queue(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        first = escalate(project, ann)
+        there = make_item(make_queue(project), first.output)
+        ben = make_user(project, "expert")
+        asked = submit(queues.claim(item=there, by=ben, now=LATER), routes=["escalate"], now=LATER)
+        triage.undo_review(review=first.review, by=ann, now=LATER)
+        [left] = Escalation.objects.open()
+        assert (left.item, left.review, left.raised_at) == (there, asked, LATER)
+        there.refresh_from_db()
+        assert (there.status, there.closed_at) == ("escalated", None)
+        assert news(mod) == ["escalated"]
+        decision = submit(queues.adjudicate(item=there, by=mod, now=LATER), now=LATER)
+        left.refresh_from_db()
+        assert (left.status, counting(left)) == ("decided", [decision])
+
+    def test_leaves_it_to_one_whose_item_others_are_still_to_review(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        first = escalate(project, ann)
+        there = make_item(make_queue(project, reviewers_per_item=2), first.output)
+        ben, cleo = (make_user(project, "expert") for _ in range(2))
+        submit(queues.claim(item=there, by=ben, now=NOW), routes=["escalate"])
+        triage.undo_review(review=first.review, by=ann, now=LATER)
+        assert [one.item for one in Escalation.objects.open()] == [there]
+        there.refresh_from_db()
+        assert there.status == "open"
+        submit(queues.claim(item=there, by=cleo, now=LATER), now=LATER)
+        there.refresh_from_db()
+        assert there.status == "escalated"
+
+    def test_raises_nothing_that_was_asked_for_and_settled_before(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        first = escalate(project, ann)
+        ben = make_user(project, "expert")
+        there = make_item(make_queue(project), first.output)
+        submit(queues.claim(item=there, by=ben, now=NOW), routes=["escalate"])
+        escalations.close(escalation=first, by=mod, comment="Known.", now=NOW)
+        again = make_item(make_queue(project), first.output)
+        asked = submit(queues.claim(item=again, by=ann, now=LATER), routes=["escalate"], now=LATER)
+        triage.undo_review(review=asked, by=ann, now=LATER)
+        assert list(Escalation.objects.all()) == [first]
+
+    def test_raises_nothing_that_a_third_person_decided(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        first = escalate(project, ann)
+        there = make_item(make_queue(project, reviewers_per_item=2), first.output)
+        ben, cleo = (make_user(project, "expert") for _ in range(2))
+        submit(queues.claim(item=there, by=ben, now=NOW), routes=["escalate"])
+        submit(queues.claim(item=there, by=cleo, now=NOW), verdict="accept")
+        submit(queues.adjudicate(item=there, by=mod, now=NOW))
+        triage.undo_review(review=first.review, by=ann, now=LATER)
+        assert not Escalation.objects.exists()
+
     def test_not_while_a_moderator_decides_nor_once_it_is_settled(
         self, project: Project, ann: User, mod: User
     ) -> None:
