@@ -128,7 +128,7 @@ def edit_queue(
     if checked.reviewers_per_item != queue.reviewers_per_item:
         _change_places(queue, checked.reviewers_per_item)
     _set(queue, checked)
-    queue.is_unswept |= (checked.filter, checked.strata) != (there.filter, there.strata)
+    queue.is_unswept |= _draws(checked) != _draws(there)
     queue.save()
     _set_strata(queue, checked.strata)
     # A forgotten version has them ranked anew, by another order or stratum: those that are not open
@@ -239,6 +239,11 @@ def rules_of(*, queue: Queue) -> Rules:
 def mark(rules: Rules) -> str:
     """What tells these rules from any others, as 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(asdict(rules), sort_keys=True).encode()).hexdigest()
+
+
+def _draws(rules: Rules) -> object:
+    """What decides on what comes in: not what a part is called, nor the order of its items."""
+    return rules.filter, [(one.filter, one.rate) for one in rules.strata]
 
 
 def _check_stratum(path: str, rule: StratumRule) -> StratumRule:

@@ -164,6 +164,23 @@ class TestEditQueue:
             intake.feed_all(now=NOW)
             assert queue.items.count() == num_left
 
+    def test_what_matches_no_more_stays_when_a_part_is_renamed(self, project: Project) -> None:
+        by = make_user(project)
+        output = make_output(project, model="a")
+        part = StratumRule(name="Model a", filter={"model": "a"})
+        rules = Rules(name="A", strata=[part])
+        queue = create_queue(project=project, rules=rules, by=by, now=NOW)
+        output.model = "b"
+        output.save()
+        for changed, num_left in (
+            (replace(part, name="A"), 1),
+            (replace(part, is_audit=True), 1),
+            (replace(part, rate=0.9), 0),
+        ):
+            edit_queue(queue=queue, rules=replace(rules, strata=[changed]), by=by, now=NOW)
+            intake.feed_all(now=NOW)
+            assert queue.items.count() == num_left
+
     def test_another_order_and_due_time_reach_the_items_that_are_there(
         self, project: Project
     ) -> None:
