@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from feedback import paging
 from feedback.embedding import Encoder
@@ -96,31 +96,27 @@ def commented(*, project: Project, wanted: OutputFilter, by: User | None) -> Ann
 def commented_page(
     *, project: Project, wanted: OutputFilter, by: User | None, limit: int, cursor: str = ""
 ) -> Remarks:
-    """The newest of those that match the filter. Raises paging.CursorError, and TooSlowError."""
+    """The newest of those that match the filter, by the time of what was found.
+
+    Raises paging.CursorError, and TooSlowError.
+    """
+    own = _annotations(project=project, wanted=wanted, by=by)
     with time_limit(TIME_LIMIT_MS):
-        found = paging.page(
-            _shown(commented(project=project, wanted=wanted, by=by)),
-            order=["-created_at", "-id"],
-            size=limit,
-            cursor=cursor,
-        )
-        replies: dict[int, Comment] = {}
-        if wanted.words and found.rows:
-            own = _annotations(project=project, wanted=wanted, by=by)
-            pks = [row.pk for row in found.rows]
-            having = set(own.filter(pk__in=pks).values_list("pk", flat=True))
-            lacking = [row for row in found.rows if row.pk not in having]
-            replies = {
-                reply.annotation_id: reply
-                for reply in _replies(project=project, wanted=wanted, by=by)
-                .filter(annotation__in=lacking)
-                .select_related("author")
-                .order_by("-created_at", "-pk")
-            }
-    return Remarks(
-        rows=[Remark(annotation=row, reply=replies.get(row.pk)) for row in found.rows],
-        next_cursor=found.next_cursor,
-    )
+        notes = paging.page(_shown(own), order=["-created_at", "-id"], size=limit, cursor=cursor)
+        found = [Remark(annotation=note) for note in notes.rows]
+        is_more = notes.next_cursor is not None
+        if wanted.words:
+            replies = paging.page(
+                _standing_for(_replies(project=project, wanted=wanted, by=by), own=own),
+                order=["-created_at", "-annotation_id"],
+                size=limit,
+                cursor=cursor,
+            )
+            found += [Remark(annotation=one.annotation, reply=one) for one in replies.rows]
+            found.sort(key=_age, reverse=True)
+            is_more |= replies.next_cursor is not None or len(found) > limit
+    rows = found[:limit]
+    return Remarks(rows=rows, next_cursor=paging.write_cursor(_age(rows[-1])) if is_more else None)
 
 
 def search_comments(
@@ -211,6 +207,26 @@ def _replies(*, project: Project, wanted: OutputFilter, by: User | None) -> Comm
         found = found.filter(pk__in=there.values("pk"))
     threads = _annotations(project=project, wanted=replace(wanted, words=()), by=by)
     return found.filter(annotation__in=threads.values("pk"))
+
+
+def _standing_for(replies: CommentQuerySet, *, own: AnnotationQuerySet) -> CommentQuerySet:
+    """Of the threads that are not found by their own words the newest of these replies."""
+    newer = Q(created_at__gt=OuterRef("created_at")) | Q(
+        created_at=OuterRef("created_at"), pk__gt=OuterRef("pk")
+    )
+    later = replies.filter(newer, annotation=OuterRef("annotation"))
+    return (
+        replies.exclude(annotation__in=own.values("pk"))
+        .filter(~Exists(later))
+        .select_related(
+            "author", "annotation__output__session", "annotation__author", "annotation__reason"
+        )
+    )
+
+
+def _age(remark: Remark) -> tuple[datetime, int]:
+    """What a list by time is ordered by, and goes on after."""
+    return remark.created_at, remark.annotation.pk
 
 
 def _places(among: AnnotationQuerySet | CommentQuerySet, pks: Collection[int]) -> dict[int, Place]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -145,6 +146,43 @@ class TestAnnotations:
     def answer(self, project: Project) -> Any:
         session = make_session(project, external_id="s")
         return make_output(project, session, external_id="o", text="Bake it for an hour.")
+
+    def test_found_by_words_come_by_the_time_of_what_was_found(
+        self, client: Client, project: Project, key: str, answer: Any
+    ) -> None:
+        expert = make_user(project, "expert")
+
+        def note(minutes: int, comment: str, *replies: tuple[int, str]) -> int:
+            made = make_annotation(
+                answer,
+                expert,
+                "an hour",
+                comment=comment,
+                created_at=NOW + timedelta(minutes=minutes),
+            )
+            for later, text in replies:
+                reply(annotation=made, text=text, by=expert, now=NOW + timedelta(minutes=later))
+            return made.pk
+
+        early = note(1, "Too long.", (9, "The oven?"), (3, "Which oven?"), (8, "No."))
+        own = note(2, "An oven.", (10, "The oven?"))
+        late = note(5, "And then?", (7, "An oven."))
+        newest = note(6, "The oven.")
+        note(4, "Hot.", (11, "Very."))
+        wanted = [early, late, newest, own]
+        assert self.ids(client, key, q="oven", mode="words") == wanted
+        for size in (1, 2, 3):
+            found: list[int] = []
+            cursor: str | None = ""
+            while cursor is not None:
+                page = client.get(
+                    "/api/v1/search/annotations",
+                    {"q": "oven", "mode": "words", "limit": size, "cursor": cursor},
+                    headers=bearer(key),
+                ).json()
+                found += [hit["id"] for hit in page["results"]]
+                cursor = page["next_cursor"]
+            assert found == wanted
 
     def test_are_found_by_meaning_words_and_filter(
         self, client: Client, project: Project, key: str, answer: Any, encoder: Encoder
