@@ -68,6 +68,8 @@ def undecided(*, decision: Review) -> None:
 def why_it_stands(*, now: datetime) -> list[When]:
     """Cases of reviews that cannot be taken back because they were escalated, with why."""
     raised = Escalation.objects.filter(review=OuterRef("pk"))
+    decided = Escalation.objects.filter(decision=OuterRef("pk"))
+    anew = Escalation.objects.open().filter(output=OuterRef("output"))
     deciding = Claim.objects.filter(
         item=OuterRef("item"), place=Claim.ADJUDICATION, lease_until__gt=now
     )
@@ -79,6 +81,11 @@ def why_it_stands(*, now: datetime) -> list[When]:
         When(
             Exists(raised) & Exists(deciding),
             then=Value("A moderator is deciding on what you escalated."),
+        ),
+        # An answer is escalated once at a time.
+        When(
+            Exists(decided) & Exists(anew),
+            then=Value("The answer was escalated again since you decided."),
         ),
     ]
 

@@ -148,14 +148,18 @@ def _staged(runs: int) -> Iterator[tuple[str, Share, bool]]:
 
 def _staying(runs: int) -> Iterator[tuple[str, Share, bool]]:
     """The same sessions come on several days, and get something else with a later stage."""
-    beside = replace(FOR_GOOD, stages=(0.1, 0.5, 0.9), control=0.1)
+    held_out = replace(FOR_GOOD, stages=(0.1, 0.5, 0.9), control=0.1)
+    # What has the version before, where a tenth has neither.
+    former = replace(FOR_GOOD, left_out=0.1)
     cases = {
         "sessions of 5 days, no effect": SOME_DAYS,
         "sessions of 5 days, harm": replace(SOME_DAYS, factor=1.5),
         "sessions that stay, no effect": FOR_GOOD,
         "sessions that stay, large effect": replace(FOR_GOOD, factor=1 / 3),
         "sessions that stay, harm": replace(FOR_GOOD, factor=1.5),
-        "sessions that stay, a version before, no effect": beside,
+        "sessions that stay, a version before, no effect": held_out,
+        "sessions that stay, beside the version before, no effect": former,
+        "sessions that stay, beside the version before, harm": replace(former, factor=1.5),
     }
     for name, truth in cases.items():
         hits = dict.fromkeys((True, False), 0)

@@ -23,8 +23,8 @@ class Staying:
 
     Each comes on the next day too with the chance `again`. The version reaches the shares `stages`
     of them, in as many parts of the days alike, and changes what is complained of by `factor`;
-    `control` is the share that it is held against, None for all of the rest. All complaints are
-    multiplied by `drift` on the last day, less on the days before.
+    `control` is the share that it is held against, None for all of the rest but for the share
+    `left_out`. All complaints are multiplied by `drift` on the last day, less on the days before.
     """
 
     sessions: int
@@ -34,6 +34,7 @@ class Staying:
     again: float
     stages: tuple[float, ...]
     control: float | None = None
+    left_out: float = 0.0
     factor: float = 1.0
     drift: float = 2.0
 
@@ -102,7 +103,9 @@ def came(truth: Staying, *, runs: int, seed: int) -> Iterator[Came]:
             outputs=outputs.astype(float),
             complaints=chance.binomial(outputs, usual * ready * changed).astype(float),
             is_served=is_served,
-            is_control=~is_served if truth.control is None else lot >= 1 - truth.control + 0 * days,
+            is_control=~is_served & (lot < 1 - truth.left_out)
+            if truth.control is None
+            else lot >= 1 - truth.control + 0 * days,
             effects=usual * (truth.factor - 1),
         )
 

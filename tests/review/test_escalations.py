@@ -165,6 +165,18 @@ class TestDeciding:
         assert QueueItem.objects.get().status == "escalated"
         assert counting(escalation) == [escalation.review]
 
+    def test_stays_where_another_escalated_the_answer_anew(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        escalation = escalate(project, ann)
+        decision = submit(queues.adjudicate(item=escalation.item, by=mod, now=NOW), verdict="fix")
+        there = make_item(make_queue(project), escalation.output)
+        ben = make_user(project, "expert")
+        submit(queues.claim(item=there, by=ben, now=NOW), routes=["escalate"], now=LATER)
+        with pytest.raises(triage.UndoError, match="escalated again"):
+            triage.undo_review(review=decision, by=mod, now=LATER)
+        assert [one.item for one in Escalation.objects.open()] == [there]
+
 
 class TestTakingBack:
     def test_a_review_takes_its_escalation_along(
