@@ -114,12 +114,16 @@ def load(*, now: datetime, password: str) -> Demo | None:
     _receive(project, [record for at, record in records if founded < at <= start], start)
     feed(queue=first, now=start)
     queues = [*_queues(project, curator, start), first]
+    named = [reviewers[0], reviewers[3]]
+    facts = _of_some(project, named, curator, start)
     _route(project, curator, start)
     for day in range(1, DAYS + 1):
         since, until = start + timedelta(days=day - 1), start + timedelta(days=day)
         _review(queues, reviewers, day, since)
+        if day % 3 == 0:
+            work(queue=facts, by=named[day % 2], num=1, start=since + timedelta(hours=10))
         _receive(project, [record for at, record in records if since < at <= until], until)
-        for queue in queues:
+        for queue in (*queues, facts):
             feed(queue=queue, now=until)
     claim_next(queue=queues[0], by=reviewers[0].user, now=now - NEWEST)
     demo_library.follow(project=project, by=curator, now=now, newest=now - NEWEST)
@@ -182,6 +186,16 @@ def _queues(project: Project, by: User, now: datetime) -> list[Queue]:
             Rules(name="Spot checks", filter={"-reason": "unsupported"} | recorded, strata=by_lot),
         )
     ]
+
+
+def _of_some(project: Project, named: Sequence[Reviewer], by: User, now: datetime) -> Queue:
+    """A small one that only the named see, beside moderators: wrong facts where people teach."""
+    rules = Rules(
+        name="Wrong facts at schools",
+        filter={"reason": "factually-incorrect", "role": ["teacher", "librarian"]},
+        reviewers=[one.user.get_username() for one in named],
+    )
+    return create_queue(project=project, rules=rules, by=by, now=now)
 
 
 def _route(project: Project, by: User, now: datetime) -> None:

@@ -86,6 +86,7 @@ class TestLoadDemo:
         assert (project.slug, project.name) == ("almanac", "Almanac")
         self.check_records(project, before)
         self.check_reviews(project, user)
+        self.check_a_queue_of_some_people(project, user)
         self.check_shares(project)
         self.check_routes(project)
         left = unpromoted(Review.objects.authoritative().filter(project=project, verdict="fix"))
@@ -138,6 +139,20 @@ class TestLoadDemo:
             assert queue.items.open().count() > 20
             assert Claim.objects.filter(item__queue=queue, finished_at__isnull=False).exists()
         assert Claim.objects.filter(lease_until__gt=timezone.now(), finished_at=None).count() == 1
+
+    def check_a_queue_of_some_people(self, project: Project, user: User) -> None:
+        queue = Queue.objects.get(project=project, is_restricted=True)
+        named = User.objects.filter(named_in__queue=queue)
+        assert sorted(named.values_list("username", flat=True)) == ["amara", "ines"]
+        seeing = [
+            one.username
+            for one in User.objects.filter(memberships__project=project).order_by("username")
+            if queue.is_seen_by(one)
+        ]
+        assert seeing == ["amara", user.username, "ines", "tomas"]
+        assert queue.items.count() < 40
+        judged = Review.objects.filter(item__queue=queue)
+        assert set(judged.values_list("reviewer__username", flat=True)) == {"amara", "ines"}
 
     def check_shares(self, project: Project) -> None:
         found = audits.audit(queue=Queue.objects.get(project=project, slug="spot-checks"))
