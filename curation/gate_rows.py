@@ -13,7 +13,7 @@ from django.db.models import BigIntegerField, Count, Func, Max, Sum, TextField
 from django.db.models.functions import Cast, JSONArray
 
 from curation.grouped import groups_of
-from curation.models import Example, TrainingSet
+from curation.models import Example, GateCheck, TrainingSet
 from curation.models.training import ExampleQuerySet
 from feedback.models import Embedding, SessionTag
 from review.models import Review, ThemeMembership
@@ -49,11 +49,14 @@ def contents_of(training_set: TrainingSet) -> str:
     return sha256(" ".join(map(str, told)).encode()).hexdigest()
 
 
-def lately_of(training_set: TrainingSet) -> str:
-    """The same, up to a minute old but for examples that came or went. Five queries at most."""
-    ids = training_set.examples.kept().aggregate(**_IDS)
-    key = f"gates-{training_set.pk}-{'-'.join(map(str, ids.values()))}"
-    return cache.get_or_set(key, lambda: contents_of(training_set), timeout=60) or ""
+def lately_of(check: GateCheck) -> str:
+    """What the checked set holds, up to a minute old but for examples that came or went.
+
+    A later check is told anew. Five queries at most.
+    """
+    ids = check.training_set.examples.kept().aggregate(**_IDS)
+    key = f"gates-{check.pk}-{'-'.join(map(str, ids.values()))}"
+    return cache.get_or_set(key, lambda: contents_of(check.training_set), timeout=60) or ""
 
 
 def cases(training_set: TrainingSet) -> ExampleQuerySet:

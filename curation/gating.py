@@ -168,8 +168,7 @@ def report(*, training_set: TrainingSet, is_exact: bool = False) -> Report:
         )
         for gate in Gate
     ]
-    told = contents_of if is_exact or last.num_examples <= MOST_TOLD_EACH_TIME else lately_of
-    return Report(last, running, results, is_current=_is_current(last, rules, told))
+    return Report(last, running, results, is_current=_is_current(last, rules, is_exact=is_exact))
 
 
 def holds_up(*, training_set: TrainingSet) -> str:
@@ -256,10 +255,14 @@ def take_back(*, gate_pass: GatePass, by: User, now: datetime) -> None:
         )  # fmt: skip
 
 
-def _is_current(check: GateCheck, rules: Rules, told: Callable[[TrainingSet], str]) -> bool:
+def _is_current(check: GateCheck, rules: Rules, *, is_exact: bool) -> bool:
     held_to = {name: value for name, value in as_json(rules).items() if name != "blocking"}
     checked = {name: value for name, value in check.rules.items() if name != "blocking"}
-    return checked == held_to and check.contents == told(check.training_set)
+    if checked != held_to:
+        return False
+    if is_exact or check.num_examples <= MOST_TOLD_EACH_TIME:
+        return check.contents == contents_of(check.training_set)
+    return check.contents == lately_of(check)
 
 
 def _by_gate(findings: QuerySet[GateFinding]) -> Counter[str]:

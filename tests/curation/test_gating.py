@@ -333,6 +333,7 @@ class TestHoldsUp:
         make_review(example.output, make_user(), verdict="reject", is_authoritative=False)
         assert gating.report(training_set=training_set).is_current
         assert "again" in gating.holds_up(training_set=training_set)
+        assert check(training_set, curator).is_current
         add(training_set, curator, "Who sings it?")
         assert not gating.report(training_set=training_set).is_current
 
