@@ -32,6 +32,8 @@ MISHAPS = {
     "renew": 0.05,
     "adjudicate": 0.05,
 }
+# Those of them that a ledger counts and that need no dispute.
+COUNTED = ("vanish", "release", "skip", "steal")
 # How long calls are repeated that got no answer.
 PATIENCE = 60.0
 
@@ -300,9 +302,7 @@ class Crew:
 
     def _one(self, desk: Desk, chance: random.Random, over: set[int]) -> None:
         """Take one item and do something with it; `over` are those that are over for them."""
-        [mishap] = chance.choices(
-            [*MISHAPS, ""], weights=[*MISHAPS.values(), 1 - sum(MISHAPS.values())]
-        )
+        mishap = self._mishap(chance)
         place = None
         if mishap == "steal":
             place = self._steal(desk, chance, over)
@@ -333,6 +333,19 @@ class Crew:
                 self.ledger.stored.add(told)
             if mishap != "release":
                 over.add(item)
+
+    def _mishap(self, chance: random.Random) -> str:
+        """What goes wrong next, or "". What never happened yet comes soon: a small crew meets all.
+
+        By weights alone 80 items are done without a single skip once in 25 times.
+        """
+        missing = [one for one in COUNTED if not self.ledger.happened[one]]
+        if missing and chance.random() < 0.5:
+            return chance.choice(missing)
+        [mishap] = chance.choices(
+            [*MISHAPS, ""], weights=[*MISHAPS.values(), 1 - sum(MISHAPS.values())]
+        )
+        return mishap
 
     def _steal(self, desk: Desk, chance: random.Random, over: set[int]) -> Place | None:
         with self._lock:
