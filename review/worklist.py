@@ -229,6 +229,8 @@ def by_theme(
             rows=of_theme[pk],
         )
         for top, pk, number in shown
+        # The last of a theme may be through, or in another, since the themes were read.
+        if (pk or None) in num_lines
     ]
     more = len(groups) > size
     return found, (-shown[-1][0], shown[-1][1]) if more else None

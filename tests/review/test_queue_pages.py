@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from feedback.models import Membership, Project, Reason, User
 from review import intake, queues
-from review.models import Claim, Queue, QueueReviewer, Review, Theme
+from review.models import Claim, Queue, QueueItem, QueueReviewer, Review, Theme
 from tests.factories import (
     NOW,
     make_feedback,
@@ -20,6 +21,7 @@ from tests.factories import (
     make_queue,
     make_user,
 )
+from tests.meanwhile import meanwhile
 
 FORM = {
     "name": "Everything",
@@ -187,6 +189,22 @@ class TestQueue:
         assert [group.theme for group in groups] == [urgent, None, quiet]
         assert [row.item.priority for row in groups[0].rows] == [90, 30, 20]
         assert groups[0].num_more == 1
+
+    @pytest.mark.parametrize("change", [{"status": "done", "closed_at": NOW}, {"theme": None}])
+    def test_leaves_out_a_theme_whose_last_item_goes_while_it_is_read(
+        self, project: Project, change: dict[str, Any]
+    ) -> None:
+        queue, emptied, left = make_queue(project), make_theme(project, 1), make_theme(project, 2)
+        item = make_item(queue, theme=emptied, priority=50)
+        make_item(queue, theme=left)
+        client = as_role(project, "viewer")
+
+        def go() -> None:
+            QueueItem.objects.filter(pk=item.pk).update(**change)
+
+        with meanwhile(go, before="ROW_NUMBER()"):
+            groups = client.get(page(queue)).context["listing"].groups
+        assert [group.theme for group in groups] == [left]
 
     def test_flat_it_is_ordered_by_priority_and_goes_on_by_cursor(
         self, project: Project, monkeypatch: pytest.MonkeyPatch
