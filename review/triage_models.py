@@ -19,7 +19,8 @@ from review.models.review import ReviewQuerySet
 
 # Only so many of the newest verdicts are learned from.
 MOST_VERDICTS = 5_000
-# Learned anew when there are so many more or fewer, and at least this share.
+# Learned anew when so many were made since, or there are so many more or fewer, and at least this
+# share.
 NEWS, NEWS_SHARE = 20, 0.1
 FAULTY = [Review.Verdict.FIX, Review.Verdict.REJECT]
 
@@ -133,8 +134,12 @@ def _is_news(last: TriageModel | None, digest: str, number: int, vectors: str) -
     # Forgotten since, because it was learned from what was erased.
     if not last.parameters:
         return True
+    if last.digest == digest:
+        return False
+    # What is learned from does not grow beyond MOST_VERDICTS, whatever comes in.
+    made = _verdicts(last.project).filter(created_at__gt=last.trained_at).count()
     enough = max(NEWS, NEWS_SHARE * last.num_verdicts)
-    return last.digest != digest and abs(number - last.num_verdicts) >= enough
+    return max(made, abs(number - last.num_verdicts)) >= enough
 
 
 def _alone(project: Project) -> bool:

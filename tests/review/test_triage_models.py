@@ -108,6 +108,20 @@ class TestRetrain:
         assert second is not None
         assert second.number == 2
 
+    def test_learns_anew_when_it_learned_from_as_many_as_it_ever_does(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(triage_models, "MOST_VERDICTS", 90)
+        judged(project)
+        retrain(project)
+        for review in judged(project, 20):
+            Review.objects.filter(pk=review.pk).update(created_at=LATER + timedelta(minutes=1))
+
+        second = retrain(project)
+
+        assert second is not None
+        assert (second.number, second.num_verdicts) == (2, 90)
+
     def test_learns_from_people_whose_decision_counts_on_the_answer_as_it_is(
         self, project: Project
     ) -> None:
