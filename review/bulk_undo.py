@@ -10,7 +10,16 @@ from django.db.models import Model
 
 from feedback.models import SessionTag, Tag
 from review.intake import begun
-from review.models import AddedReason, BulkChange, BulkJob, Claim, Handover, Queue, QueueItem
+from review.models import (
+    AddedReason,
+    BulkChange,
+    BulkJob,
+    Claim,
+    Escalation,
+    Handover,
+    Queue,
+    QueueItem,
+)
 from review.provisional import take_back
 from review.stored_rows import put_back, told
 
@@ -35,7 +44,7 @@ def undo_changes(*, job: BulkJob, limit: int) -> int:
             changed="The tag was renamed or merged since.",
         ),
         BulkJob.Act.TAG_REMOVE: _put_on,
-        BulkJob.Act.QUEUE_ADD: _take_out,
+        BulkJob.Act.QUEUE_ADD: partial(_take_out, job),
         BulkJob.Act.QUEUE_REMOVE: partial(_put_in, job),
         BulkJob.Act.DECIDE: take_back,
         BulkJob.Act.REASON_ADD: partial(
@@ -111,19 +120,25 @@ def _put_on(changes: Sequence[BulkChange]) -> dict[int, str]:
     }
 
 
-def _take_out(changes: Sequence[BulkChange]) -> dict[int, str]:
+def _take_out(job: BulkJob, changes: Sequence[BulkChange]) -> dict[int, str]:
     rows = {change.after["id"]: change for change in changes}
     items = QueueItem.objects.open().filter(pk__in=rows).select_for_update(of=("self",))
     free = {item.pk for item in items.filter(~begun())}
     places = Claim.objects.select_for_update().filter(item__in=free)
     free -= {place.item_id for place in places if place.reviewer_id}
+    # Asked once the items are locked: sending one back locks it too.
+    returned = Escalation.objects.filter(returned_to=job.queue_id, settled_at__gte=job.created_at)
+    sent_back = set(returned.values_list("output", flat=True))
+    free -= {pk for pk in free if rows[pk].output_id in sent_back}
     was_out = [pk for pk in free if rows[pk].before]
     Claim.objects.filter(item__in=was_out).delete()
     for pk in was_out:
         _as_it_was(rows[pk].before)
     QueueItem.objects.filter(pk__in=free - set(was_out)).delete()
     return {
-        change.pk: "Somebody has begun to review it since, or took it out."
+        change.pk: "It was sent back here since."
+        if change.output_id in sent_back
+        else "Somebody has begun to review it since, or took it out."
         for pk, change in rows.items()
         if pk not in free
     }

@@ -11,7 +11,17 @@ from django.db import connection
 from django.test import Client
 
 from feedback.models import Output, Project, SessionTag, Tag, User
-from review import agreeing, bulk, due_times, handovers, intake, queues, rules, triage
+from review import (
+    agreeing,
+    bulk,
+    due_times,
+    escalations,
+    handovers,
+    intake,
+    queues,
+    rules,
+    triage,
+)
 from review.bulk import BulkError, NotAllowedError, OverError
 from review.filters import ReviewFilter
 from review.models import (
@@ -19,6 +29,7 @@ from review.models import (
     BulkChange,
     BulkJob,
     Claim,
+    Escalation,
     Event,
     Handover,
     QueueItem,
@@ -170,6 +181,35 @@ class TestUndo:
         job = undone(job, moderator)
         assert (job.num_undone, job.num_conflicts) == (9, 1)
         assert QueueItem.objects.filter(pk=item.pk).exists()
+
+    @pytest.mark.parametrize("was_out", [False, True])
+    def test_leaves_in_what_was_sent_back_there_since(
+        self, filled: Project, moderator: User, was_out: bool
+    ) -> None:
+        queue, output = filled.queues.get(slug="there"), filled.outputs.order_by("pk")[9]
+        if was_out:
+            run(begin(filled, moderator, "queue_add"))
+            run(begin(filled, moderator, "queue_remove"))
+        job = run(begin(filled, moderator, "queue_add"))
+        item, by = make_item(make_queue(filled), output), make_user(filled, "expert")
+        held = queues.claim(item=item, by=by, now=NOW)
+        triage.submit_review(
+            item=item,
+            by=by,
+            fence=held.fence,
+            verdict="reject",
+            comment="Dangerous.",
+            routes=["escalate"],
+            now=NOW,
+        )
+        raised = Escalation.objects.get()
+        escalations.send_back(escalation=raised, queue=queue, by=moderator, comment="", now=NOW)
+        job = undone(job, moderator)
+        assert (job.num_undone, job.num_conflicts) == (11 if was_out else 9, 1)
+        left = job.changes.get(outcome="conflict")
+        assert (left.output, left.conflict) == (output, "It was sent back here since.")
+        waiting = queue.items.get(output=output)
+        assert (waiting.status, waiting.claims.count()) == ("open", 2)
 
     def test_is_for_who_started_it_and_moderators_and_once(
         self, filled: Project, moderator: User
