@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, Value
@@ -100,13 +101,15 @@ def create_rule(*, project: Project, rule: Rule, by: User, now: datetime) -> Rou
 
 
 @transaction.atomic
-def edit_rule(*, edited: RoutingRule, rule: Rule, by: User, now: datetime) -> None:
+def edit_rule(*, edited: RoutingRule, changes: Mapping[str, Any], by: User, now: datetime) -> None:
     """Have the rule say something else from now on; its place stays. Raises RoutingError.
 
-    What it sent before goes by its new hours.
+    The changes are fields of a Rule by their names; what is left out stays. What it sent before
+    goes by its new hours.
     """
-    Project.objects.select_for_update(no_key=True).get(pk=edited.project_id)
-    checked, before = check(project=edited.project, rule=rule, edited=edited), rule_of(rule=edited)
+    _hold(edited)
+    before = rule_of(rule=edited)
+    checked = check(project=edited.project, rule=replace(before, **changes), edited=edited)
     if replace(checked, name=before.name, due_hours=before.due_hours) != before:
         edited.changed_at = now
     _set(edited, checked)
@@ -118,8 +121,7 @@ def edit_rule(*, edited: RoutingRule, rule: Rule, by: User, now: datetime) -> No
 @transaction.atomic
 def move_rule(*, rule: RoutingRule, is_up: bool, by: User, now: datetime) -> None:
     """Let the rule and its neighbour change places; the first stays first, the last last."""
-    Project.objects.select_for_update(no_key=True).get(pk=rule.project_id)
-    rule.refresh_from_db()
+    _hold(rule)
     others = RoutingRule.objects.filter(project=rule.project_id)
     if is_up:
         other = others.filter(position__lt=rule.position).order_by("-position").first()
@@ -136,7 +138,10 @@ def move_rule(*, rule: RoutingRule, is_up: bool, by: User, now: datetime) -> Non
 @transaction.atomic
 def switch_rule(*, rule: RoutingRule, is_on: bool, by: User, now: datetime) -> None:
     """Have the rule asked from now on, or not any more; what it said stays with its reviews."""
-    if RoutingRule.objects.filter(pk=rule.pk, is_active=not is_on).update(is_active=is_on):
+    _hold(rule)
+    if rule.is_active != is_on:
+        rule.is_active = is_on
+        rule.save(update_fields=["is_active"])
         _log(rule, "switched_on" if is_on else "switched_off", by, now)
 
 
@@ -237,6 +242,12 @@ def listed(*, project: Project) -> list[tuple[RoutingRule, int, int]]:
         (rule, spoken.get(rule.pk, 0), overruled.get(rule.pk, 0))
         for rule in RoutingRule.objects.filter(project=project).order_by("position")
     ]
+
+
+def _hold(rule: RoutingRule) -> None:
+    """Let nobody else change the project's rules, and have the rule as the last of them left it."""
+    Project.objects.select_for_update(no_key=True).get(pk=rule.project_id)
+    rule.refresh_from_db()
 
 
 def _condition(rule: RoutingRule) -> Condition:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
@@ -150,7 +149,7 @@ def create_rule(request: HttpRequest, payload: RoutingRuleRequest) -> Status[Rou
     with _refusing():
         made = routing.create_rule(
             project=member.project,
-            rule=_changed(routing.Rule(name=""), payload),
+            rule=routing.Rule(**_given(payload)),
             by=member.user,
             now=timezone.now(),
         )
@@ -169,7 +168,7 @@ def preview_rule(request: HttpRequest, payload: RoutingRuleChangeRequest) -> Pas
         with _refusing():
             found = routing.preview(
                 project=member_of(request).project,
-                rule=_changed(routing.Rule(name=""), payload),
+                rule=routing.Rule(**{"name": ""} | _given(payload)),
             )
     except TooSlowError as error:
         raise HttpError(503, "This takes too long to count. Narrow the filter.") from error
@@ -188,9 +187,11 @@ def change_rule(
     """Have a rule say something else from now on; its place stays."""
     found = _rule(request, rule)
     with _refusing():
-        changed = _changed(routing.rule_of(rule=found), payload)
         routing.edit_rule(
-            edited=found, rule=changed, by=member_of(request).user, now=timezone.now()
+            edited=found,
+            changes=_given(payload),
+            by=member_of(request).user,
+            now=timezone.now(),
         )
     return _told(found)
 
@@ -236,8 +237,8 @@ def _refusing() -> Iterator[None]:
         raise invalid("filter", str(error)) from error
 
 
-def _changed(there: routing.Rule, sent: RoutingRuleChangeRequest) -> routing.Rule:
-    """The rule with what was sent. Raises FilterError."""
+def _given(sent: RoutingRuleChangeRequest) -> dict[str, Any]:
+    """The fields of a rule that were sent. Raises FilterError."""
     given = {name: getattr(sent, name) for name in sent.model_fields_set}
     if "filter" in given:
         wanted = (
@@ -246,7 +247,7 @@ def _changed(there: routing.Rule, sent: RoutingRuleChangeRequest) -> routing.Rul
             else ReviewFilter.from_json(sent.filter)
         )
         given["filter"] = wanted.to_json()
-    return replace(there, **given)
+    return given
 
 
 def _rule(request: HttpRequest, pk: int) -> RoutingRule:

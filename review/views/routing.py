@@ -89,7 +89,9 @@ def rule_edit(request: ProjectRequest, rule: int) -> HttpResponseBase:
     form = _bound(request, request.POST or None, edited)
     if request.method == "POST" and form.is_valid():
         try:
-            routing.edit_rule(edited=edited, rule=_rule(form), by=request.user, now=timezone.now())
+            routing.edit_rule(
+                edited=edited, changes=vars(_rule(form)), by=request.user, now=timezone.now()
+            )
         except RoutingError as error:
             _add_error(form, error)
         else:

@@ -12,9 +12,18 @@ import pytest
 from django.db import connection, transaction
 
 from feedback.models import User
-from review import intake, picking, queues, reviewers, triage
-from review.models import Claim, Queue, QueueItem
-from tests.factories import NOW, make_item, make_output, make_project, make_queue, make_user
+from review import intake, picking, queues, reviewers, routing, triage
+from review.models import Claim, Queue, QueueItem, RoutingRule
+from tests.factories import (
+    NOW,
+    make_item,
+    make_output,
+    make_project,
+    make_queue,
+    make_rule,
+    make_user,
+)
+from tests.meanwhile import meanwhile
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -152,6 +161,32 @@ def until(holds: Callable[[], bool]) -> None:
             return
         sleep(0.01)
     raise AssertionError("It never held.")
+
+
+class TestRules:
+    def test_a_rule_switched_off_while_it_is_edited_stays_off(self) -> None:
+        project = make_project()
+        rule, by = make_rule(project), make_user(project, "moderator")
+        is_edited, is_off = Event(), Event()
+
+        def give_time() -> None:
+            is_edited.set()
+            is_off.wait(timeout=1)
+
+        def edit() -> None:
+            with meanwhile(give_time, before='UPDATE "review_routingrule"'):
+                routing.edit_rule(
+                    edited=RoutingRule.objects.get(), changes={"name": "Edited"}, by=by, now=NOW
+                )
+
+        def switch_off() -> None:
+            assert is_edited.wait(timeout=5)
+            routing.switch_rule(rule=rule, is_on=False, by=by, now=NOW)
+            is_off.set()
+
+        at_once(edit, switch_off)
+        rule.refresh_from_db()
+        assert (rule.name, rule.is_active) == ("Edited", False)
 
 
 class TestFeed:

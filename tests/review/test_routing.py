@@ -27,6 +27,7 @@ from tests.factories import (
     make_rule,
     make_user,
 )
+from tests.meanwhile import meanwhile
 
 LATER = NOW + timedelta(days=1)
 
@@ -178,10 +179,26 @@ class TestRules:
 
     def test_may_keep_a_reason_that_is_no_more(self, project: Project, moderator: User) -> None:
         rule = make_rule(project, reasons=["bygone"])
-        kept = Rule(name="New name", reasons=["bygone"])
-        routing.edit_rule(edited=rule, rule=kept, by=moderator, now=LATER)
+        kept = {"name": "New name", "reasons": ["bygone"]}
+        routing.edit_rule(edited=rule, changes=kept, by=moderator, now=LATER)
         rule.refresh_from_db()
         assert (rule.name, rule.reasons, rule.changed_at) == ("New name", ["bygone"], NOW)
+
+    def test_stay_where_and_as_they_were_put_while_they_are_edited(
+        self, project: Project, moderator: User
+    ) -> None:
+        make_rule(project, name="a")
+        edited = make_rule(project, name="b")
+
+        def move_and_switch() -> None:
+            rule = RoutingRule.objects.get(name="b")
+            routing.move_rule(rule=rule, is_up=True, by=moderator, now=NOW)
+            routing.switch_rule(rule=rule, is_on=False, by=moderator, now=NOW)
+
+        with meanwhile(move_and_switch, before="FOR NO KEY UPDATE"):
+            routing.edit_rule(edited=edited, changes={"name": "B"}, by=moderator, now=NOW)
+        assert names(project) == ["B", "a"]
+        assert not RoutingRule.objects.get(name="B").is_active
 
     def test_no_two_are_in_one_place(self, project: Project) -> None:
         for _ in range(2):
@@ -205,9 +222,7 @@ class TestListed:
         with django_assert_num_queries(3):
             found = routing.listed(project=project)
         assert [(one.name, num, over) for one, num, over in found] == [("a", 3, 2), ("b", 0, 0)]
-        routing.edit_rule(
-            edited=rule, rule=Rule(name="a", routes=["training"]), by=moderator, now=LATER
-        )
+        routing.edit_rule(edited=rule, changes={"routes": ["training"]}, by=moderator, now=LATER)
         assert routing.listed(project=project)[0][1:] == (0, 0)
 
 

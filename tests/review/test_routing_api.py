@@ -12,6 +12,7 @@ from feedback.models import Project
 from review.models import Event, RoutingRule
 from tests.calling import Caller
 from tests.factories import make_key, make_output, make_project, make_review, make_rule, make_user
+from tests.meanwhile import meanwhile
 
 pytestmark = pytest.mark.django_db
 
@@ -70,6 +71,18 @@ class TestRules:
             ["fix", "reject"],
             ["escalate"],
         )
+
+    def test_keep_what_was_changed_meanwhile_and_is_left_out(
+        self, mo: Caller, project: Project
+    ) -> None:
+        rule = make_rule(project, routes=["issue"])
+
+        def reroute() -> None:
+            RoutingRule.objects.filter(pk=rule.pk).update(routes=["escalate"])
+
+        with meanwhile(reroute, before="FOR NO KEY UPDATE"):
+            told = mo.post(f"routing-rules/{rule.pk}", {"name": "Renamed"}).json()
+        assert (told["name"], told["routes"]) == ("Renamed", ["escalate"])
 
     def test_are_moved_and_switched(self, mo: Caller, project: Project) -> None:
         first, second = make_rule(project, name="a"), make_rule(project, name="b")
