@@ -24,6 +24,7 @@ from review.models import (
 )
 from review.models.queue import QueueItemQuerySet
 from review.prevalence import Counted, Share, share
+from review.sampling import LOTS
 
 TIME_LIMIT_MS = 2_000
 # Fields of a filter that follow from reviews: what they choose is no sample of anything.
@@ -81,8 +82,8 @@ def audit(*, queue: Queue) -> Audit:
     """Estimate the shares: three queries, and one more for each stratum.
 
     A fault is a decision to fix or to reject. Decisions count that are final and that nobody is
-    still to make without knowing them. In a random audit, what waits and nobody has touched was
-    left out by lot; in other strata what is not decided was left by its rank, which is no lot.
+    still to make without knowing them. In a random audit that is worked off by lot, what waits and
+    nobody has touched was left out by it; what else is not decided was left by its rank.
     """
     strata = intake.strata(queue=queue)
     if _follows(queue, strata):
@@ -140,6 +141,10 @@ _DECIDED = [QueueItem.Status.DONE, QueueItem.Status.ESCALATED]
 _COUNTS = ~Q(stratum__is_audit=True) | Q(status__in=_DECIDED)
 
 
+# Ranked by lot: an audit's, unless its queue goes by age.
+_BY_LOT = Q(fixed_rank__range=LOTS)
+
+
 def _seen(sample: QueueItemQuerySet) -> dict[int | None, dict[str, int]]:
     """By stratum: how many were decided, how many of those are faulty, and what is undecided."""
     decision = Review.objects.authoritative().revealed().filter(output=OuterRef("output"))
@@ -156,7 +161,9 @@ def _seen(sample: QueueItemQuerySet) -> dict[int | None, dict[str, int]]:
     )
     is_known = Q(verdict__isnull=False) & _COUNTS
     # What was taken out, or decided as one with others, was chosen by somebody.
-    left_by_lot = Q(stratum__is_audit=True, status=QueueItem.Status.OPEN, is_touched=False)
+    left_by_lot = _BY_LOT & Q(
+        stratum__is_audit=True, status=QueueItem.Status.OPEN, is_touched=False
+    )
     rows = (
         sample.annotate(verdict=Subquery(decision.values("verdict")[:1]), is_touched=touched)
         .values("stratum")

@@ -94,7 +94,9 @@ class StratumRequest(BaseModel):
     name: str
     filter: Written = ""
     rate: Annotated[float, Field(description="The share taken in, from above 0 to 1.")] = 1
-    is_audit: Annotated[bool, Field(description="Whether it is worked off by lot.")] = False
+    is_audit: Annotated[
+        bool, Field(description="Whether it is worked off by lot, unless the queue goes by age.")
+    ] = False
 
 
 class QueueChangeRequest(BaseModel):

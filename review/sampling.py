@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 # Hexadecimal digits of the hash that make the number: 52 bits, which a float holds exactly.
 DIGITS = 13
+# The ranks that a lot gives, the last and the first. One by age is a time, and far from them.
+LOTS = (0, 100)
 
 
 def draw(*, queue: int, output: int) -> float:
@@ -37,4 +39,4 @@ def _number(first: int, second: int) -> float:
 
 def lot(*, draw: float, rate: float) -> float:
     """The rank from 0 to 100 of an output of a random audit: it knows nothing of the answer."""
-    return 100 * (1 - min(draw / rate, 1))
+    return LOTS[1] * (1 - min(draw / rate, 1))

@@ -14,6 +14,7 @@ from feedback.models import Feedback, Membership, Output, Project, User
 from review.models.group import ItemGroup
 from review.models.stratum import Stratum
 from review.models.theme import Theme
+from review.sampling import LOTS
 
 _NOTHING = Q(pk__in=())
 
@@ -305,6 +306,11 @@ class QueueItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.output_id} in {self.queue_id}"
+
+    @property
+    def is_by_lot(self) -> bool:
+        """Whether it is worked off by lot: of a random audit, unless its queue goes by age."""
+        return self.fixed_rank is not None and LOTS[0] <= self.fixed_rank <= LOTS[1]
 
     @property
     def needs_third_person(self) -> bool:

@@ -183,6 +183,20 @@ class TestAudit:
         [_, audit] = audits.audit(queue=queue).strata
         assert (audit.counted.num_decided, audit.counted.num_undecided) == (6, 0)
 
+    def test_what_waits_by_age_was_not_left_out_of_an_audit_by_lot(
+        self, project: Project, reviewer: User
+    ) -> None:
+        queue = make_queue(project, order=Queue.Order.OLDEST)
+        Stratum.objects.create(queue=queue, position=1, name="Audit", is_audit=True)
+        for days in range(10):
+            make_output(project, at=NOW - timedelta(days=days))
+        intake.feed(queue=queue, now=NOW)
+        for item in queue.items.order_by("-rank")[:4]:
+            decide(item, reviewer, "accept")
+        found = audits.audit(queue=queue).faulty
+        assert found
+        assert (found.value, found.low, found.high) == (None, 0, 0.6)
+
     def test_what_was_decided_as_one_was_not_left_out_of_an_audit_by_lot(
         self, queue: Queue, reviewer: User
     ) -> None:
