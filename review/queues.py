@@ -128,13 +128,17 @@ def skip(
     """Pass the item over for good, and give back the reviewer's hold on it if there is one.
 
     Never a review: its place waits for one of somebody else. Raises QueueError without a reason,
-    LeaseLostError when a fence is given that is not that of the reviewer's hold.
+    LeaseLostError when a fence is given that is not that of the reviewer's hold, DoneError when
+    the reviewer has reviewed the item.
     """
     reason = _words("reason", reason, LONGEST_REASON, "Say why you skip this.")
     if fence is not None:
         locked_place(item=item, by=by, fence=fence)
+    # A submit holds this place: the item is skipped before it, or not any more.
     for place in Claim.objects.select_for_update().filter(item=item, reviewer=by, finished_at=None):
         _give_back(place)
+    if Review.objects.filter(item=item, reviewer=by).exists():
+        raise DoneError("You have reviewed this item.")
     skipped, _ = Skip.objects.update_or_create(
         item=item, reviewer=by, defaults={"reason": reason, "skipped_at": now}
     )

@@ -23,6 +23,7 @@ from review.models import (
     Queue,
     QueueItem,
     Review,
+    Skip,
 )
 from review.models.review import ReviewQuerySet
 from review.notifications import notify_moderators, settle_item
@@ -92,8 +93,8 @@ def submit_review(
 ) -> Review:
     """Store the decision, finish the reviewer's place, and the item with its last place.
 
-    The reviewer's draft has become the decision, and goes; so does what was carried over to the
-    answer from others like it.
+    The reviewer's draft has become the decision, and goes, as does a skip of theirs; so does what
+    was carried over to the answer from others like it.
 
     `reasons` are slugs of the current taxonomy. Without `routes` those are taken that the project's
     rules propose; what they proposed is kept in any case. `version` is the version of the answer
@@ -153,6 +154,7 @@ def submit_review(
         escalations.hand_up(review=review, item=item)
     _finish(place, review, now)
     Draft.objects.filter(item=item, reviewer=by).delete()
+    Skip.objects.filter(item=item, reviewer=by).delete()
     Event.objects.create(
         project_id=output.project_id,
         output=output,

@@ -109,8 +109,11 @@ def item_skip(request: ProjectRequest, item: int) -> HttpResponseBase:
         queues.skip(item=found, by=request.user, reason=reason, now=timezone.now())
     except queues.QueueError as error:
         return desk_page(request, found, skip_error=error.message, skip_reason=reason, status=422)
-    undo = reverse("item_undo", args=[request.project.slug, found.pk])
-    messages.success(request, "Skipped.", extra_tags=undo)
+    except queues.DoneError:
+        messages.info(request, "You have reviewed this item already.")
+    else:
+        undo = reverse("item_undo", args=[request.project.slug, found.pk])
+        messages.success(request, "Skipped.", extra_tags=undo)
     return _go_on(request, found)
 
 
@@ -205,8 +208,7 @@ def item_undo(request: ProjectRequest, item: int) -> HttpResponseBase:
     found = _item(request, item)
     if queues.unskip(item=found, by=request.user, now=timezone.now()):
         messages.info(request, "Taken back. The item is yours again, unless somebody took it.")
-    review = Review.objects.filter(item=found, reviewer=request.user).first()
-    if review is not None:
+    elif review := Review.objects.filter(item=found, reviewer=request.user).first():
         try:
             triage.undo_review(review=review, by=request.user, now=timezone.now())
         except triage.UndoError as error:

@@ -348,6 +348,16 @@ class TestItemSkip:
         assert page.status_code == 422
         assert "Say why you skip this." in page.content.decode()
 
+    def test_from_a_tab_left_open_after_the_submit_skips_nothing(
+        self, expert: User, item: QueueItem
+    ) -> None:
+        client = signed_in(expert)
+        decide(client, item, fence=claimed(item, expert))
+        page = client.post(url("item_skip", item), {"common": "Not my field"}, follow=True)
+        assert "You have reviewed this item already." in page.content.decode()
+        assert "Skipped." not in page.content.decode()
+        assert not Skip.objects.exists()
+
 
 def decide(client: Client, item: QueueItem, **fields: Any) -> Any:
     headers = fields.pop("headers", {})
@@ -480,6 +490,14 @@ class TestItemUndo:
         fence = Claim.objects.get().fence
         assert client.post(url("item_undo", item))["Location"] == url("item", item)
         assert Claim.objects.get().fence == fence
+
+    def test_of_a_skip_leaves_the_decision(self, expert: User, item: QueueItem) -> None:
+        client = signed_in(expert)
+        decide(client, item, fence=claimed(item, expert))
+        Skip.objects.create(item=item, reviewer=expert, reason="Late", skipped_at=timezone.now())
+        client.post(url("item_undo", item))
+        assert not Skip.objects.exists()
+        assert Review.objects.exists()
 
     def test_another_reviewers_decision_is_left_alone(
         self, project: Project, expert: User, item: QueueItem

@@ -229,6 +229,13 @@ class TestSkip:
         queues.skip(item=item, by=make_user(project), reason="Long", now=NOW)
         assert queues.renew(item=item, by=holder, fence=held.fence, now=NOW).reviewer == holder
 
+    def test_is_none_of_an_item_that_the_reviewer_has_reviewed(self, project: Project) -> None:
+        item, by = make_item(make_queue(project)), make_user(project)
+        make_review(item.output, by, item=item)
+        with pytest.raises(queues.DoneError):
+            queues.skip(item=item, by=by, reason="Long", now=NOW)
+        assert not Skip.objects.exists()
+
     def test_is_taken_back_and_the_item_held_again(self, project: Project) -> None:
         queue, by = make_queue(project), make_user(project)
         item = make_item(queue)

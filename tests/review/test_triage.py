@@ -8,7 +8,7 @@ import pytest
 from feedback.models import AnswerVersion, Output, Project
 from review import drafts, queues, suggestions, triage
 from review.annotations import annotate
-from review.models import Annotation, Claim, Draft, Event, QueueItem, Review
+from review.models import Annotation, Claim, Draft, Event, QueueItem, Review, Skip
 from tests.factories import (
     NOW,
     make_annotation,
@@ -86,6 +86,13 @@ class TestSubmitReview:
         self, project: Project
     ) -> None:
         assert submit(held(project), now=LATER).pk
+
+    def test_who_skipped_the_item_first_has_not_skipped_it_any_more(self, project: Project) -> None:
+        item, by = make_item(make_queue(project)), make_user(project)
+        queues.skip(item=item, by=by, reason="Later", now=NOW)
+        other = queues.skip(item=item, by=make_user(project), reason="Not my field", now=NOW)
+        submit(queues.claim(item=item, by=by, now=NOW))
+        assert list(Skip.objects.all()) == [other]
 
     def test_a_second_submit_is_refused_and_told_the_first(self, project: Project) -> None:
         claim = held(project)
