@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Case, Count, Exists, OuterRef, Q, Subquery, Value, When
 
 from feedback.timeouts import TooSlowError, time_limit
 from review import intake
@@ -18,7 +18,6 @@ from review.models import (
     Queue,
     QueueItem,
     Review,
-    ReviewReason,
     Skip,
     Stratum,
 )
@@ -37,10 +36,24 @@ NO_ANSWERS = "No answer matches the filter."
 
 @dataclass(frozen=True, kw_only=True)
 class StratumCount:
-    """One stratum of the queue, None for the whole, with its numbers."""
+    """One stratum of the queue, None for the whole, with its numbers.
+
+    Those in `alone` stand for themselves, those in `others` for all the rest of it.
+    """
 
     stratum: Stratum | None
-    counted: Counted
+    alone: Counted
+    others: Counted
+
+    @property
+    def counted(self) -> Counted:
+        """The numbers of both."""
+        return Counted(
+            size=self.alone.size + self.others.size,
+            num_decided=self.alone.num_decided + self.others.num_decided,
+            num_faulty=self.alone.num_faulty + self.others.num_faulty,
+            num_undecided=self.alone.num_undecided + self.others.num_undecided,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +96,8 @@ def audit(*, queue: Queue) -> Audit:
 
     A fault is a decision to fix or to reject. Decisions count that are final and that nobody is
     still to make without knowing them. In a random audit that is worked off by lot, what waits and
-    nobody has touched was left out by it; what else is not decided was left by its rank.
+    nobody has touched was left out by it; what else is not decided was left by its rank. What of
+    it was decided otherwise, such as before it was an audit, stands for itself alone.
     """
     strata = intake.strata(queue=queue)
     if _follows(queue, strata):
@@ -96,11 +110,8 @@ def audit(*, queue: Queue) -> Audit:
             given = _given(sample)
     except TooSlowError:
         return Audit(why=TOO_SLOW)
-    counts = [
-        StratumCount(stratum=one, counted=_counted(size, seen[one.pk if one else None]))
-        for one, size in zip(strata, sizes, strict=True)
-    ]
-    faulty = share([one.counted for one in counts])
+    counts = [_count(one, size, seen) for one, size in zip(strata, sizes, strict=True)]
+    faulty = share([part for one in counts for part in (one.alone, one.others)])
     if faulty is None:
         return Audit(strata=counts, why=NO_ANSWERS)
     decided = sum(one.counted.num_decided for one in counts)
@@ -122,31 +133,37 @@ def _follows(queue: Queue, strata: Sequence[Stratum | None]) -> bool:
     )
 
 
+# In an audit only what its own turn decided counts, not what another queue chose to decide. What
+# was escalated is decided; who answers for it may overrule that.
+_DECIDED = [QueueItem.Status.DONE, QueueItem.Status.ESCALATED]
+_COUNTS = ~Q(stratum__is_audit=True) | Q(status__in=_DECIDED)
+# Ranked by lot: an audit's, unless its queue goes by age.
+_BY_LOT = Q(fixed_rank__range=LOTS)
+# What of an audit was decided by another rank: by age, as one of another stratum, or before it was
+# an audit. All such that were sure to come in are known, and the lot was among the others.
+_CHOSEN = Q(stratum__is_audit=True, status__in=_DECIDED) & ~_BY_LOT
+_ALONE = _CHOSEN & Q(inclusion=1)
+_IS_ALONE = Case(When(_ALONE, then=Value(value=True)), default=Value(value=False))
+
+# By stratum, and whether what stands for itself alone.
+Key = tuple[int | None, bool]
+
+
 def _sample(queue: Queue, strata: Sequence[Stratum | None]) -> QueueItemQuerySet:
-    """The items that their stratum draws now.
+    """The items that their stratum draws now, and those of it that stand for themselves alone.
 
     What came in by another one, or by hand, or does not match any more does not stand for it.
     """
     drawn = Q(pk__in=[])
     for one in strata:
         there = intake.matching(queue=queue, stratum=one)
-        by_lot = Q(draw__lt=one.rate) if one else Q()
+        by_lot = Q(draw__lt=one.rate) | _ALONE if one else Q()
         drawn |= by_lot & Q(stratum=one, output__in=there.values("pk"))
     return queue.items.filter(drawn)
 
 
-# In an audit only what its own turn decided counts, not what another queue chose to decide. What
-# was escalated is decided; who answers for it may overrule that.
-_DECIDED = [QueueItem.Status.DONE, QueueItem.Status.ESCALATED]
-_COUNTS = ~Q(stratum__is_audit=True) | Q(status__in=_DECIDED)
-
-
-# Ranked by lot: an audit's, unless its queue goes by age.
-_BY_LOT = Q(fixed_rank__range=LOTS)
-
-
-def _seen(sample: QueueItemQuerySet) -> dict[int | None, dict[str, int]]:
-    """By stratum: how many were decided, how many of those are faulty, and what is undecided."""
+def _seen(sample: QueueItemQuerySet) -> dict[Key, dict[str, int]]:
+    """How many were decided, how many of those are faulty, and what is undecided."""
     decision = Review.objects.authoritative().revealed().filter(output=OuterRef("output"))
     # What was out for a while missed its turn, though it waits again.
     taken_out = BulkChange.objects.filter(
@@ -165,21 +182,43 @@ def _seen(sample: QueueItemQuerySet) -> dict[int | None, dict[str, int]]:
         stratum__is_audit=True, status=QueueItem.Status.OPEN, is_touched=False
     )
     rows = (
-        sample.annotate(verdict=Subquery(decision.values("verdict")[:1]), is_touched=touched)
-        .values("stratum")
+        sample.annotate(
+            verdict=Subquery(decision.values("verdict")[:1]),
+            is_touched=touched,
+            is_alone=_IS_ALONE,
+        )
+        .values("stratum", "is_alone")
         .annotate(
             decided=Count("pk", filter=is_known),
             faulty=Count("pk", filter=is_known & ~Q(verdict=Review.Verdict.ACCEPT)),
             undecided=Count("pk", filter=~is_known & ~left_by_lot),
+            left=Count("pk", filter=~is_known & left_by_lot),
+            chosen=Count("pk", filter=_CHOSEN),
         )
     )
-    found: dict[int | None, dict[str, int]] = defaultdict(Counter)
+    found: dict[Key, dict[str, int]] = defaultdict(Counter)
     for row in rows:
-        found[row["stratum"]] = {name: row[name] for name in ("decided", "faulty", "undecided")}
+        # Of what was not drawn nothing was chosen: the lot among the rest does not stand for it.
+        left = row["left"] if row["chosen"] else 0
+        found[row["stratum"], row["is_alone"]] = {
+            "decided": row["decided"],
+            "faulty": row["faulty"],
+            "undecided": row["undecided"] + left,
+        }
     return found
 
 
-def _counted(size: int, row: dict[str, int]) -> Counted:
+def _count(
+    stratum: Stratum | None, size: int, seen: Mapping[Key, Mapping[str, int]]
+) -> StratumCount:
+    key = stratum.pk if stratum else None
+    alone = _counted(0, seen[key, True])
+    return StratumCount(
+        stratum=stratum, alone=alone, others=_counted(size - alone.size, seen[key, False])
+    )
+
+
+def _counted(size: int, row: Mapping[str, int]) -> Counted:
     # What came in after the outputs were counted is left for the next time.
     looked_at = row["decided"] + row["undecided"]
     return Counted(
@@ -190,37 +229,40 @@ def _counted(size: int, row: dict[str, int]) -> Counted:
     )
 
 
-def _given(sample: QueueItemQuerySet) -> dict[tuple[str, str], Counter[int | None]]:
-    """How often each reason, by slug and name, was given in each stratum."""
+def _given(sample: QueueItemQuerySet) -> dict[tuple[str, str], Counter[Key]]:
+    """How often each reason was given, by its slug and name."""
     rows = (
-        ReviewReason.objects.filter(
-            review__in=Review.objects.authoritative().revealed(),
-            review__output__queue_items__in=sample.filter(_COUNTS),
+        sample.filter(
+            _COUNTS,
+            output__reviews__in=Review.objects.authoritative().revealed(),
+            output__reviews__reasons__isnull=False,
         )
-        .values_list("reason__slug", "reason__name", "review__output__queue_items__stratum")
-        .annotate(number=Count("review", distinct=True))
+        .annotate(is_alone=_IS_ALONE)
+        .values_list(
+            "output__reviews__reasons__slug",
+            "output__reviews__reasons__name",
+            "stratum",
+            "is_alone",
+        )
+        .annotate(number=Count("output__reviews", distinct=True))
     )
-    given: dict[tuple[str, str], Counter[int | None]] = defaultdict(Counter)
-    for slug, name, stratum, number in rows:
-        given[slug, name][stratum] += number
+    given: dict[tuple[str, str], Counter[Key]] = defaultdict(Counter)
+    for slug, name, stratum, is_alone, number in rows:
+        given[slug, name][stratum, is_alone] += number
     return given
 
 
 def _reasons(
-    given: Mapping[tuple[str, str], Counter[int | None]], counts: Sequence[StratumCount]
+    given: Mapping[tuple[str, str], Counter[Key]], counts: Sequence[StratumCount]
 ) -> list[ReasonShare]:
     """The share of each reason that was given, the commonest first."""
     found = []
     for (slug, name), numbers in given.items():
         known = share(
             [
-                Counted(
-                    size=one.counted.size,
-                    num_decided=one.counted.num_decided,
-                    num_faulty=numbers[one.stratum.pk if one.stratum else None],
-                    num_undecided=one.counted.num_undecided,
-                )
+                replace(part, num_faulty=numbers[one.stratum.pk if one.stratum else None, is_alone])
                 for one in counts
+                for part, is_alone in ((one.alone, True), (one.others, False))
             ]
         )
         if known:

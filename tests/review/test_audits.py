@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from review import audits, bulk, intake
 from review.filters import ReviewFilter
 from review.models import Claim, Queue, QueueItem, Review, Skip, Stratum
 from review.queues import claim_next
+from review.rules import Rules, StratumRule, create_queue, edit_queue
 from review.triage import submit_review
 from tests.factories import (
     NOW,
@@ -183,6 +185,56 @@ class TestAudit:
         [_, audit] = audits.audit(queue=queue).strata
         assert (audit.counted.num_decided, audit.counted.num_undecided) == (6, 0)
 
+    def test_what_was_decided_before_it_was_audited_stands_for_itself_alone(
+        self, project: Project, reviewer: User
+    ) -> None:
+        part = StratumRule(name="All")
+        rules = Rules(name="A", strata=[part])
+        for number in range(20):
+            make_feedback(make_output(project), score=-1 if number < 4 else 1)
+        queue = create_queue(project=project, rules=rules, by=reviewer, now=NOW)
+        for item in queue.items.order_by("-rank")[:4]:
+            decide(item, reviewer, "reject", "unsafe")
+        edit_queue(
+            queue=queue,
+            rules=replace(rules, strata=[replace(part, is_audit=True)]),
+            by=reviewer,
+            now=NOW,
+        )
+        intake.feed_all(now=NOW)
+        before = audits.audit(queue=queue).faulty
+        assert before
+        assert (before.value, before.low, before.high) == (None, 0.2, 1)
+        for item in queue.items.open().order_by("-rank")[:8]:
+            decide(item, reviewer, "accept")
+        found = audits.audit(queue=queue)
+        [only] = found.strata
+        assert (only.counted.size, only.counted.num_decided, only.counted.num_faulty) == (20, 12, 4)
+        assert found.faulty
+        assert found.faulty.value == found.faulty.low == 0.2
+        assert found.faulty.high < 0.6
+        assert found.reasons[0].share == found.faulty
+
+    def test_what_was_decided_of_a_share_before_it_was_audited_leaves_the_rest_undecided(
+        self, project: Project, reviewer: User
+    ) -> None:
+        part = StratumRule(name="Some", rate=0.5)
+        rules = Rules(name="A", strata=[part])
+        for _ in range(20):
+            make_output(project)
+        queue = create_queue(project=project, rules=rules, by=reviewer, now=NOW)
+        [first, *others] = queue.items.order_by("-rank")
+        decide(first, reviewer, "reject")
+        edit_queue(
+            queue=queue,
+            rules=replace(rules, strata=[replace(part, is_audit=True)]),
+            by=reviewer,
+            now=NOW,
+        )
+        intake.feed_all(now=NOW)
+        [only] = audits.audit(queue=queue).strata
+        assert (only.counted.num_decided, only.counted.num_undecided) == (1, len(others))
+
     def test_what_waits_by_age_was_not_left_out_of_an_audit_by_lot(
         self, project: Project, reviewer: User
     ) -> None:
@@ -230,9 +282,17 @@ class TestAudit:
         decide(QueueItem.objects.get(output=out), reviewer, "reject")
         said.delete()
         intake.feed_all(now=NOW)
-        [severe, audit] = audits.audit(queue=queue).strata
-        assert (severe.counted.size, audit.counted.size) == (2, 58)
-        assert audit.counted.num_decided == 0
+        for item in queue.items.filter(stratum__is_audit=False):
+            decide(item, reviewer, "accept")
+        for item in queue.items.open().order_by("-rank")[:19]:
+            decide(item, reviewer, "accept")
+        found = audits.audit(queue=queue)
+        assert [(one.counted.size, one.counted.num_decided) for one in found.strata] == [
+            (2, 2),
+            (58, 20),
+        ]
+        assert found.faulty
+        assert found.faulty.value == pytest.approx(1 / 60)
 
     def test_what_others_are_still_to_judge_alone_counts_as_undecided(
         self, project: Project, reviewer: User
