@@ -63,8 +63,7 @@ def restratify(*, queue: Queue) -> int:
 
     An item's probability of being in the queue is the highest rate it was ever drawn at.
     """
-    found = list(queue.strata.order_by("position"))
-    return sum(_move_rows(queue, stratum) for stratum in found) if len(found) > 1 else 0
+    return sum(_move_rows(queue, stratum) for stratum in queue.strata.order_by("position"))
 
 
 def sweep(*, queue: Queue) -> int:

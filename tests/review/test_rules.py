@@ -164,6 +164,23 @@ class TestEditQueue:
             intake.feed_all(now=NOW)
             assert queue.items.count() == num_left
 
+    @pytest.mark.parametrize(
+        "before", [[StratumRule(name="Bad", filter={"score": "negative"})], []]
+    )
+    def test_the_part_that_is_left_or_first_made_has_all_items(
+        self, project: Project, before: list[StratumRule]
+    ) -> None:
+        by = make_user(project)
+        audit = StratumRule(name="Audit", is_audit=True)
+        rules = Rules(name="A", strata=[*before, audit] if before else [])
+        make_feedback(make_output(project), score=-1)
+        make_output(project)
+        queue = create_queue(project=project, rules=rules, by=by, now=NOW)
+        edit_queue(queue=queue, rules=replace(rules, strata=[audit]), by=by, now=NOW)
+        intake.feed_all(now=NOW)
+        left = queue.strata.get()
+        assert [(item.stratum, item.is_by_lot) for item in queue.items.all()] == 2 * [(left, True)]
+
     def test_what_matches_no_more_stays_when_a_part_is_renamed(self, project: Project) -> None:
         by = make_user(project)
         output = make_output(project, model="a")
