@@ -19,6 +19,7 @@ from curation import strata
 from curation.models import Experiment, LibraryVersion
 from curation.rates import Arm, Crossed
 from feedback.models import Project
+from review.sampling import LOTS
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -211,25 +212,31 @@ WHERE place <= %(most)s ORDER BY newest.output_id
 """
 
 # Outputs that a random audit drew and that were decided in their turn, each with how many it
-# stands for: by the chance with which it came in, and by how much of its stratum is decided.
+# stands for: by the chance with which it came in, and by how much of its stratum is decided. What
+# was decided by another rank than by lot stands for no other of its stratum.
 _REVIEWED = """
 WITH outputs AS MATERIALIZED ({outputs}),
-strata AS (
-    SELECT stratum_id, count(*)::float8
-        / nullif(count(*) FILTER (WHERE status IN ('done', 'escalated')), 0) AS per_decided
+items AS (
+    SELECT id, output_id, stratum_id, inclusion, status IN ('done', 'escalated') AS is_decided,
+        coalesce(fixed_rank BETWEEN {lots[0]} AND {lots[1]}, false) AS is_by_lot
     FROM review_queueitem
     WHERE stratum_id IN (
         SELECT stratum.id FROM review_stratum stratum
         JOIN review_queue queue ON queue.id = stratum.queue_id
         WHERE stratum.is_audit AND queue.project_id = %(project)s
     )
+),
+strata AS (
+    SELECT stratum_id, count(*) FILTER (WHERE is_by_lot OR NOT is_decided)::float8
+        / nullif(count(*) FILTER (WHERE is_by_lot AND is_decided), 0) AS per_decided
+    FROM items
     GROUP BY stratum_id
 )
 SELECT DISTINCT ON (outputs.output_id) outputs.arm, outputs.day, outputs.session_id,
-    strata.per_decided / item.inclusion AS weight, (review.verdict <> 'accept')::int AS is_faulty
+    CASE WHEN item.is_by_lot THEN strata.per_decided ELSE 1 END / item.inclusion AS weight,
+    (review.verdict <> 'accept')::int AS is_faulty
 FROM outputs
-JOIN review_queueitem item ON item.output_id = outputs.output_id
-    AND item.status IN ('done', 'escalated')
+JOIN items item ON item.output_id = outputs.output_id AND item.is_decided
 JOIN strata ON strata.stratum_id = item.stratum_id
 JOIN review_review review ON review.output_id = outputs.output_id AND review.is_authoritative
 ORDER BY outputs.output_id, item.inclusion DESC, item.id
@@ -378,7 +385,8 @@ def reviewed(*, version: LibraryVersion) -> Counts:
 
     The arms are those of by_exposure; complained of is what they fixed or rejected.
     """
-    return _standardized(_of_reviewed, _REVIEWED.format(outputs=_BY_EXPOSURE), _exposed(version))
+    outputs = _REVIEWED.format(outputs=_BY_EXPOSURE, lots=LOTS)
+    return _standardized(_of_reviewed, outputs, _exposed(version))
 
 
 def exposed(*, version: LibraryVersion, most: int) -> list[Exposed]:

@@ -334,6 +334,7 @@ class TestReviewed:
                 output=output,
                 stratum=stratum,
                 inclusion=inclusion,
+                fixed_rank=50,
                 status="done",
                 entered_at=NOW,
                 closed_at=NOW,
@@ -349,3 +350,30 @@ class TestReviewed:
         assert found.sessions == 3
         assert found.outputs == pytest.approx(2 + 20 + 20)
         assert found.complaints == pytest.approx(2 + 20)
+
+    def test_what_was_decided_before_it_was_audited_stands_for_no_other(
+        self, project: Project
+    ) -> None:
+        version = publish(make_library(project))
+        queue, reviewer = make_queue(project), make_user(project)
+        audit = queue.strata.create(position=1, name="Audit", is_audit=True)
+        decided = [("reject", None), ("reject", None), ("accept", 50), ("fix", 40)]
+        outputs = answer(project, 4, at=NOW, version=version)
+        for output, (verdict, rank) in zip(outputs, decided, strict=True):
+            make_review(output, reviewer, verdict=verdict, is_authoritative=True)
+            queue.items.create(
+                output=output,
+                stratum=audit,
+                fixed_rank=rank,
+                status="done",
+                entered_at=NOW,
+                closed_at=NOW,
+            )
+        # Two were left out by lot.
+        for _ in range(2):
+            queue.items.create(
+                output=make_output(project), stratum=audit, fixed_rank=30, entered_at=NOW
+            )
+        found = complaints.reviewed(version=version).arm("served")
+        assert found.outputs == pytest.approx(1 + 1 + 2 + 2)
+        assert found.complaints == pytest.approx(1 + 1 + 2)
