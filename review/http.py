@@ -1,10 +1,11 @@
-"""Who may see a project's pages, and how fragments are told from pages."""
+"""Who may see a project's pages; how fragments are told from pages, and acts from each other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
+from uuid import UUID, uuid5
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
@@ -39,6 +40,17 @@ def memberships(request: HttpRequest) -> list[Membership]:
         found = list(own.order_by("project__name", "project_id"))
         request.memberships = found  # type: ignore[attr-defined]
     return found
+
+
+def form_key(request: HttpRequest) -> UUID | None:
+    """Which act a sent form is: the same again is the same; None when its page gave it no key.
+
+    The browser's Back shows a page with the key that it had, and another act may be sent from it.
+    """
+    try:
+        return uuid5(UUID(request.POST.get("request_key", "")), request.POST.urlencode())
+    except ValueError:
+        return None
 
 
 def project_view(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -24,7 +24,7 @@ from feedback.models import Membership
 from feedback.paging import page
 from feedback.ringing import ring
 from review.filters import ReviewFilter
-from review.http import ProjectRequest, project_view
+from review.http import ProjectRequest, form_key, project_view
 from review.views.tokens import tokens
 
 PAGE_SIZE = 50
@@ -83,7 +83,7 @@ def promotion_create(request: ProjectRequest) -> HttpResponseBase:
         "filter": str(wanted),
         "tokens": tokens(wanted, reasons={}),
         "only_unpromoted": is_unpromoted,
-        "request_key": request.POST.get("request_key") or uuid4(),
+        "request_key": uuid4(),
         "is_too_many": picked is not None and len(picked) > promotion_jobs.MOST_PICKED,
         "most": promotion_jobs.MOST_PICKED,
     }
@@ -155,7 +155,7 @@ def _start(
             kind=given["kind"],
             why=given["why"],
         ),
-        request_key=_key(request.POST.get("request_key", "")),
+        request_key=form_key(request),
         by=request.user,
         now=timezone.now(),
     )
@@ -198,10 +198,3 @@ def _job(request: ProjectRequest, promotion: int) -> PromotionJob:
 
 def _numbers(values: Sequence[str]) -> list[int]:
     return [int(one) for one in values if one.isascii() and one.isdecimal() and len(one) <= 18]
-
-
-def _key(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

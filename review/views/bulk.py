@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -20,7 +19,7 @@ from feedback.ringing import ring
 from review import bulk
 from review.exporting import export_lines
 from review.filters import ReviewFilter
-from review.http import ProjectRequest, project_view
+from review.http import ProjectRequest, form_key, project_view
 from review.models import BulkChange, BulkJob, Queue
 from review.tasks import work_bulk
 from review.views.tokens import changed, tokens
@@ -65,7 +64,7 @@ def bulk_start(request: ProjectRequest) -> HttpResponseBase:
             route=sent.get("route", ""),
             outputs=None if is_all else _numbers(sent.getlist("output")),
             sessions=() if is_all else _numbers(sent.getlist("session")),
-            request_key=_key(sent.get("request_key", "")),
+            request_key=form_key(request),
             by=request.user,
             now=timezone.now(),
         )
@@ -157,10 +156,3 @@ def _job(request: ProjectRequest, job: int) -> BulkJob:
 
 def _numbers(values: Sequence[str]) -> list[int]:
     return [int(one) for one in values if one.isdecimal() and len(one) <= 18]
-
-
-def _key(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

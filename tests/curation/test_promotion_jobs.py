@@ -375,6 +375,32 @@ class TestPages:
         client.post(f"/p/{project.slug}/promotions/{job.pk}/undo/")
         assert done(job).status == "undone"
 
+    def test_another_promotion_of_a_page_that_back_showed_again_is_another_job(
+        self,
+        client: Client,
+        project: Project,
+        curator: User,
+        library: ContextLibrary,
+        training_set: TrainingSet,
+    ) -> None:
+        """The browser shows it with the key that was sent already."""
+        reviews = [settled(project, curator) for _ in range(2)]
+        client.force_login(curator)
+        address, key = f"/p/{project.slug}/new-promotion/", uuid.uuid4()
+
+        def led(sent: dict[str, Any]) -> str:
+            given = {"start": "on", "kind": "example", "into": ["library:facts"]}
+            return client.post(address, given | sent).headers["Location"]
+
+        forms = [
+            client.post(address, {"output": review.output_id, "request_key": key}).context
+            for review in reviews
+        ]
+        sent = [{"review": one["picked"], "request_key": one["request_key"]} for one in forms]
+        assert led(sent[0]) != led(sent[1])
+        assert led(sent[0]) == led(sent[0]) != led({**sent[0], "into": ["training:answers"]})
+        assert PromotionJob.objects.count() == 3
+
     def test_promotes_all_that_match(
         self, client: Client, project: Project, curator: User, library: ContextLibrary
     ) -> None:

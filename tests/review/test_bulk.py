@@ -510,6 +510,21 @@ class TestPages:
         assert client.post(f"{address}new-bulk/", {**sent, "tags": ""}).status_code == 422
         assert client.post(f"{address}new-bulk/", {**sent, "filter": "x:y"}).status_code == 422
 
+    def test_another_act_of_a_page_that_back_showed_again_is_another_job(
+        self, client: Client, filled: Project, moderator: User
+    ) -> None:
+        """The browser shows it with the key that was sent already."""
+        client.force_login(moderator)
+        picked = list(filled.outputs.order_by("pk").values_list("pk", flat=True)[:4])
+        first = {"act": "tag_add", "tags": "y", "output": picked[:2], "request_key": uuid4()}
+        acts = [first, first | {"act": "queue_add", "queue": "there"}, first | {"output": picked}]
+        led = [
+            client.post(f"/p/{filled.slug}/new-bulk/", sent).headers["Location"]
+            for sent in (*acts, *acts)
+        ]
+        assert led[:3] == led[3:]
+        assert len(set(led)) == BulkJob.objects.count() == 3
+
     def test_list_costs_the_same_for_many_acts(
         self, client: Client, filled: Project, moderator: User, django_assert_max_num_queries: Any
     ) -> None:
