@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -77,10 +78,11 @@ def start(
 ) -> BulkJob:
     """Have a worker do something with every output that matches the filter by now.
 
-    `outputs` and `sessions` pick some of those, by their ids; without `outputs` all are meant. Tags
-    go to the outputs' sessions; a `reason`, by its slug in the current taxonomy, and a `route` go
-    to the decisions on the outputs that count. The same `request_key` again gives the same job.
-    Raises BulkError naming the field, NotAllowedError.
+    `outputs` and `sessions` pick some of those, by their ids, of which the filter's terms alone
+    have to hold; without `outputs` all are meant. Tags go to the outputs' sessions; a `reason`, by
+    its slug in the current taxonomy, and a `route` go to the decisions on the outputs that count.
+    The same `request_key` again gives the same job. Raises BulkError naming the field,
+    NotAllowedError.
     """
     membership = Membership.objects.filter(project=project, user=by).first()
     # What is decided as one starts from its sample: see review.spot_checks.
@@ -97,6 +99,9 @@ def start(
         return before
     if outputs is not None and not 0 < len(outputs) + len(sessions) <= MOST_PICKED:
         raise BulkError("output", f"Pick 1 to {MOST_PICKED:,} rows.")
+    if outputs is not None:
+        # A row may have been found by the words of what was said about it.
+        wanted = replace(wanted, words=())
     job = BulkJob(
         project=project,
         act=act,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 from django.contrib import messages
@@ -61,6 +62,9 @@ def promotion_create(request: ProjectRequest) -> HttpResponseBase:
     except FilterError as error:
         return render(request, "curation/promotions/create.html", {"fault": error}, status=422)
     picked = _picked(request, sent)
+    if picked is not None:
+        # A row may have been found by the words of what was said about it.
+        wanted = replace(wanted, words=())
     is_unpromoted = sent.get("promoted") == "no"
     form = PlacesForm(sent if "start" in request.POST else None, project=request.project)
     status = 200

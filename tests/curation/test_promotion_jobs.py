@@ -425,6 +425,16 @@ class TestPages:
         )  # fmt: skip
         assert done(PromotionJob.objects.get()).num_made == 1
 
+    def test_promote_what_was_picked_where_its_comment_has_the_words(
+        self, client: Client, project: Project, curator: User, library: ContextLibrary
+    ) -> None:
+        review = settled(project, curator)
+        make_feedback(review.output, comment="Too late.")
+        client.force_login(curator)
+        sent = {"output": review.output_id, "filter": '"too late"'}
+        shown = client.post(f"/p/{project.slug}/new-promotion/", sent)
+        assert shown.context["counts"]["all"] == 1
+
     def test_say_when_nothing_is_meant(
         self, client: Client, project: Project, curator: User, library: ContextLibrary
     ) -> None:

@@ -38,6 +38,7 @@ from review.models import (
 )
 from tests.factories import (
     NOW,
+    make_feedback,
     make_handover,
     make_item,
     make_output,
@@ -337,6 +338,17 @@ class TestStarting:
         job = begin(filled, moderator, "tag_add", outputs=[], sessions=[session.pk])
         assert job.num_matching == 3
         assert run(job).num_changed == 2
+
+    @pytest.mark.parametrize("text", ["late", '"too late"', "-soon"])
+    def test_acts_on_what_was_picked_where_its_comment_has_the_words(
+        self, filled: Project, moderator: User, text: str
+    ) -> None:
+        output = make_output(filled, text="Soon.", model="a")
+        make_feedback(output, comment="Too late.")
+        for picked in ({"outputs": [output.pk]}, {"outputs": [], "sessions": [output.session_id]}):
+            job = begin(filled, moderator, "queue_add", f"{text} model:a", **picked)
+            assert job.num_matching == 1
+        assert run(job).num_seen == 1
 
     def test_leaves_later_answers_alone(self, filled: Project, moderator: User) -> None:
         job = begin(filled, moderator, "tag_add")
