@@ -15,6 +15,7 @@ from django.db.models.lookups import Exact
 from feedback.filter_syntax import FilterSyntaxError, Term, Word, parse, write
 from feedback.models import Feedback, FeedbackReason, OutputWords, SessionTag, Tag
 from feedback.models.output import OutputQuerySet
+from feedback.wire import UNSTORABLE
 
 SCORES = ("negative", "positive")
 MAX_VALUES = 50
@@ -296,6 +297,6 @@ def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise FilterError(name, "Give a text.")
     longest = 2_000 if name == "words" else 200
-    if "\x00" in value or len(value) > longest:
+    if UNSTORABLE.search(value) or len(value) > longest:
         raise FilterError(name, f"Give at most {longest} printable characters.")
     return value

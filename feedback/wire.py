@@ -22,6 +22,8 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**64 - 1
 MIN_INTEGER = -(2**63)
 _PIECE_BYTES = 16 * 1024
+# What no column can hold.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 # An integer that may not fit 64 bits: orjson makes it a float.
 _LONG_INTEGER = re.compile(rb"(?<![.0-9])[0-9]{19}")
@@ -30,7 +32,6 @@ _DIGITS_ALIKE = bytes(ord("0") if 48 <= byte <= 57 else ord(" ") for byte in ran
 # A string without an end runs to the body's: to look for it anew at each quote takes minutes.
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _TOO_DEEP = f"Nested deeper than {MAX_DEPTH} levels."
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class WireError(ValueError):
@@ -256,8 +257,8 @@ def faults(value: object, path: str, depth: int = 1) -> Iterator[Fault]:
     elif isinstance(value, dict):
         for name, part in value.items():
             where = f"{path}.{name}" if path else str(name)
-            if _UNSTORABLE.search(name):
-                shown = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", where)
+            if UNSTORABLE.search(name):
+                shown = UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", where)
                 yield Fault(shown, "The name holds a NUL or a lone surrogate.")
             else:
                 yield from faults(part, where, depth + 1)
@@ -269,5 +270,5 @@ def faults(value: object, path: str, depth: int = 1) -> Iterator[Fault]:
 def _string_faults(value: str, path: str) -> Iterator[Fault]:
     if "\x00" in value:
         yield Fault(path, "Holds a NUL character.")
-    elif _UNSTORABLE.search(value):
+    elif UNSTORABLE.search(value):
         yield Fault(path, "Holds a lone surrogate.")

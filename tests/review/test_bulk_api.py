@@ -127,6 +127,8 @@ class TestBulk:
             ({"act": "route_add", "tags": [], "route": "escalate"}, "route"),
             ({"filter": "nothing:x"}, "filter"),
             ({"filter": {"nothing": "x"}}, "filter"),
+            ({"filter": {"model": "\ud800"}}, "filter"),
+            ({"filter": {"\ud800": "x"}}, "filter"),
             ({"act": "delete"}, "act"),
             ({"tags": []}, "tags"),
             ({"act": "queue_add", "queue": "none"}, "queue"),

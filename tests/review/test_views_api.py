@@ -115,6 +115,7 @@ class TestViews:
             ("/search", {"filter": "colour:red"}, "filter"),
             ("/search", {"filter": {"colour": "red"}}, "filter"),
             ("/search", {"filter": {"words": ["a\x00"]}}, "filter"),
+            ("/search", {"filter": {"model": "\ud800"}}, "filter"),
             ("/search", {"filter": "", "mode": "guess"}, "mode"),
             ("/search", {}, "filter"),
         ],
