@@ -12,6 +12,8 @@ import orjson
 from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import Field, Model, Q, QuerySet
 
+from feedback.wire import UNSTORABLE
+
 M = TypeVar("M", bound=Model)
 
 
@@ -46,7 +48,7 @@ def _after(model: type[Model], order: Sequence[str], values: list[Any]) -> Q:
     equal = Q()
     for name, value in zip(order, values, strict=True):
         column = name.removeprefix("-")
-        if value is None:
+        if value is None or (isinstance(value, str) and UNSTORABLE.search(value)):
             raise CursorError("This is no cursor that the list gave.")
         try:
             field = cast("Field[Any, Any]", model._meta.get_field(column))

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from feedback.models import Output, Project
-from feedback.paging import CursorError, page
+from feedback.models import Output, Project, Tag
+from feedback.paging import CursorError, page, write_cursor
 from tests.factories import NOW, make_output, make_session
 
 ORDER = ["-at", "-id"]
@@ -35,3 +35,11 @@ class TestPage:
     def test_refuses_a_cursor_it_did_not_give(self, cursor: str) -> None:
         with pytest.raises(CursorError):
             page(Output.objects.all(), order=ORDER, size=1, cursor=cursor)
+
+    @pytest.mark.django_db
+    def test_refuses_a_cursor_with_a_name_that_nothing_can_have(self) -> None:
+        for name in ("\x00", "a\x00b"):
+            with pytest.raises(CursorError):
+                page(
+                    Tag.objects.all(), order=["name", "id"], size=1, cursor=write_cursor([name, 1])
+                )
