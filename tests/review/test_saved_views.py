@@ -158,6 +158,17 @@ class TestPages:
         viewer.post(f"{address}views/{view['view'].pk}/search/", {"filter": "model:b"})
         assert SavedView.objects.get().filter == {"model": "b"}
 
+    def test_keep_no_search_for_more_like_an_answer(
+        self, viewer: Client, project: Project, owner: User
+    ) -> None:
+        """A view has a filter, and would keep nothing of it."""
+        make_output(project, external_id="a")
+        asked = {"view": str(make_view(project, owner).pk), "filter": "model:a"}
+        for like, is_offered in (("", True), ("a", False)):
+            html = viewer.get(f"/p/{project.slug}/search/", {**asked, "like": like})
+            for offer in ("Save view", "save-view", "Save changes"):
+                assert (offer in html.content.decode()) is is_offered, offer
+
     def test_show_what_is_shared_and_hide_what_is_not(
         self, viewer: Client, project: Project
     ) -> None:
