@@ -109,7 +109,6 @@ def choose(
 def stop(*, to: User, now: datetime) -> None:
     """Mail the person nothing any more."""
     _set(to, Digest.Every.NEVER, now)
-    DigestMail.objects.filter(user=to, status=DigestMail.Status.WAITING).delete()
 
 
 def token(*, to: User) -> str:
@@ -260,3 +259,5 @@ def _set(user: User, every: str, now: datetime) -> None:
     if digest.every != every:
         digest.every, digest.next_at = every, _next(every, now)
         digest.save()
+    if every == Digest.Every.NEVER:
+        DigestMail.objects.filter(user=user, status=DigestMail.Status.WAITING).delete()

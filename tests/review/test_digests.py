@@ -163,6 +163,20 @@ class TestBreakingOff:
         assert send.call_count == digests.MOST_TRIES
         assert DigestMail.objects.latest("pk").status == "failed"
 
+    def test_what_the_server_refused_is_not_tried_again_for_who_wants_no_mail_any_more(
+        self, project: Project, ann: User, ben: User
+    ) -> None:
+        want(ann)
+        mention(make_output(project), ben)
+        refused = SMTPDataError(451, b"Later.")
+        with patch.object(EmailMultiAlternatives, "send", side_effect=refused):
+            assert run() == 0
+        want(ann, "never")
+        assert run() == 0
+        assert not DigestMail.objects.exists()
+        want(ann)
+        assert run() == 1
+
     @pytest.mark.parametrize("error", [SMTPServerDisconnected("Gone."), TimeoutError()])
     def test_what_may_have_gone_is_not_sent_again(
         self, project: Project, ann: User, ben: User, error: Exception
