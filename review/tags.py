@@ -22,6 +22,8 @@ MOST_TAGS, MOST_ON_SESSION = 20, 100
 LONGEST_TAG = 60
 
 _TABLE = SessionTag._meta.db_table
+# A name that no tag can be given.
+_NOBODYS = " "
 
 
 class TagError(ValueError):
@@ -171,16 +173,17 @@ def rename(*, tag: Tag, name: str, by: User, now: datetime) -> Tag:
         raise TagError("name", f"There is a tag {taken.name}. Merge them instead.")
     if tag.name == name:
         return tag
-    former = tag.name
-    if taken is None or taken.pk != tag.pk:
-        if taken is not None:
-            taken.delete()
-        Tag.objects.filter(pk=tag.pk).update(name=name)
+    former, tag.name = tag.name, name
+    if taken is None:
+        _call(tag, name)
         Tag.objects.create(project_id=tag.project_id, name=former, alias_of=tag)
+    elif taken.pk != tag.pk:
+        # What the former name was of is remembered by its row: the two swap names.
+        for one, called in ((taken, _NOBODYS), (tag, name), (taken, former)):
+            _call(one, called)
     else:
         # The old name differs by its case alone, and means the tag as it is.
-        Tag.objects.filter(pk=tag.pk).update(name=name)
-    tag.name = name
+        _call(tag, name)
     _log(tag, "renamed", by, now)
     return tag
 
@@ -209,6 +212,10 @@ def merge(*, tag: Tag, into: Tag, by: User, now: datetime) -> Tag:
     Tag.objects.filter(Q(pk=tag.pk) | Q(alias_of=tag)).update(alias_of=into)
     _log(tag, "merged", by, now, into=into.pk, moved=num_moved, both=num_both)
     return into
+
+
+def _call(tag: Tag, name: str) -> None:
+    Tag.objects.filter(pk=tag.pk).update(name=name)
 
 
 def _locked(*tags: Tag) -> list[Tag]:

@@ -239,6 +239,31 @@ class TestMerge:
         with pytest.raises(FormerTagError):
             rename(tag=tag(project, "a"), name="e", by=expert, now=NOW)
 
+    def test_is_told_of_though_the_tag_has_the_old_name_again(
+        self, project: Project, expert: User
+    ) -> None:
+        output = make_output(project)
+        put(project, expert, output.session, add=["refund"])
+        put(project, expert, make_session(project), add=["refunds"])
+        acts = [
+            bulk.start(
+                project=project, wanted=ReviewFilter(), act=act, tags=["refund"], by=expert, now=NOW
+            )
+            for act in ("tag_remove", "tag_add")
+        ]
+        bulk.work_off(now=NOW, most=1)
+        merge(tag=tag(project, "refund"), into=tag(project, "refunds"), by=expert, now=NOW)
+        rename(tag=tag(project, "refunds"), name="Refund", by=expert, now=NOW)
+        assert set(Tag.objects.values_list("name", "alias_of__name")) == {
+            ("Refund", None),
+            ("refunds", "Refund"),
+        }
+        bulk.work_off(now=NOW)
+        assert names(output.session) == ["Refund"]
+        removed = BulkJob.objects.get(pk=acts[0].pk)
+        undo(removed, expert)
+        assert removed.changes.get().conflict == "The tag was merged since."
+
     def test_is_of_two_tags_of_one_project(self, project: Project, expert: User) -> None:
         other = make_project()
         put(project, expert, make_session(project), add=["a"])
