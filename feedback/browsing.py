@@ -52,6 +52,24 @@ def browse(
     return Page(hits, found.next_cursor, counts, num_words=0, num_meaning=0)
 
 
+def count_by_words(*, project: Project, wanted: OutputFilter) -> dict[Listing, int]:
+    """How many outputs and feedback have the filter's words themselves, and sessions with either.
+
+    Counts of each end at MOST_COUNTED + 1. Raises TooSlowError.
+    """
+    scope = Scope(project=project, wanted=wanted)
+    with time_limit(TIME_LIMIT_MS):
+        outputs, feedback = scope.outputs(), scope.feedback()
+        counts: dict[Listing, int] = {
+            "all": 0,
+            "session": _count(outputs.values("session").union(feedback.values("session"))),
+            "output": _count(outputs),
+            "feedback": _count(feedback),
+        }
+    counts["all"] = counts["output"] + counts["feedback"]
+    return counts
+
+
 def _sessions(
     scope: Scope, sessions: QuerySet[Session], limit: int, cursor: str
 ) -> tuple[paging.Page[Session], list[Hit]]:

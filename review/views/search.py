@@ -16,13 +16,13 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from feedback.browsing import MOST_COUNTED, browse
+from feedback.browsing import MOST_COUNTED, browse, count_by_words
 from feedback.embedding import get_encoder
 from feedback.filter_syntax import Term, write
 from feedback.filters import FilterError
 from feedback.marking import cut_out, marked
 from feedback.models import Membership, Output, Project, Reason
-from feedback.search import LISTINGS, MODES, Page, more_like, search
+from feedback.search import LISTINGS, MODES, Listing, Page, more_like, search
 from feedback.timeouts import TooSlowError
 from review.commented import Remarks, commented, commented_page, search_comments
 from review.completion import completions
@@ -58,6 +58,7 @@ def search_page(request: ProjectRequest) -> HttpResponse:
     started = monotonic()
     try:
         page = _page(asked, request.project, request.GET.get("cursor", ""))
+        counts = _counts(asked, request.project, page)
         shown = marked(
             hits=page.hits,
             query="" if asked.like else asked.query,
@@ -76,6 +77,10 @@ def search_page(request: ProjectRequest) -> HttpResponse:
             "kept": write(terms=asked.wanted.terms),
             "asked": asked,
             "page": page,
+            "total": _number(counts["all"]),
+            "listed": (page.counts[asked.listing], _number(counts[asked.listing]))
+            if counts[asked.listing] > page.counts[asked.listing]
+            else None,
             "findings": findings(marked=shown),
             "named": named(project=request.project, identifier=asked.query)
             if asked.query
@@ -88,7 +93,7 @@ def search_page(request: ProjectRequest) -> HttpResponse:
             "listings": [
                 (
                     LISTING_NAMES[one],
-                    _number(page.counts[one]),
+                    _number(counts[one]),
                     asked.to(listing=one),
                     one == asked.listing,
                 )
@@ -105,7 +110,7 @@ def search_page(request: ProjectRequest) -> HttpResponse:
             "miss": None if page.hits else _miss(asked, request.project, names),
             "queue_url": f"{reverse('queue_create', args=[request.project.slug])}?"
             f"{urlencode({'words': str(asked.narrowed)})}",
-            **_bulk(request, asked, page),
+            **_bulk(request, asked, counts["output"]),
             "may_create": request.membership.may(Membership.Role.MODERATOR),
         },
     )
@@ -235,6 +240,13 @@ def _page(asked: Asked, project: Project, cursor: str) -> Page:
     )
 
 
+def _counts(asked: Asked, project: Project, page: Page) -> Mapping[Listing, int]:
+    """How many there are in each listing: by words more may match than are ranked."""
+    if asked.mode != "words" or asked.like or not page.num_words:
+        return page.counts
+    return count_by_words(project=project, wanted=asked.narrowed)
+
+
 def _num_comments(request: ProjectRequest, asked: Asked) -> int:
     if _is_ranked(asked):
         return _remarks(request, asked, limit=0).number or 0
@@ -246,8 +258,8 @@ def _number(number: int) -> str:
     return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}"
 
 
-def _bulk(request: ProjectRequest, asked: Asked, page: Page) -> dict[str, object]:
-    """What the page needs to act on what is picked, and on all that match.
+def _bulk(request: ProjectRequest, asked: Asked, number: int) -> dict[str, object]:
+    """What the page needs to act on what is picked, and on all answers that match, so many.
 
     A ranking has no end, so all are meant only where every word has to be there.
     """
@@ -261,7 +273,7 @@ def _bulk(request: ProjectRequest, asked: Asked, page: Page) -> dict[str, object
     return {
         "bulk_filter": str(asked.narrowed),
         "request_key": uuid4(),
-        "all_told": _number(page.counts["output"]),
+        "all_told": _number(number),
         "all_link": asked.to(mode="words", like=None) if is_ranked else "",
         "queues": queues if may_decide else (),
         "may_decide": may_decide,

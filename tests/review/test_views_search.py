@@ -7,7 +7,16 @@ from django.test import Client
 from django.utils import timezone
 
 from feedback.embedding import Encoder, embed_pending
-from feedback.models import FeedbackReason, Membership, Project, Reason, SessionTag, Tag, User
+from feedback.models import (
+    Feedback,
+    FeedbackReason,
+    Membership,
+    Project,
+    Reason,
+    SessionTag,
+    Tag,
+    User,
+)
 from review.comment_vectors import embed_annotations
 from review.models import Annotation
 from review.threads import edit_reply, remove_reply, reply
@@ -99,6 +108,24 @@ class TestSearchPage:
         self, viewer: Client, filled: Project, address: str, mode: str, text: str, found: list[str]
     ) -> None:
         assert sorted(ids(viewer.get(address, {"q": text, "mode": mode}))) == found
+
+    def test_counts_all_that_have_the_words_where_the_best_alone_are_listed(
+        self, viewer: Client, project: Project, address: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("feedback.search.DEPTH", 2)
+        session = make_session(project)
+        for _ in range(4):
+            make_feedback(make_output(project, session, text="Bread."), comment="Bread?")
+        alone = make_feedback(make_output(project, text="Cake."), comment="No bread.")
+        Feedback.objects.filter(pk=alone.pk).update(output=None)
+        page = viewer.get(address, {"q": "bread", "mode": "words"})
+        assert len(ids(page)) == 4
+        assert [number for _, number, _, _ in page.context["listings"]] == ["9", "2", "4", "5"]
+        assert (page.context["total"], page.context["all_told"]) == ("9", "4")
+        assert "The best 4 of 9 are listed" in page.content.decode()
+        hybrid = viewer.get(address, {"q": "bread"})
+        assert hybrid.context["total"] == "4"
+        assert "are listed" not in hybrid.content.decode()
 
     def test_finds_more_like_an_answer(self, viewer: Client, filled: Project, address: str) -> None:
         page = viewer.get(address, {"like": "bread"})
