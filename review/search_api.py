@@ -13,6 +13,7 @@ from ninja.errors import HttpError
 from pydantic import Field
 
 from feedback.authentication import ApiKeyAuth, key_of
+from feedback.browsing import browse
 from feedback.embedding import get_encoder
 from feedback.filter_syntax import Word
 from feedback.filters import FilterError
@@ -114,20 +115,22 @@ def search_texts(
     """
     project = key_of(request).project
     with _refusing():
-        options: dict[str, Any] = {
+        wanted = ReviewFilter.parse(filter)
+        options: dict[str, Any] = {"listing": list, "limit": limit, "cursor": cursor}
+        ranked = options | {
             "encoder": get_encoder(),
-            "wanted": ReviewFilter.parse(filter),
-            "listing": list,
+            "wanted": wanted,
             "newest_first": sort == "newest",
-            "limit": limit,
-            "cursor": cursor,
         }
         if like:
-            found = more_like(output=_output(project, like), **options)
-        elif q.strip():
-            found = search(project=project, query=_plain(q), mode=mode, **options)
-        else:
+            found = more_like(output=_output(project, like), **ranked)
+        elif not q.strip():
             raise invalid("q", "Say what to look for.")
+        elif mode == "words" and sort == "newest":
+            wanted = wanted.also(ReviewFilter(words=_words(q)))
+            found = browse(project=project, wanted=wanted, by_words=True, **options)
+        else:
+            found = search(project=project, query=_plain(q), mode=mode, **ranked)
     return SearchReply(results=[_hit(hit) for hit in found.hits], next_cursor=found.next_cursor)
 
 
@@ -158,10 +161,9 @@ def search_annotations(
     with _refusing():
         wanted = ReviewFilter.parse(filter)
         if mode == "words" or not q.strip():
-            needed = tuple(Word(word) for word in _plain(q).split())
             found = commented_page(
                 project=key.project,
-                wanted=wanted.also(ReviewFilter(words=needed)),
+                wanted=wanted.also(ReviewFilter(words=_words(q))),
                 by=person,
                 limit=limit,
                 cursor=cursor,
@@ -188,6 +190,10 @@ def _output(project: Project, external_id: str) -> Output:
     if found is None:
         raise Http404("There is no such output.")
     return found
+
+
+def _words(text: str) -> tuple[Word, ...]:
+    return tuple(Word(word) for word in _plain(text).split())
 
 
 def _plain(text: str) -> str:

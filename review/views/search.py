@@ -230,6 +230,8 @@ def _page(asked: Asked, project: Project, cursor: str) -> Page:
         )
     if not asked.query.strip():
         return browse(project=project, **options)
+    if asked.mode == "words" and asked.newest_first:
+        return browse(project=project, by_words=True, **options)
     return search(
         project=project,
         query=asked.query,
@@ -274,7 +276,7 @@ def _bulk(request: ProjectRequest, asked: Asked, number: int) -> dict[str, objec
         "bulk_filter": str(asked.narrowed),
         "request_key": uuid4(),
         "all_told": _number(number),
-        "all_link": asked.to(mode="words", like=None) if is_ranked else "",
+        "all_link": asked.to(mode="words", newest_first=True, like=None) if is_ranked else "",
         "queues": queues if may_decide else (),
         "may_decide": may_decide,
         "given_reasons": Reason.objects.current().filter(taxonomy__project=request.project),

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from feedback.embedding import Encoder, embed_pending
 from feedback.models import (
@@ -17,13 +19,16 @@ from feedback.models import (
     Tag,
     User,
 )
+from feedback.paging import write_cursor
 from review.comment_vectors import embed_annotations
 from review.models import Annotation
 from review.threads import edit_reply, remove_reply, reply
 from tests.factories import (
+    NOW,
     make_annotation,
     make_feedback,
     make_item,
+    make_key,
     make_output,
     make_project,
     make_queue,
@@ -126,6 +131,54 @@ class TestSearchPage:
         hybrid = viewer.get(address, {"q": "bread"})
         assert hybrid.context["total"] == "4"
         assert "are listed" not in hybrid.content.decode()
+
+    @pytest.mark.parametrize(
+        ("listing", "number"), [("all", 15), ("session", 5), ("output", 7), ("feedback", 8)]
+    )
+    def test_lists_by_words_the_newest_first_to_the_end(
+        self,
+        client: Client,
+        viewer: Client,
+        project: Project,
+        address: str,
+        monkeypatch: pytest.MonkeyPatch,
+        listing: str,
+        number: int,
+    ) -> None:
+        monkeypatch.setattr("feedback.search.DEPTH", 2)
+        monkeypatch.setattr("review.views.search.PAGE_SIZE", 2)
+        sessions = [make_session(project) for _ in range(4)]
+        for place in range(7):
+            at = NOW + timedelta(hours=place // 3)
+            output = make_output(project, sessions[place % 4], text="Bread.", at=at)
+            make_feedback(output, pk=output.pk, comment="Bread?", at=at)
+        alone = make_feedback(make_output(project, text="Cake."), comment="No bread.")
+        Feedback.objects.filter(pk=alone.pk).update(output=None)
+        asked = {"q": "bread", "list": listing, "mode": "words", "sort": "newest"}
+        link, seen, times = f"?{urlencode(asked)}", [], []
+        while link:
+            page = viewer.get(address + link)
+            hits = [one.found.hit for one in page.context["findings"]]
+            seen += [(type(hit.target), hit.target.pk) for hit in hits]
+            times += [hit.target.at for hit in hits]
+            link = page.context["more"]
+        assert len(seen) == len(set(seen)) == number
+        assert page.context["page"].counts[listing] == number
+        if listing != "session":
+            assert times == sorted(times, reverse=True)
+        reply: dict[str, Any] = {"next_cursor": ""}
+        told: list[dict[str, Any]] = []
+        while (cursor := reply["next_cursor"]) is not None:
+            reply = client.get(
+                "/api/v1/search",
+                {**asked, "limit": 4, "cursor": cursor},
+                headers={"authorization": f"Bearer {make_key(project, ['read'])}"},
+            ).json()
+            told += reply["results"]
+        assert len(told) == number
+        assert {one["words"] for one in told} == {1}
+        wrong = {**asked, "cursor": write_cursor([NOW, 2, 1])}
+        assert viewer.get(address, wrong).status_code == 400
 
     def test_finds_more_like_an_answer(self, viewer: Client, filled: Project, address: str) -> None:
         page = viewer.get(address, {"like": "bread"})
