@@ -401,5 +401,10 @@ def _after_the_last(item: int) -> QueueItem.Status:
 
 
 def _standing(reviews: ReviewQuerySet) -> ReviewQuerySet:
-    """Without those that a moderator sent back, to be decided anew."""
-    return reviews.exclude(escalations__status=Escalation.Status.RETURNED)
+    """Without those that a moderator sent back, to be decided anew, with all that went before."""
+    returned = Escalation.objects.filter(
+        Q(review=OuterRef("pk")) | Q(settled_at__gt=OuterRef("created_at")),
+        output=OuterRef("output"),
+        status=Escalation.Status.RETURNED,
+    )
+    return reviews.filter(~Exists(returned))

@@ -346,6 +346,35 @@ class TestSendingBack:
         there.refresh_from_db()
         assert (there.status, there.claims.count()) == ("open", num)
 
+    def test_taking_the_review_that_followed_back_leaves_none_that_counts(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        escalation = escalate(project, ann)
+        elsewhere = make_item(make_queue(project), escalation.output)
+        ben, cleo = (make_user(project, "expert") for _ in range(2))
+        submit(queues.claim(item=elsewhere, by=ben, now=NOW))
+        there = escalations.send_back(
+            escalation=escalation, queue=make_queue(project), by=mod, comment="", now=LATER
+        )
+        anew = submit(queues.claim(item=there, by=cleo, now=LATER), now=LATER)
+        assert counting(escalation) == [anew]
+        triage.undo_review(review=anew, by=cleo, now=LATER)
+        assert counting(escalation) == []
+
+    def test_who_disagrees_with_what_was_sent_back_disputes_nothing(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        escalation = escalate(project, ann, reviewers_per_item=2)
+        ben, cleo = (make_user(project, "expert") for _ in range(2))
+        submit(queues.claim(item=escalation.item, by=ben, now=NOW))
+        item = escalations.send_back(
+            escalation=escalation, queue=escalation.item.queue, by=mod, comment="", now=LATER
+        )
+        held = queues.claim(item=item, by=cleo, now=LATER)
+        anew = submit(held, verdict="accept", comment="", now=LATER)
+        item.refresh_from_db()
+        assert (item.status, counting(escalation)) == ("done", [anew])
+
     def test_not_where_a_third_person_decides_nor_before_all_are_in(
         self, project: Project, ann: User, mod: User
     ) -> None:
