@@ -126,7 +126,7 @@ def edit_queue(
     if is_changed and replace(checked, reviewers=there.reviewers) == there:
         return
     if checked.reviewers_per_item != queue.reviewers_per_item:
-        _change_places(queue, checked.reviewers_per_item)
+        _change_places(queue, checked.reviewers_per_item, now)
     _set(queue, checked)
     queue.is_unswept |= _draws(checked) != _draws(there)
     queue.save()
@@ -306,10 +306,10 @@ def _check_form(queue: Queue, checked: Rules, there: Rules) -> None:
         )
 
 
-def _change_places(queue: Queue, number: int) -> None:
+def _change_places(queue: Queue, number: int, now: datetime) -> None:
     """Give every item so many places. Raises QueueError when somebody holds one that would go."""
     surplus = Claim.objects.filter(item__queue=queue, place__gt=number)
-    if surplus.filter(reviewer__isnull=False).exists():
+    if surplus.filter(lease_until__gt=now).exists():
         raise QueueError("reviewers_per_item", "Somebody holds a place that would go.")
     surplus.delete()
     there = QueueItem.objects.filter(queue=queue).exclude(status=QueueItem.Status.OUT)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from feedback.models import Project
-from review import bulk, escalations, intake, queues
+from review import bulk, escalations, intake, queues, triage
 from review.filters import ReviewFilter
 from review.models import Claim, Event, Queue, QueueItem
 from review.queues import QueueError
@@ -263,6 +263,23 @@ class TestEditQueue:
             queues.claim_next(queue=queue, by=make_user(project), now=NOW)
         with pytest.raises(QueueError, match="holds a place"):
             edit_queue(queue=queue, rules=Rules(name="All"), by=make_user(project), now=NOW)
+
+    def test_a_place_whose_lease_ran_out_goes_and_its_holder_submits_in_vain(
+        self, project: Project
+    ) -> None:
+        make_output(project)
+        rules = Rules(name="All", reviewers_per_item=2)
+        queue = create_queue(project=project, rules=rules, by=None, now=NOW)
+        reviewers = [make_user(project) for _ in range(2)]
+        item = queue.items.get()
+        _, lost = (queues.claim(item=item, by=by, now=NOW) for by in reviewers)
+        later = NOW + timedelta(seconds=rules.lease_seconds)
+        edit_queue(queue=queue, rules=Rules(name="All"), by=make_user(project), now=later)
+        assert [place.reviewer for place in item.claims.all()] == reviewers[:1]
+        with pytest.raises(queues.LeaseLostError):
+            triage.submit_review(
+                item=item, by=reviewers[1], fence=lost.fence, verdict="accept", now=later
+            )
 
     def test_a_stratum_that_stays_keeps_its_row(self, project: Project) -> None:
         queue = create_queue(project=project, rules=SEVERE_AND_SOME, by=None, now=NOW)
