@@ -100,7 +100,7 @@ class QueueForm(FilterForm):
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
-    minutes = forms.IntegerField(
+    minutes = forms.FloatField(
         label="Minutes to review an item", min_value=1, max_value=1_440, initial=15
     )
     due_hours = forms.IntegerField(
@@ -199,12 +199,14 @@ class StratumForm(forms.Form):
 
     name = forms.CharField(label="Part", required=False, max_length=60)
     filter = forms.CharField(label="Filter", required=False, max_length=2_000)
-    percent = forms.FloatField(label="Share, %", required=False, min_value=0.01, max_value=100)
+    percent = forms.DecimalField(label="Share, %", required=False, max_value=100)
     is_audit = forms.BooleanField(label="Random audit", required=False)
 
     def clean(self) -> dict[str, Any]:
         """Read the filter, and ask for a name and a share where something was entered."""
         cleaned = super().clean() or {}
+        percent = cleaned.get("percent")
+        self.rate = 1.0 if percent is None else float(percent.scaleb(-2))
         self.output_filter = ReviewFilter()
         try:
             self.output_filter = ReviewFilter.parse(cleaned.get("filter") or "")
@@ -214,7 +216,8 @@ class StratumForm(forms.Form):
 
     def has_content(self) -> bool:
         """Whether anything was entered."""
-        return any(self.cleaned_data.get(name) for name in ("name", "filter", "percent"))
+        entered = (self.cleaned_data.get(name) for name in ("name", "filter", "percent"))
+        return any(one not in {None, ""} for one in entered)
 
 
 StratumForms = forms.formset_factory(StratumForm, extra=0, max_num=6, absolute_max=6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -149,7 +150,7 @@ class _Asked:
                 "order": there.order,
                 "reviewers_per_item": there.reviewers_per_item,
                 "required": list(there.required),
-                "minutes": there.lease_seconds // 60,
+                "minutes": f"{there.lease_seconds / 60:.6g}",
                 "due_hours": there.due_hours,
                 "for_whom": "all" if there.reviewers is None else "some",
                 "reviewers": ", ".join(there.reviewers or ()),
@@ -158,7 +159,8 @@ class _Asked:
                 {
                     "name": one.name,
                     "filter": str(ReviewFilter.from_json(one.filter)),
-                    "percent": f"{100 * one.rate:.6g}",
+                    # Each digit, so that what is sent as it was shown is the share it was.
+                    "percent": f"{Decimal(str(one.rate)).scaleb(2):f}",
                     "is_audit": one.is_audit,
                 }
                 for one in there.strata
@@ -204,14 +206,14 @@ class _Asked:
                 StratumRule(
                     name=part.cleaned_data["name"],
                     filter=part.output_filter.to_json(),
-                    rate=(part.cleaned_data["percent"] or 100) / 100,
+                    rate=part.rate,
                     is_audit=part.cleaned_data["is_audit"],
                 )
                 for part in self._parts()
             ],
             reviewers_per_item=given["reviewers_per_item"],
             required=given["required"],
-            lease_seconds=given["minutes"] * 60,
+            lease_seconds=round(given["minutes"] * 60),
             due_hours=given["due_hours"],
             order=given["order"] or Queue.Order.PRIORITY,
             reviewers=given["reviewers"],
@@ -222,7 +224,8 @@ class _Asked:
         head, _, rest = error.path.partition(".")
         number, _, name = rest.partition(".")
         if head == "strata" and number:
-            self._parts()[int(number)].add_error(name.partition(".")[0], error.message)
+            path = {"rate": "percent"}.get(name, name.partition(".")[0])
+            self._parts()[int(number)].add_error(path, error.message)
             return
         path = {"lease_seconds": "minutes"}.get(head, head)
         self.form.add_error(path if path in self.form.fields else None, error.message)

@@ -65,7 +65,7 @@ class TestCreate:
             ({"words": "score:low"}, "negative or positive"),
             ({"strata-0-filter": "score:low", "strata-0-name": "a"}, "negative or positive"),
             ({"strata-0-filter": "score:negative"}, "Give the part a name."),
-            ({"strata-0-name": "a", "strata-0-percent": 0}, "greater than or equal"),
+            ({"strata-0-name": "a", "strata-0-percent": 0}, "Give more than 0 %"),
             ({"strata-TOTAL_FORMS": "x"}, "ManagementForm"),
         ],
     )
@@ -90,6 +90,33 @@ class TestEdit:
         client.post(address, form(**SEVERE_AND_SOME, order="oldest"))
         queue.refresh_from_db()
         assert (queue.order, queue.strata.count()) == ("oldest", 2)
+
+    def test_keeps_what_was_set_more_finely_than_people_enter(self, project: Project) -> None:
+        fine = replace(
+            RULES,
+            strata=[
+                StratumRule(name=f"{rate}", filter={"model": f"{rate}"}, rate=rate)
+                for rate in (1 / 3, 0.07, 0.00001)
+            ],
+            lease_seconds=100,
+        )
+        queue = create_queue(project=project, rules=fine, by=None, now=NOW)
+        address = reverse("queue_edit", args=[project.slug, queue.slug])
+        client = as_role(project, "moderator")
+        context = client.get(address).context
+        shown = {
+            bound.html_name: bound.value()
+            for bound in (
+                *context["form"],
+                *(field for part in context["strata"] for field in part),
+            )
+            if bound.value()
+        }
+        sent = form(**shown | {"name": "Renamed", "strata-TOTAL_FORMS": 4})
+        assert client.post(address, sent).status_code == 302
+        queue.refresh_from_db()
+        assert rules_of(queue=queue) == replace(fine, name="Renamed")
+        assert not queue.is_unswept
 
     def test_a_form_opened_before_does_not_open_a_queue_of_some_to_all(
         self, project: Project
