@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from curation.formats import DECODER
 from curation.trainers import RULES
 from curation.trainers.llamafactory import Entry
 from curation.trainers.sheet import Finding, Sheet
@@ -124,7 +125,7 @@ def values(lines: Iterable[bytes]) -> Iterator[Value]:
 def _value(number: int, raw: bytes) -> Value:
     try:
         text = raw.decode()
-        data = json.loads(text, parse_constant=_refuse)
+        data = DECODER.decode(text)
         if "\\u" in text:
             _no_surrogates(data)
     except UnicodeDecodeError:
@@ -145,14 +146,13 @@ def _of_document(raw: bytes) -> Iterator[Value]:
     except UnicodeDecodeError:
         yield Value(1, fault="This is not UTF-8.")
         return
-    decoder = json.JSONDecoder(parse_constant=_refuse)
     at = _past_blanks(text, 0)
     is_list = text.startswith("[", at)
     at = _past_blanks(text, at + is_list)
     while at < len(text) and not (is_list and text[at] == "]"):
         line = 1 + text.count("\n", 0, at)
         try:
-            data, end = decoder.raw_decode(text, at)
+            data, end = DECODER.raw_decode(text, at)
             _no_surrogates(data)
         except UnicodeEncodeError:
             yield Value(line, fault="Half of a surrogate pair: loaders refuse the whole file.")
@@ -174,10 +174,6 @@ def _past_blanks(text: str, at: int) -> int:
     return at
 
 
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no number of JSON")
-
-
 def _no_surrogates(data: object) -> None:
     json.dumps(data, ensure_ascii=False).encode()
 
@@ -187,8 +183,8 @@ def _one_type(data: Mapping[str, Any], kinds: dict[str, tuple[str, int]], sheet:
     for name, value in data.items():
         if value is None:
             continue
-        kind = "number" if isinstance(value, int | float) and value not in {True, False} else ""
-        kind = kind or type(value).__name__
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        kind = "number" if is_number else type(value).__name__
         known, line = kinds.setdefault(name, (kind, sheet.line))
         if kind != known:
             sheet.fault(name, f"It is {kind} here and {known} in line {line}.")
@@ -203,7 +199,7 @@ def _within(data: Mapping[str, Any], most: int, count: Callable[[str], int], she
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for part in value.values():
             yield from _texts(part)
     elif isinstance(value, list):

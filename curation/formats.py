@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 ROLES = frozenset({"system", "user", "assistant", "tool"})
 
@@ -71,11 +73,8 @@ def _call(call: Mapping[str, object]) -> Json:
     given = dict(function) if isinstance(function, Mapping) else {}
     arguments = given.get("arguments")
     if isinstance(arguments, str):
-        try:
-            read = json.loads(arguments or "{}")
-        except ValueError:
-            read = arguments
-        given["arguments"] = read
+        read = parsed(arguments or "{}")
+        given["arguments"] = arguments if read is None else read
     told: Json = {"type": "function", "function": given}
     return {"id": call["id"], **told} if call.get("id") else told
 
@@ -86,6 +85,29 @@ def _last_said(turns: list[Json]) -> Json | None:
         if turn["role"] != "tool" and "tool_calls" not in turn:
             return turn
     return None
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
+
+
+# Python's own reads numbers that neither the database nor a trainer does.
+DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+
+
+def parsed(text: str) -> Any:
+    """Return what a text of JSON says; None where it is no JSON, or nested too deeply."""
+    try:
+        return DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def line(value: object) -> str:

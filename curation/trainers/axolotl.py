@@ -36,8 +36,13 @@ def _train_marks(turn: Data, path: str, chat: Chat, sheet: Sheet) -> None:
     content = turn.get(chat.content_key)
     length = len(content) if isinstance(content, str) else 0
     after = 0
-    for place, part in enumerate(turn.get("train_detail") or []):
-        begin, end = part.get("begin_offset"), part.get("end_offset")
+    spans = turn.get("train_detail") or []
+    if not isinstance(spans, list):
+        sheet.fault(f"{path}.train_detail", "Give a list of spans.")
+        return
+    for place, part in enumerate(spans):
+        span = part if isinstance(part, dict) else {}
+        begin, end = span.get("begin_offset"), span.get("end_offset")
         # Ends count in: the documented example's last one is the length less one.
         if not isinstance(begin, int) or not isinstance(end, int) or not after <= begin <= end:
             sheet.fault(f"{path}.train_detail[{place}]", "Give ordered spans that do not overlap.")

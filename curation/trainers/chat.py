@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from curation.trainers.sheet import Data, Sheet, only
+from curation.formats import parsed
+from curation.trainers.sheet import Data, Sheet, one_of, only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,13 @@ ASKING = {"user", "human", "tool", "observation", "function"}
 ANSWERING = {"assistant", "gpt"}
 
 
+def text_in(part: Any) -> Any:
+    """The text in a part of a message's content, by any of the names it goes by."""
+    if not isinstance(part, dict):
+        return None
+    return part.get("text", part.get("value", part.get("content")))
+
+
 def need_messages(
     value: Any, path: str, chat: Chat, sheet: Sheet, *, is_answered: bool, is_whole: bool = True
 ) -> bool:
@@ -36,7 +43,7 @@ def need_messages(
         sheet.fault(path, "Give a list of messages.")
         return False
     before = len(sheet.findings)
-    open_calls: set[Any] = set()
+    open_calls: set[str] = set()
     has_asked = False
     for place, message in enumerate(value):
         where = f"{path}[{place}]"
@@ -44,7 +51,7 @@ def need_messages(
             sheet.fault(where, "A message is an object.")
             continue
         role = message.get(chat.role_key)
-        if role not in chat.roles:
+        if not one_of(role, chat.roles):
             sheet.fault(f"{where}.{chat.role_key}", f"There is no role {role!r}.")
             continue
         has_asked = has_asked or role in ASKING
@@ -54,6 +61,7 @@ def need_messages(
         if chat.keys is not None:
             only(message, chat.keys, sheet, f"{where}.")
         _content(message, where, chat, sheet)
+        _weight(message, where, role, sheet)
         open_calls = _tool_turn(message, where, chat, sheet, open_calls)
     last = value[-1].get(chat.role_key) if isinstance(value[-1], dict) else None
     if len(sheet.findings) > before:
@@ -72,33 +80,39 @@ def _content(message: Data, where: str, chat: Chat, sheet: Sheet) -> None:
     if content is None and calls:
         return
     if isinstance(content, list) and chat.takes_parts:
-        for place, part in enumerate(content):
-            if not isinstance(part, dict) or not isinstance(
-                part.get("text", part.get("value", part.get("content"))), str
-            ):
-                sheet.fault(f"{path}[{place}]", "A part holds a text.")
-        return
+        wrong = [place for place, one in enumerate(content) if not isinstance(text_in(one), str)]
+        for place in wrong:
+            sheet.fault(f"{path}[{place}]", "A part holds a text.")
+        if wrong:
+            return
+        content = "".join(map(text_in, content))
     if not isinstance(content, str):
         sheet.fault(path, "Give a text.")
     elif not content.strip() and not calls and message.get(chat.role_key) != "tool":
         sheet.fault(path, "It is empty.")
 
 
+def _weight(message: Data, where: str, role: object, sheet: Sheet) -> None:
+    if "weight" not in message:
+        return
+    if role != "assistant":
+        sheet.fault(f"{where}.weight", "Only assistant messages have a weight.")
+    elif message["weight"] not in (0, 1) or isinstance(message["weight"], bool):
+        sheet.fault(f"{where}.weight", "Give 0 or 1.")
+
+
 def _tool_turn(
-    message: Data, where: str, chat: Chat, sheet: Sheet, open_calls: set[Any]
-) -> set[Any]:
+    message: Data, where: str, chat: Chat, sheet: Sheet, open_calls: set[str]
+) -> set[str]:
     """Check calls of tools and replies to them; return the calls that wait for a reply."""
     role = message.get(chat.role_key)
-    if "weight" in message:
-        if role != "assistant":
-            sheet.fault(f"{where}.weight", "Only assistant messages have a weight.")
-        elif message["weight"] not in {0, 1} or isinstance(message["weight"], bool):
-            sheet.fault(f"{where}.weight", "Give 0 or 1.")
     if role == "tool":
+        if not isinstance(message.get("name"), str | None):
+            sheet.fault(f"{where}.name", "Give a text.")
         answered = message.get("tool_call_id")
-        if (chat.needs_ids or answered is not None) and answered not in open_calls:
+        if (chat.needs_ids or answered is not None) and not one_of(answered, open_calls):
             sheet.fault(f"{where}.tool_call_id", "It answers no call that was made.")
-        return open_calls - {answered}
+        return {one for one in open_calls if one != answered}
     if open_calls and chat.needs_ids:
         sheet.fault(where, "A call of a tool has no reply before it.")
     calls = message.get("tool_calls")
@@ -109,7 +123,8 @@ def _tool_turn(
         return set()
     for place, call in enumerate(calls):
         _call(call, f"{where}.tool_calls[{place}]", chat, sheet)
-    return {call.get("id") for call in calls if isinstance(call, dict) and call.get("id")}
+    ids = [call.get("id") for call in calls if isinstance(call, dict)]
+    return {one for one in ids if isinstance(one, str) and one}
 
 
 def _call(call: Any, path: str, chat: Chat, sheet: Sheet) -> None:
@@ -117,7 +132,7 @@ def _call(call: Any, path: str, chat: Chat, sheet: Sheet) -> None:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         sheet.fault(path, "A call names its function.")
         return
-    if chat.needs_ids and not isinstance(call.get("id"), str):
+    if not isinstance(call.get("id"), str if chat.needs_ids else str | None):
         sheet.fault(f"{path}.id", "Give a text.")
     arguments = function.get("arguments")
     where = f"{path}.function.arguments"
@@ -130,9 +145,4 @@ def _call(call: Any, path: str, chat: Chat, sheet: Sheet) -> None:
 
 
 def _is_object(text: object) -> bool:
-    if not isinstance(text, str):
-        return False
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
+    return isinstance(text, str) and isinstance(parsed(text), dict)

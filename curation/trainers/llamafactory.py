@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from curation.formats import parsed
 from curation.trainers.chat import CHAT_ROLES, Chat, need_messages
-from curation.trainers.sheet import Data, Sheet, differ, need_boolean, need_text
+from curation.trainers.sheet import (
+    Data,
+    Sheet,
+    differ,
+    need_boolean,
+    need_text,
+    need_tools,
+    one_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +104,7 @@ def _in_turn(turn: Data, path: str, wanted: Collection[str], entry: Entry, sheet
     """Check a turn; return whether it may stand at its place, else the row is skipped."""
     role_key, content_key = entry.tag("role_tag", "from"), entry.tag("content_tag", "value")
     role = turn.get(role_key)
-    if role not in wanted:
+    if not one_of(role, wanted):
         asked = " or ".join(sorted(wanted))
         sheet.fault(f"{path}.{role_key}", f"It is {role!r}; at this place stands {asked}.")
         return False
@@ -108,12 +116,12 @@ def _in_turn(turn: Data, path: str, wanted: Collection[str], entry: Entry, sheet
 
 
 def _function_call(text: str, path: str, sheet: Sheet) -> None:
-    try:
-        made = json.loads(text)
-    except ValueError:
-        made = None
+    made = parsed(text)
     calls = made if isinstance(made, list) else [made]
-    if not all(isinstance(one, dict) and "name" in one and "arguments" in one for one in calls):
+    if not calls or not all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) and "arguments" in one
+        for one in calls
+    ):
         sheet.fault(path, "Give the text of an object with name and arguments.")
 
 
@@ -129,7 +137,7 @@ def _ranked(
     for which in ("chosen", "rejected"):
         name = entry.columns.get(which, which)
         answer = data.get(name)
-        if not isinstance(answer, dict) or answer.get(role_key) not in answering:
+        if not isinstance(answer, dict) or not one_of(answer.get(role_key), answering):
             sheet.fault(name, "Give one turn of the assistant.")
         else:
             texts.append(need_text(answer, content_key, sheet, f"{name}."))
@@ -145,15 +153,16 @@ def _beside(data: Data, sheet: Sheet, entry: Entry, said: str) -> None:
             sheet.fault(name, "Give a text.")
     name = entry.columns.get("tools")
     if name and isinstance(data.get(name), str) and data[name]:
-        try:
-            tools = json.loads(data[name])
-        except ValueError:
-            tools = None
-        if not isinstance(tools, list):
+        tools = parsed(data[name])
+        if isinstance(tools, list):
+            need_tools({name: tools}, name, sheet)
+        else:
             sheet.fault(name, "Give the text of a list of functions.")
     for which in ("images", "videos", "audios"):
         name = entry.columns.get(which)
-        if name and len(data.get(name) or []) != said.count(f"<{which[:-1]}>"):
+        shown = data.get(name or "") or []
+        num_shown = len(shown) if isinstance(shown, list) else 1
+        if name and num_shown != said.count(f"<{which[:-1]}>"):
             sheet.fault(name, "The turns speak of another number of them.")
 
 

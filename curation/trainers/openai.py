@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from curation.trainers.chat import CHAT_ROLES, Chat, need_messages
-from curation.trainers.sheet import Data, Sheet, differ, need_tools, only
+from curation.trainers.sheet import Data, Sheet, differ, need_tools, one_of, only
 
 OPENAI = Chat(
     roles=CHAT_ROLES | {"function"},
@@ -49,7 +49,7 @@ def agent_evaluation(data: Data, sheet: Sheet) -> None:
         value = data.get(name)
         if isinstance(value, list) and value:
             for place, turn in enumerate(value):
-                if not isinstance(turn, dict) or turn.get("role") not in CHAT_ROLES:
+                if not isinstance(turn, dict) or not one_of(turn.get("role"), CHAT_ROLES):
                     sheet.fault(f"{name}[{place}].role", "A message has a known role.")
         elif not isinstance(value, str) or not value.strip():
             sheet.fault(name, "Give a text or a list of messages.")

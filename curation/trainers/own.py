@@ -30,4 +30,8 @@ def examples(data: Data, sheet: Sheet) -> None:
         sheet.fault("is_pair", "Give true or false.")
     elif is_pair and not (data["chosen"].strip() and data["rejected"].strip()):
         sheet.fault("is_pair", "A pair has two answers.")
+    if not isinstance(data.get("group"), str | None):
+        sheet.fault("group", "Give a text.")
+    if not isinstance(data.get("metadata"), dict | None):
+        sheet.fault("metadata", "Give an object.")
     need_tools(data, "tools", sheet)

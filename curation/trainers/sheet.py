@@ -50,6 +50,11 @@ def only(data: Data, known: Collection[str], sheet: Sheet, path: str = "") -> No
             sheet.fault(f"{path}{name}", "There is no such field in this format.")
 
 
+def one_of(value: object, known: Collection[str]) -> bool:
+    """Whether a value is one of some words; a list or an object, which have no hash, is none."""
+    return isinstance(value, str) and value in known
+
+
 def need_boolean(data: Data, name: str, sheet: Sheet) -> None:
     if not isinstance(data.get(name), bool):
         sheet.fault(name, "Give true or false, not a number or a text.")

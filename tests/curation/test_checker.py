@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from curation.checker import MOST, Report, check
+from curation.checker import MOST, Report, check, check_row
 from curation.formats import line
 from curation.trainers.llamafactory import Entry
+from tests.curation.training_rows import VARIANTS, mutated
 from tests.material import DATA, needs_data
 
 Q = {"role": "user", "content": "When?"}
@@ -18,6 +19,7 @@ GPT = {"from": "gpt", "value": "In 2018."}
 WORSE = {"from": "gpt", "value": "In 2015."}
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": {"a": 1}}}
 CALL_TEXT = {**CALL, "function": {"name": "look", "arguments": '{"a": 1}'}}
+CALLED_TEXT = {"role": "assistant", "content": None, "tool_calls": [CALL_TEXT]}
 TOOL = {"role": "tool", "tool_call_id": "c1", "content": "2018"}
 
 SOUND: dict[str, Any] = {
@@ -69,6 +71,12 @@ class TestSoundRows:
         assert [one for one in report.findings if not one.is_note] == []
         assert (report.num_rows, report.is_sound) == (10, True)
 
+    @pytest.mark.parametrize("format_", VARIANTS)
+    def test_pass_in_every_shape(self, format_: str) -> None:
+        assert [check_row(row, format_) for row in VARIANTS[format_]] == [
+            [] for _ in VARIANTS[format_]
+        ]
+
 
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("openai-sft", {"messages": []}, "messages"),
@@ -94,6 +102,32 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
         {"messages": [Q, {"role": "assistant", "tool_calls": [CALL_TEXT]}, A]},
         "messages[2]",
     ),
+    (
+        "openai-sft",
+        {"messages": [Q, {**CALLED_TEXT, "tool_calls": [{**CALL_TEXT, "id": []}]}, A]},
+        "messages[1].tool_calls[0].id",
+    ),
+    (
+        "openai-sft",
+        {
+            "messages": [
+                Q,
+                {
+                    **CALLED_TEXT,
+                    "tool_calls": [
+                        {**CALL, "function": {"name": "look", "arguments": '{"a": NaN}'}}
+                    ],
+                },
+                TOOL,
+                A,
+            ]
+        },
+        "messages[1].tool_calls[0].function.arguments",
+    ),
+    ("openai-sft", {"messages": [{**Q, "role": ["user"]}, A]}, "messages[0].role"),
+    ("openai-sft", {"messages": [Q, {**A, "weight": []}]}, "messages[1].weight"),
+    ("openai-sft", {"messages": [Q, {**TOOL, "tool_call_id": []}, A]}, "messages[1].tool_call_id"),
+    ("trl-sft", {"messages": [Q, {**TOOL, "name": 7}, A]}, "messages[1].name"),
     ("openai-dpo", {**SOUND["openai-dpo"], "input": [Q]}, "input"),
     ("openai-dpo", {**SOUND["openai-dpo"], "preferred_output": [Q]}, "preferred_output"),
     ("openai-dpo", {**SOUND["openai-dpo"], "preferred_output": [B]}, "non_preferred_output"),
@@ -118,6 +152,8 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("llamafactory-sft", {"conversations": [HUMAN, HUMAN]}, "conversations[1].from"),
     ("llamafactory-sft", {"conversations": [HUMAN]}, "conversations"),
     ("llamafactory-sft", {"conversations": [HUMAN, GPT], "tools": "{"}, "tools"),
+    ("llamafactory-sft", {"conversations": [HUMAN, GPT], "tools": "[1]"}, "tools[0]"),
+    ("llamafactory-sft", {"conversations": [{**HUMAN, "from": []}, GPT]}, "conversations[0].from"),
     (
         "llamafactory-sft",
         {"conversations": [HUMAN, {"from": "function_call", "value": "look()"}]},
@@ -141,10 +177,17 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
         {"messages": [Q, {**A, "train_detail": [{"begin_offset": 0, "end_offset": 99}]}]},
         "messages[1].train_detail[0]",
     ),
+    (
+        "axolotl-sft",
+        {"messages": [Q, {**A, "train_detail": [1]}]},
+        "messages[1].train_detail[0]",
+    ),
+    ("axolotl-sft", {"messages": [Q, {**A, "train_detail": 1}]}, "messages[1].train_detail"),
     ("axolotl-dpo", {**SOUND["axolotl-dpo"], "chosen": [A]}, "chosen"),
     ("axolotl-kto", {**SOUND["axolotl-kto"], "prompt": [Q]}, "prompt"),
     ("evaluation", {"input": [Q]}, "ideal"),
     ("examples", {"prompt": [Q], "chosen": "", "rejected": " "}, "chosen"),
+    ("examples", {**SOUND["examples"], "group": 7}, "group"),
     ("alpaca", {"instruction": "q", "output": ""}, "output"),
     ("stepwise", {"prompt": "q", "completions": ["a"], "labels": []}, "labels"),
     ("segments", {"segments": [{"label": 1, "text": "a"}]}, "segments[0].label"),
@@ -163,10 +206,10 @@ class TestBrokenRows:
     @pytest.mark.parametrize("format_", SOUND)
     def test_never_make_the_checker_stumble(self, format_: str) -> None:
         """Whatever a field holds instead, it is a finding or none, and no exception."""
-        for name in SOUND[format_]:
-            junk: Any
-            for junk in (None, 1, "x", [], [1], {}, [{}], {"role": []}, [[]], True):
-                check(lines({**SOUND[format_], name: junk}), format_)
+        for row in [SOUND[format_], *VARIANTS.get(format_, [])]:
+            for broken in mutated(row):
+                check_row(broken, format_)
+                check(lines(broken), format_)
 
 
 class TestFiles:
@@ -191,6 +234,12 @@ class TestFiles:
         assert report.findings[0].line == 1
         assert not report.is_sound
 
+    def test_nested_as_deep_as_can_be_read_are_checked_to_the_end(self) -> None:
+        for depth in range(800, 1_000):
+            nested = b'{"a":' * depth + b"1" + b"}" * depth
+            raw = b'{"prompt": "q", "completion": "a", "more": ' + nested + b"}\n"
+            assert check([raw], "prompt-completion", max_tokens=100).num_rows == 1
+
     def test_may_be_one_document_and_keep_its_lines(self) -> None:
         raw = json.dumps([{"text": "a"}, {"text": ""}], indent=1).encode()
         report = check(raw.splitlines(keepends=True), "text")
@@ -200,6 +249,11 @@ class TestFiles:
     def test_have_one_type_in_a_column(self) -> None:
         rows = [{"prompt": "q", "completion": "a"}, SOUND["prompt-completion"]]
         assert faults("prompt-completion", *rows) == [(2, "prompt"), (2, "completion")]
+
+    def test_may_count_their_rows_from_nought(self) -> None:
+        rows = [{"text": "a", "id": number} for number in (0, 1, 2, 2.5, 1.0)]
+        assert faults("text", *rows) == []
+        assert faults("text", rows[0], {"text": "a", "id": True}) == [(2, "id")]
 
     def test_of_openai_have_ten_lines(self) -> None:
         nine, ten = ([SOUND["openai-sft"]] * number for number in (9, 10))
