@@ -149,8 +149,9 @@ def _of_document(raw: bytes) -> Iterator[Value]:
     at = _past_blanks(text, 0)
     is_list = text.startswith("[", at)
     at = _past_blanks(text, at + is_list)
+    line, counted = 1, 0
     while at < len(text) and not (is_list and text[at] == "]"):
-        line = 1 + text.count("\n", 0, at)
+        line, counted = line + text.count("\n", counted, at), at
         try:
             data, end = DECODER.raw_decode(text, at)
             _no_surrogates(data)

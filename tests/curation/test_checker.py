@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -254,6 +255,12 @@ class TestFiles:
         rows = [{"text": "a", "id": number} for number in (0, 1, 2, 2.5, 1.0)]
         assert faults("text", *rows) == []
         assert faults("text", rows[0], {"text": "a", "id": True}) == [(2, "id")]
+
+    def test_of_one_large_document_are_read_in_seconds(self) -> None:
+        raw = json.dumps([{"text": "a" * 300}] * 20_000, indent=1).encode()
+        begun = time.process_time()
+        assert check([raw], "text").num_rows == 20_000
+        assert time.process_time() - begun < 10
 
     def test_of_openai_have_ten_lines(self) -> None:
         nine, ten = ([SOUND["openai-sft"]] * number for number in (9, 10))
