@@ -1,12 +1,17 @@
-"""Reads rows of trainers' formats back into neutral examples. Knows no database."""
+"""Reads rows of trainers' formats back into neutral examples. Knows no database.
+
+A row that an example cannot hold is refused by UnreadableError rather than bent.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from curation.formats import Row, chat_prompt
+from curation.formats import Row, chat_prompt, parsed
+from curation.trainers.chat import text_in
+from curation.writers import OBSERVATION_GLUE
 
 # A row as it was read: the checker has passed it.
 Data = Mapping[str, Any]
@@ -15,18 +20,25 @@ SHAREGPT_ROLES = {
     "system": "system",
     "human": "user",
     "gpt": "assistant",
-    "observation": "tool",
+    "tool": "tool",
     "user": "user",
     "assistant": "assistant",
 }
 
 
+class UnreadableError(Exception):
+    """No example can hold this row; `field` is the path of what stands in the way."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 def _row(
     messages: Sequence[Data], *, chosen: str = "", rejected: str = "", tools: Any = None
 ) -> Row:
-    turns = [{**turn, "content": _plain(turn.get("content"))} for turn in messages]
     return Row(
-        prompt=chat_prompt(system="", messages=turns, query=""),
+        prompt=chat_prompt(system="", messages=messages, query=""),
         chosen=chosen,
         rejected=rejected,
         tools=[_tool(tool) for tool in tools or []],
@@ -34,153 +46,202 @@ def _row(
 
 
 def _tool(tool: Data) -> Data:
-    return tool if "function" in tool else {"type": "function", "function": dict(tool)}
+    return {"type": "function", **(tool if "function" in tool else {"function": dict(tool)})}
 
 
-def _messages(value: Any) -> Sequence[Data]:
-    return [{"role": "user", "content": value}] if isinstance(value, str) else value
-
-
-def _text(value: Any) -> str:
-    """The text of an answer that is a text, a message, or a list whose last one it is."""
-    if isinstance(value, list):
-        value = value[-1]
-    return _plain(value.get("content") if isinstance(value, Mapping) else value)
+def _messages(value: Any, path: str, role: str = "user") -> list[Data]:
+    """The messages of a field that holds several, one, or the text of one by `role`."""
+    if isinstance(value, str):
+        return [{"role": role, "content": value}]
+    turns = value if isinstance(value, list) else [value]
+    for place, turn in enumerate(turns):
+        if turn.get("function_call"):
+            raise UnreadableError(
+                f"{path}[{place}].function_call", "Calls are read from tool_calls alone."
+            )
+    return [{**turn, "content": _plain(turn.get("content"))} for turn in turns]
 
 
 def _plain(content: Any) -> str:
     """The text of a message whose content may be in parts; "" for none."""
     if isinstance(content, list):
-        return "".join(part.get("text", part.get("value", "")) for part in content)
+        return "".join(map(text_in, content))
     return content or ""
 
 
+def _answered(turns: Sequence[Data], path: str) -> tuple[Sequence[Data], str]:
+    """What comes before the last message, and what that answers."""
+    *before, last = turns
+    if last.get("tool_calls"):
+        raise UnreadableError(path, "It ends with a call of a tool, not with an answer.")
+    return before, last["content"]
+
+
 def _chat(data: Data) -> Row:
-    *before, last = data["messages"]
-    return _row(before, chosen=_text(last), tools=data.get("tools"))
+    before, chosen = _answered(_messages(data["messages"], "messages"), "messages")
+    return _row(before, chosen=chosen, tools=data.get("tools"))
+
+
+def _openai_sft(data: Data) -> Row:
+    # As tools were called before they had that name.
+    return _chat({**data, "tools": [*(data.get("tools") or ()), *(data.get("functions") or ())]})
 
 
 def _openai_dpo(data: Data) -> Row:
-    return _row(
-        data["input"]["messages"],
-        chosen=_text(data["preferred_output"]),
-        rejected=_text(data["non_preferred_output"]),
-        tools=data["input"].get("tools"),
-    )
+    asked = data["input"]
+    prompt = _messages(asked["messages"], "input.messages")
+    return _preferred(data, prompt, "preferred_output", "non_preferred_output", asked.get("tools"))
+
+
+def _trl_sft(data: Data) -> Row:
+    if "text" in data:
+        raise UnreadableError("text", "Question and answer cannot be told apart in one text.")
+    return _chat(data) if "messages" in data else _completion(data)
 
 
 def _completion(data: Data) -> Row:
-    return _row(
-        _messages(data["prompt"]), chosen=_text(data["completion"]), tools=data.get("tools")
-    )
-
-
-def _preference(data: Data) -> Row:
-    prompt = _messages(data.get("prompt") or data.get("messages") or [])
-    if not prompt:
-        prompt = _shared(data["chosen"], data["rejected"])
-    return _row(
-        prompt,
-        chosen=_text(data["chosen"]),
-        rejected=_text(data["rejected"]),
-        tools=data.get("tools"),
-    )
-
-
-def _shared(chosen: Sequence[Data], rejected: Sequence[Data]) -> list[Data]:
-    """What two conversations have in common before they differ."""
-    found = []
-    for one, other in zip(chosen[:-1], rejected[:-1], strict=False):
-        if one != other:
-            break
-        found.append(one)
-    return found
+    before, chosen = _completed(data)
+    return _row(before, chosen=chosen, tools=data.get("tools"))
 
 
 def _kto(data: Data) -> Row:
-    text = _text(data["completion"])
-    return _row(
-        _messages(data["prompt"]),
-        chosen=text if data["label"] else "",
-        rejected="" if data["label"] else text,
-        tools=data.get("tools"),
-    )
+    before, text = _completed(data)
+    return _judged(before, text, is_good=data["label"], tools=data.get("tools"))
+
+
+def _completed(data: Data) -> tuple[Sequence[Data], str]:
+    """All that comes before the last message of a completion, and its text."""
+    completion = _messages(data["completion"], "completion", "assistant")
+    before, text = _answered(completion, "completion")
+    return [*_messages(data["prompt"], "prompt"), *before], text
+
+
+def _judged(before: Sequence[Data], text: str, *, is_good: bool, tools: Any) -> Row:
+    chosen, rejected = (text, "") if is_good else ("", text)
+    return _row(before, chosen=chosen, rejected=rejected, tools=tools)
+
+
+def _trl_preference(data: Data) -> Row:
+    prompt = _messages(data.get("prompt") or [], "prompt")
+    return _preferred(data, prompt, "chosen", "rejected", data.get("tools"))
+
+
+def _axolotl_dpo(data: Data) -> Row:
+    return _preferred(data, _messages(data["messages"], "messages"), "chosen", "rejected", None)
+
+
+def _preferred(data: Data, prompt: Sequence[Data], better: str, worse: str, tools: Any) -> Row:
+    """A row of two answers, before each of which the same messages may stand."""
+    before, chosen = _answered(_messages(data[better], better, "assistant"), better)
+    other, rejected = _answered(_messages(data[worse], worse, "assistant"), worse)
+    if before != other:
+        raise UnreadableError(worse, f"It parts from {better} before the last message.")
+    if not prompt and not before:
+        raise UnreadableError(
+            "prompt", "There is none: question and answer cannot be told apart in one text."
+        )
+    return _row([*prompt, *before], chosen=chosen, rejected=rejected, tools=tools)
 
 
 def _sharegpt(data: Data) -> tuple[list[Data], Any]:
     """The messages of a ShareGPT row and its tools; calls get ids, which the format lacks."""
-    turns: list[Data] = []
-    if data.get("system"):
-        turns.append({"role": "system", "content": data["system"]})
+    said = data["conversations"]
+    system = said[0]["value"] if said[0]["from"] == "system" else ""
+    turns: list[Data] = [{"role": "system", "content": system or data.get("system") or ""}]
+    waiting: list[str] = []
     number = 0
-    for said in data["conversations"]:
-        if said["from"] == "function_call":
-            made = json.loads(said["value"])
+    for place, one in enumerate(said):
+        path = f"conversations[{place}].value"
+        if one["from"] == "function_call":
+            made = parsed(one["value"])
             made = made if isinstance(made, list) else [made]
-            calls = [
-                {"id": f"call_{number + place}", "type": "function", "function": call}
-                for place, call in enumerate(made, start=1)
-            ]
+            waiting = [f"call_{number + nth}" for nth in range(1, len(made) + 1)]
+            number += len(made)
+            calls = [{"id": id_, "function": call} for id_, call in zip(waiting, made, strict=True)]
             turns.append({"role": "assistant", "content": "", "tool_calls": calls})
-            continue
-        turn = {"role": SHAREGPT_ROLES[said["from"]], "content": said["value"]}
-        if turn["role"] == "tool":
-            number += 1
-            turn["tool_call_id"] = f"call_{number}"
-        turns.append(turn)
-    return turns, json.loads(data["tools"]) if data.get("tools") else []
+        elif one["from"] == "observation":
+            turns += _replies(one["value"], waiting, path)
+            waiting = []
+        elif one["from"] != "system":
+            turns.append({"role": SHAREGPT_ROLES[one["from"]], "content": one["value"]})
+    return turns, parsed(data["tools"]) if data.get("tools") else []
+
+
+def _replies(text: str, waiting: Sequence[str], path: str) -> list[Data]:
+    """The replies to calls that were made at once, which stand as one text."""
+    replies = text.split(OBSERVATION_GLUE) if len(waiting) > 1 else [text]
+    if len(replies) != len(waiting):
+        raise UnreadableError(path, f"Replies: {len(replies)}, to calls of tools: {len(waiting)}.")
+    return [
+        {"role": "tool", "tool_call_id": id_, "content": reply}
+        for id_, reply in zip(waiting, replies, strict=True)
+    ]
 
 
 def _llamafactory_sft(data: Data) -> Row:
     turns, tools = _sharegpt(data)
-    return _row(turns[:-1], chosen=turns[-1]["content"], tools=tools)
+    before, chosen = _answered(turns, "conversations")
+    return _row(before, chosen=chosen, tools=tools)
 
 
 def _llamafactory_dpo(data: Data) -> Row:
     turns, tools = _sharegpt(data)
-    return _row(
-        turns, chosen=data["chosen"]["value"], rejected=data["rejected"]["value"], tools=tools
-    )
+    for name in ("chosen", "rejected"):
+        if data[name]["from"] != "gpt":
+            raise UnreadableError(f"{name}.from", "It is a call of a tool, not an answer.")
+    chosen, rejected = data["chosen"]["value"], data["rejected"]["value"]
+    return _row(turns, chosen=chosen, rejected=rejected, tools=tools)
 
 
 def _llamafactory_kto(data: Data) -> Row:
     turns, tools = _sharegpt(data)
-    text = turns[-1]["content"]
-    is_good = data["kto_tag"]
-    return _row(
-        turns[:-1], chosen=text if is_good else "", rejected="" if is_good else text, tools=tools
+    before, text = _answered(turns, "conversations")
+    return _judged(before, text, is_good=data["kto_tag"], tools=tools)
+
+
+def _axolotl_sft(data: Data) -> Row:
+    turns = data["messages"] if "messages" in data else data["conversations"]
+    return _chat(
+        {**data, "messages": [_renamed(turn) if "from" in turn else turn for turn in turns]}
     )
 
 
+def _renamed(turn: Data) -> Data:
+    return {**turn, "role": SHAREGPT_ROLES[turn["from"]], "content": turn.get("value")}
+
+
 def _neutral(data: Data) -> Row:
-    return Row(
-        prompt=data["prompt"],
+    row = _row(
+        _messages(data["prompt"], "prompt"),
         chosen=data["chosen"],
         rejected=data["rejected"],
-        tools=data.get("tools") or [],
-        id=data.get("id", ""),
-        group=data.get("group", ""),
+        tools=data.get("tools"),
+    )
+    return replace(
+        row,
+        id=str(data.get("id") or ""),
+        group=data.get("group") or "",
         is_pair=data.get("is_pair", False),
         metadata=data.get("metadata") or {},
     )
 
 
 READERS: dict[str, Callable[[Data], Row]] = {
-    "openai-sft": _chat,
+    "openai-sft": _openai_sft,
     "openai-dpo": _openai_dpo,
-    "trl-sft": _chat,
-    "trl-preference": _preference,
+    "trl-sft": _trl_sft,
+    "trl-preference": _trl_preference,
     "trl-kto": _kto,
     "prompt-completion": _completion,
     "llamafactory-sft": _llamafactory_sft,
     "llamafactory-dpo": _llamafactory_dpo,
     "llamafactory-kto": _llamafactory_kto,
-    "axolotl-sft": _chat,
-    "axolotl-dpo": _preference,
+    "axolotl-sft": _axolotl_sft,
+    "axolotl-dpo": _axolotl_dpo,
     "examples": _neutral,
 }
 
 
 def read(data: Data, name: str) -> Row:
-    """Return a row that the checker passed as a neutral example."""
+    """Return a row that the checker passed as a neutral example; raises UnreadableError."""
     return READERS[name](data)

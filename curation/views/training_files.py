@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from curation import checker, tokens, training_sets
 from curation.formats import Row
 from curation.forms import TrainingFileForm
-from curation.readers import READERS, read
+from curation.readers import READERS, UnreadableError, read
 from feedback.models import Membership
 from review.http import ProjectRequest, project_view
 
@@ -58,4 +58,11 @@ def _rows(file: UploadedFile[bytes], format_: str) -> Iterator[Row]:
         raise training_sets.TrainingSetError("Files of this format are checked, but not read.")
     file.seek(0)
     for value in checker.values(file):
-        yield read(value.data, format_)
+        if value.fault:
+            raise training_sets.TrainingSetError(f"Line {value.line}: {value.fault}")
+        try:
+            row = read(value.data, format_)
+        except UnreadableError as error:
+            where = f"Line {value.line}, {error.field}"
+            raise training_sets.TrainingSetError(f"{where}: {error}") from error
+        yield row

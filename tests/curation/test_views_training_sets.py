@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from curation import promotion, releasing
+from curation import promotion, releasing, training_sets
+from curation.formats import canonical, line
 from curation.models import Example, TrainingSet
 from feedback.models import Project, User
+from tests.curation.training_rows import VARIANTS, taken
 from tests.factories import (
     NOW,
     make_feedback,
@@ -398,3 +402,29 @@ class TestTrainingFile:
         text = post(b'{"text": "a"}\n', "text")
         assert "checked, but not read" in text.content.decode()
         assert post(b"").status_code == 422
+
+    def test_takes_in_or_refuses_whatever_is_sound_and_what_it_took_can_be_released(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        client.force_login(curator)
+        for format_, rows in VARIANTS.items():
+            answers = set()
+            for row in rows:
+                # OpenAI asks for ten.
+                file = SimpleUploadedFile("a.jsonl", line(row).encode() * 10)
+                told = client.post(
+                    f"/p/{training_set.project.slug}/check-training-file/",
+                    {"file": file, "format": format_, "training_set": training_set.slug},
+                )
+                answers.add(told.status_code)
+                if told.status_code != 302:
+                    assert "error" in told.content.decode()
+                    assert re.search(r"(Line|Row) 1[,:]", told.content.decode())
+                elif example := training_set.examples.order_by("pk").last():
+                    assert client.get(address, {"example": example.pk}).status_code == 200
+            assert 302 in answers, format_
+            assert answers <= {302, 422}, format_
+        found = {canonical(asdict(row)): row for name in VARIANTS for row in taken(name)}
+        training_sets.add_rows(training_set=training_set, rows=found.values(), by=curator, now=NOW)
+        made = releasing.release(training_set=training_set, by=curator, now=NOW)
+        assert made.num_examples > len(found) > 1_000

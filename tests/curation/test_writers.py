@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from curation.checker import check, check_row
-from curation.formats import Json, Row, faults, line
+from curation.formats import Json, Row, canonical, faults, line
 from curation.readers import READERS, read
-from curation.writers import FORMATS, LeftOutError, write
+from curation.writers import FORMATS, OBSERVATION_GLUE, LeftOutError, write
 from tests.material import SETS, needs_data, oasst_trees
 
 SYSTEM: Json = {"role": "system", "content": "Be brief."}
@@ -32,6 +32,26 @@ ROW = Row(
     "Who knows.",
     [TOOL],
     id="7",
+)
+OTHER: Json = {
+    "id": "call_2",
+    "type": "function",
+    "function": {"name": "get_user", "arguments": {"by": ["mail", None]}},
+}
+LATER: Json = {**CALL, "id": "call_3"}
+AT_ONCE = Row(
+    [
+        SYSTEM,
+        USER,
+        {**CALLED, "tool_calls": [CALL, OTHER]},
+        REPLY,
+        {"role": "tool", "tool_call_id": "call_2", "content": "\n nobody \u2028\n"},
+        {**CALLED, "tool_calls": [LATER]},
+        {"role": "tool", "tool_call_id": "call_3", "content": OBSERVATION_GLUE},
+    ],
+    "It is late.",
+    "Who knows.",
+    [TOOL],
 )
 PLAIN = Row([SYSTEM, USER], "It is late.", "Who knows.")
 
@@ -72,6 +92,17 @@ class TestEveryFormat:
         assert all(one.tools in ([], row.tools) for one in back)
         assert {one.chosen for one in back} <= {row.chosen, ""}
         assert {one.rejected for one in back} <= {row.rejected, ""}
+
+    @pytest.mark.parametrize("format_", READERS)
+    def test_is_read_back_with_every_byte_of_tools_called_at_once(self, format_: str) -> None:
+        if format_ == "axolotl-dpo":
+            return
+        written = write(AT_ONCE, format_)
+        assert written
+        for one in written:
+            back = read(json.loads(line(one)), format_)
+            assert faults(back) == []
+            assert canonical(back.prompt) == canonical(AT_ONCE.prompt)
 
     def test_lies_at_a_place_of_its_own(self) -> None:
         paths = [one.path("train") for one in FORMATS.values()]

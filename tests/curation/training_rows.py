@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
+
+from curation.checker import check_row
+from curation.formats import Row, faults
+from curation.readers import UnreadableError, read
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 Q = {"role": "user", "content": "When?"}
@@ -168,6 +173,20 @@ JUNK: tuple[Any, ...] = (
     *(None, True, 0, 1, 1.5, "", " ", "x", "[1]", '{"a": NaN}', '{"a": 1e999}', "[" * 5_000),
     *([], [1], ["x"], [[]], [{}], {}, {"role": []}, {"function": None}),
 )
+
+
+def taken(format_: str) -> Iterator[Row]:
+    """What goes into a set of the variants of a format, and of all that the checker passes of them.
+
+    Whatever is in a row that it passes, UnreadableError is all that a reader raises.
+    """
+    for row in VARIANTS[format_]:
+        for one in (row, *mutated(row)):
+            if not check_row(one, format_):
+                with suppress(UnreadableError):
+                    back = read(one, format_)
+                    if not faults(back):
+                        yield back
 
 
 def mutated(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
