@@ -6,8 +6,9 @@ A format that cannot hold an example says so by LeftOutError rather than bend it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from curation.formats import Json, Row
 
@@ -281,7 +282,7 @@ def _sharegpt(row: Row) -> tuple[list[Json], Json]:
     prompt = list(row.prompt)
     system = str(prompt.pop(0)["content"]) if prompt and prompt[0]["role"] == "system" else ""
     turns: list[Json] = []
-    for turn in prompt:
+    for turn in _in_order(prompt):
         said = _sharegpt_turn(turn)
         if said["from"] == "observation" and turns and turns[-1]["from"] == "observation":
             turns[-1]["value"] = f"{turns[-1]['value']}{OBSERVATION_GLUE}{said['value']}"
@@ -294,6 +295,19 @@ def _sharegpt(row: Row) -> tuple[list[Json], Json]:
     functions = [tool.get("function", tool) for tool in row.tools]
     tools = json.dumps(functions, ensure_ascii=False) if functions else ""
     return turns, {"system": system, "tools": tools}
+
+
+def _in_order(prompt: Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+    """The messages, replies in the order of their calls: here nothing else tells them apart."""
+    places: dict[object, int] = {}
+
+    def place(reply: Mapping[str, object]) -> int:
+        return places.get(reply.get("tool_call_id"), 0)
+
+    for _, turns in groupby(prompt, key=lambda turn: turn["role"] == "tool"):
+        said = sorted(turns, key=place)
+        yield from said
+        places = {call.get("id"): nth for nth, call in enumerate(_calls(said[-1]))}
 
 
 def _sharegpt_turn(turn: Mapping[str, object]) -> Json:

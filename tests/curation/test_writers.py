@@ -158,6 +158,12 @@ class TestLlamafactory:
         assert [one["from"] for one in turns] == ["human", "function_call", "observation", "gpt"]
         assert len(json.loads(turns[1]["value"])) == 2
 
+    def test_has_replies_in_the_order_of_their_calls_which_alone_tells_them_apart(self) -> None:
+        called, one, other = AT_ONCE.prompt[2:5]
+        row = Row([USER, called, other, one], "a", "")
+        observed = only(row, "llamafactory-sft")["conversations"][2]["value"]
+        assert observed.split(OBSERVATION_GLUE) == [one["content"], other["content"]]
+
     @pytest.mark.parametrize(
         "prompt",
         [
