@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from psycopg.types.json import Jsonb
 
 from feedback import statements
 from feedback.models import Membership, User
 from review import picking
 from review.models import Claim, Event, Queue, QueueItem, Review, Skip
+from review.models.queue import ClaimQuerySet
 from review.notifications import notify_taken
 
 LONGEST_REASON = 500
@@ -163,21 +164,26 @@ def take_back(*, queue: Queue, by: User | None, now: datetime) -> None:
     """Give back the places of the queue whose holders do not see it."""
     if not queue.is_restricted:
         return
-    moderators = Membership.objects.filter(
-        project=queue.project_id, role__in=Membership.reaching(Membership.Role.MODERATOR)
-    )
     # It may be everybody's again by now.
-    held = Claim.objects.select_for_update(of=("self",)).filter(
-        item__queue=queue,
-        item__queue__is_restricted=True,
-        finished_at=None,
-        reviewer__isnull=False,
-    )
+    held = Claim.objects.filter(item__queue=queue, item__queue__is_restricted=True)
     lost = held.exclude(reviewer__in=queue.named.values("user"))
-    for place in lost.exclude(reviewer__in=moderators.values("user")).select_related("item"):
-        held_by = place.reviewer_id
-        _give_back(place)
-        _log(place.item, queue, "took_back", by, now, {"from": held_by})
+    seeing = moderators(project=queue.project_id).values("user")
+    _take_back(lost.exclude(reviewer__in=seeing), by, now)
+
+
+@transaction.atomic
+def take_back_third(*, now: datetime) -> None:
+    """Give back the places for a third person whose holders are no moderators any more."""
+    deciding = moderators(project=OuterRef("item__queue__project")).filter(
+        user=OuterRef("reviewer")
+    )
+    _take_back(Claim.objects.filter(~Exists(deciding), place=Claim.ADJUDICATION), None, now)
+
+
+def moderators(*, project: int | F) -> QuerySet[Membership]:
+    """The memberships of who sees every queue of a project, and decides as a third person."""
+    roles = Membership.reaching(Membership.Role.MODERATOR)
+    return Membership.objects.filter(project=project, role__in=roles)
 
 
 def hold_again(*, place: Claim, by: User, now: datetime) -> None:
@@ -221,14 +227,18 @@ def around(*, item: QueueItem) -> Around:
 def locked_place(*, item: QueueItem, by: User, fence: int) -> Claim:
     """The reviewer's unfinished place with this fence, locked; needs a transaction.
 
-    Raises LeaseLostError when there is none: the fence grew with the next holder.
+    Raises LeaseLostError when there is none: the fence grew with the next holder; and for the
+    place of a third person when the reviewer is no moderator any more.
     """
     place = (
         Claim.objects.select_for_update()
         .filter(item=item, reviewer=by, fence=fence, finished_at=None)
         .first()
     )
-    if place is None:
+    if place is None or (
+        place.place == Claim.ADJUDICATION
+        and not moderators(project=item.queue.project_id).filter(user=by).exists()
+    ):
         raise LeaseLostError("You no longer hold this item.")
     return place
 
@@ -299,6 +309,15 @@ _HOLD = (
     "(project_id, output_id, actor_id, verb, target_type, target_id, data, at) "
     "VALUES (%s, %s, %s, %s, 'queue_item', %s, %s, %s) RETURNING id"
 )
+
+
+def _take_back(places: ClaimQuerySet, by: User | None, now: datetime) -> None:
+    """Give back those of the places that somebody holds; needs a transaction."""
+    held = places.filter(finished_at=None, reviewer__isnull=False)
+    for place in held.select_for_update(of=("self",)).select_related("item__queue"):
+        held_by = place.reviewer_id
+        _give_back(place)
+        _log(place.item, place.item.queue, "took_back", by, now, {"from": held_by})
 
 
 def _give_back(place: Claim) -> None:

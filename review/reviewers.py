@@ -11,7 +11,7 @@ from django.urls import reverse
 from feedback.models import Membership, Project, User
 from review.models import Event, Notification, Queue, QueueReviewer
 from review.notifications import notify_of, take_back_of
-from review.queues import QueueError, take_back
+from review.queues import QueueError, take_back, take_back_third
 
 MOST_NAMED = 200
 
@@ -86,10 +86,12 @@ def name(*, queue: Queue, wanted: Sequence[str] | None, by: User | None, now: da
 def take_back_all(*, now: datetime) -> None:
     """Give back what is held of queues of some people by those who do not see them any more.
 
-    Their membership or role ended, or they were taken off while they claimed.
+    Their membership or role ended, or they were taken off while they claimed. So is what moderators
+    held of any queue to decide as a third person, and who held it is none any more.
     """
     for queue in Queue.objects.filter(is_restricted=True).order_by("pk"):
         take_back(queue=queue, by=None, now=now)
+    take_back_third(now=now)
 
 
 def _meant(queue: Queue, wanted: Sequence[str], there: set[int]) -> set[int]:

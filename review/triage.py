@@ -28,7 +28,7 @@ from review.models import (
 from review.models.review import ReviewQuerySet
 from review.notifications import notify_moderators, settle_item
 from review.provisional import replace
-from review.queues import LeaseLostError, hold_again, hold_form, locked_place
+from review.queues import LeaseLostError, hold_again, hold_form, locked_place, moderators
 from review.routing import propose
 from review.suggestions import rewritten
 from review.verdicts import (
@@ -310,11 +310,16 @@ def why_it_stands(*, now: datetime) -> Case:
     by_others = ~Q(author=OuterRef("reviewer"))
     written = Q(Exists(notes.filter(by_others))) | Q(Exists(replies.filter(by_others)))
     place = Claim.objects.filter(item=OuterRef("item"), reviewer=OuterRef("reviewer"))
+    deciding = moderators(project=OuterRef("project")).filter(user=OuterRef("reviewer"))
     return Case(
         When(~Exists(place.exclude(finished_at=None)), then=Value("Its item has no place for it.")),
         When(
             created_at__lt=now - UNDO_FOR,
             then=Value(f"A decision can be taken back for {UNDO_FOR // timedelta(hours=1)} hours."),
+        ),
+        When(
+            Q(place=Claim.ADJUDICATION) & ~Exists(deciding),
+            then=Value("Only a moderator takes such a decision back."),
         ),
         *escalations.why_it_stands(now=now),
         handovers.why_it_stands(),

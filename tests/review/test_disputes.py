@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from feedback.models import Project, User
+from feedback.models import Membership, Project, User
 from review import queues, triage
 from review.models import Claim, Event, QueueItem, Review
+from review.tasks import feed_queues
 from tests.factories import NOW, make_item, make_queue, make_review, make_user
 
 LATER = NOW + timedelta(seconds=901)
@@ -22,6 +23,14 @@ def submit(claim: Claim, **decision: Any) -> Review:
     return triage.submit_review(
         item=claim.item, by=claim.reviewer, fence=claim.fence, now=NOW, **decision
     )
+
+
+def demote(user: User, role: str | None) -> None:
+    mine = Membership.objects.filter(user=user)
+    if role:
+        mine.update(role=role)
+    else:
+        mine.delete()
 
 
 @pytest.fixture
@@ -98,6 +107,45 @@ class TestDispute:
         assert not Review.objects.authoritative().exists()
         place = disputed.claims.get(place=Claim.ADJUDICATION)
         assert (place.reviewer, place.finished_at, place.fence) == (by, None, 2)
+
+    @pytest.mark.parametrize("becomes", ["expert", None])
+    def test_who_is_no_moderator_any_more_does_not_decide(
+        self, project: Project, disputed: QueueItem, becomes: str | None
+    ) -> None:
+        by = make_user(project, "moderator")
+        held = queues.adjudicate(item=disputed, by=by, now=NOW)
+        demote(by, becomes)
+        with pytest.raises(queues.LeaseLostError):
+            queues.renew(item=disputed, by=by, fence=held.fence, now=NOW)
+        with pytest.raises(triage.LeaseLostError):
+            submit(held)
+        assert not Review.objects.filter(place=Claim.ADJUDICATION).exists()
+
+    @pytest.mark.parametrize("becomes", ["expert", None])
+    def test_what_they_held_to_decide_is_another_moderators_with_the_next_feed(
+        self, project: Project, disputed: QueueItem, becomes: str | None
+    ) -> None:
+        by, other = make_user(project, "moderator"), make_user(project, "moderator")
+        queues.adjudicate(item=disputed, by=by, now=NOW)
+        own = queues.claim(item=make_item(disputed.queue), by=by, now=NOW)
+        feed_queues()
+        assert disputed.claims.get(place=Claim.ADJUDICATION).reviewer == by
+        demote(by, becomes)
+        feed_queues()
+        event = Event.objects.get(verb="took_back")
+        assert (event.target_id, event.data) == (disputed.pk, {"from": by.pk})
+        assert submit(queues.adjudicate(item=disputed, by=other, now=NOW)).is_authoritative
+        own.refresh_from_db()
+        assert own.reviewer == by
+
+    def test_nor_takes_their_decision_back(self, project: Project, disputed: QueueItem) -> None:
+        by = make_user(project, "moderator")
+        review = submit(queues.adjudicate(item=disputed, by=by, now=NOW))
+        demote(by, "expert")
+        assert triage.undoable(item=disputed, by=by, now=NOW) is None
+        with pytest.raises(triage.UndoError, match="moderator"):
+            triage.undo_review(review=review, by=by, now=NOW)
+        assert list(Review.objects.authoritative()) == [review]
 
     def test_it_counts_over_what_another_queue_decided(
         self, project: Project, disputed: QueueItem
