@@ -90,6 +90,8 @@ def start(
         made.checkpoint = {
             "after_review": 0,
             "until_review": reviews.aggregate(last=Max("pk"))["last"] or 0,
+            # The set's may be another one, or gone, before all is taken in.
+            "filter": training_set.filter,
         }
     made.save()
     _place(made)
@@ -247,7 +249,7 @@ def _settle(made: Release) -> None:
         raise HeldUpError(why)
     made.checkpoint = {
         "after": 0,
-        "filter": training_set.filter,
+        "filter": made.checkpoint.get("filter"),
         "all_train": is_all_for_training(made, examples),
     }
     made.status = Release.Status.FREEZING
@@ -362,7 +364,7 @@ def _collect(made: Release, now: datetime) -> None:
     """Take in some of what the set's filter matches; then say what the release holds."""
     checkpoint = made.checkpoint
     training_set = made.training_set
-    wanted = ReviewFilter.from_json(training_set.filter or {})
+    wanted = ReviewFilter.from_json(checkpoint["filter"])
     some = list(
         _unseen(training_set, wanted)
         .filter(pk__gt=checkpoint["after_review"], pk__lte=checkpoint["until_review"])

@@ -275,6 +275,25 @@ class TestCollecting:
         assert [row.example.review for row in second.examples.all()] == [other]
         assert made.num_train + made.num_validation == 2
 
+    @pytest.mark.parametrize("later", [None, ReviewFilter.parse("model:n")])
+    def test_goes_by_the_filter_that_it_was_begun_with(
+        self, training_set: TrainingSet, curator: User, later: ReviewFilter | None
+    ) -> None:
+        project = training_set.project
+        matched, other = (
+            make_review(make_output(project, model=model), curator, verdict="accept")
+            for model in ("m", "n")
+        )
+        begun = ReviewFilter.parse("model:m")
+        releasing.set_filter(training_set=training_set, wanted=begun, by=curator, now=NOW)
+        made = releasing.start(training_set=training_set, by=curator, now=NOW)
+        releasing.set_filter(training_set=training_set, wanted=later, by=curator, now=NOW)
+        work_off()
+        assert [one.review for one in training_set.examples.all()] == [matched]
+        assert not Example.objects.filter(review=other).exists()
+        manifest = json.loads(releasing.folder_of(made).path("manifest.json").read_text())
+        assert manifest["filter"] == begun.to_json()
+
     def test_tells_nothing_that_somebody_is_to_judge_without_knowing(
         self, training_set: TrainingSet, curator: User
     ) -> None:
