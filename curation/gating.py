@@ -112,28 +112,21 @@ def work_off(*, vectors: str, clock: Callable[[], datetime]) -> bool:
             return False
         check.status, check.fence, check.lease_until = Status.RUNNING, check.fence + 1, now + LEASE
         check.save(update_fields=["status", "fence", "lease_until"])
-    run(check=check, vectors=vectors, clock=clock)
+    _run(check, vectors, clock)
     return True
 
 
 def run(*, check: GateCheck, vectors: str, clock: Callable[[], datetime]) -> None:
-    """Check all kept examples; what it finds is there once it is done.
+    """Check all kept examples here and now; what it finds is there once it is done.
 
-    Reads in batches: what stays in memory for each row is its words' and its vector's digest, its
-    session and its themes. A check that is stopped meanwhile ends; one that raises has failed.
+    A check that does not wait any more is left to whoever has begun it.
     """
-    if check.status == Status.WAITING:
-        GateCheck.objects.filter(pk=check.pk, status=Status.WAITING).update(
-            status=Status.RUNNING, fence=F("fence") + 1, lease_until=clock() + LEASE
-        )
+    claimed = GateCheck.objects.filter(pk=check.pk, status=Status.WAITING).update(
+        status=Status.RUNNING, fence=F("fence") + 1, lease_until=clock() + LEASE
+    )
+    if claimed:
         check.refresh_from_db()
-    try:
-        Run(check, vectors, clock).whole()
-    except LostError:
-        return
-    except Exception:
-        alive(check).update(status=Status.FAILED, finished_at=clock())
-        raise
+        _run(check, vectors, clock)
 
 
 def check_few(
@@ -142,8 +135,7 @@ def check_few(
     """Check the set here and now, if it is so small that it takes no time."""
     if 0 < training_set.examples.kept()[: MOST_AT_ONCE + 1].count() <= MOST_AT_ONCE:
         asked = ask(training_set=training_set, by=by, now=clock())
-        if asked.status == Status.WAITING:
-            run(check=asked, vectors=vectors, clock=clock)
+        run(check=asked, vectors=vectors, clock=clock)
 
 
 def report(*, training_set: TrainingSet, is_exact: bool = False) -> Report:
@@ -253,6 +245,21 @@ def take_back(*, gate_pass: GatePass, by: User, now: datetime) -> None:
             example.training_set, "took_back_gate_pass", by, now, example=example.pk,
             gate=gate_pass.gate,
         )  # fmt: skip
+
+
+def _run(check: GateCheck, vectors: str, clock: Callable[[], datetime]) -> None:
+    """Do a check that is this worker's.
+
+    Reads in batches: what stays in memory for each row is its words' and its vector's digest, its
+    session and its themes. A check that is stopped meanwhile ends; one that raises has failed.
+    """
+    try:
+        Run(check, vectors, clock).whole()
+    except LostError:
+        return
+    except Exception:
+        alive(check).update(status=Status.FAILED, finished_at=clock())
+        raise
 
 
 def _is_current(check: GateCheck, rules: Rules, *, is_exact: bool) -> bool:

@@ -433,6 +433,35 @@ class TestWork:
         assert (made.status, made.fence) == ("done", 2)
         assert not gating.work_off(vectors=model_id(), clock=lambda: NOW)
 
+    @pytest.mark.parametrize("saw_it_wait", [True, False])
+    def test_a_check_that_runs_is_not_run_beside_itself(
+        self,
+        training_set: TrainingSet,
+        curator: User,
+        monkeypatch: pytest.MonkeyPatch,
+        saw_it_wait: bool,
+    ) -> None:
+        """Somebody else presses *Check now* when it runs, or at the same moment."""
+        for _ in range(2):
+            add(training_set, curator, "Where is my card?")
+        made = gating.ask(training_set=training_set, by=curator, now=NOW)
+        seen = GateCheck.objects.get()
+        find, runs = duplicates.find, []
+
+        def pressed_again(*args: Any, **more: Any) -> Any:
+            runs.append(args)
+            if len(runs) == 1:
+                asked = gating.ask(training_set=training_set, by=curator, now=NOW)
+                again = seen if saw_it_wait else asked
+                gating.run(check=again, vectors=model_id(), clock=lambda: NOW)
+            return find(*args, **more)
+
+        monkeypatch.setattr(duplicates, "find", pressed_again)
+        gating.run(check=made, vectors=model_id(), clock=lambda: NOW)
+        made.refresh_from_db()
+        assert (len(runs), made.status, made.fence) == (1, "done", 1)
+        assert len(found(training_set, Gate.EXACT)) == 1
+
     def test_a_check_that_is_stopped_ends(
         self, training_set: TrainingSet, curator: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
