@@ -75,6 +75,11 @@ def start(
             if other.status == Release.Status.HELD
             else "A release is being made already."
         )
+    # What was stopped has settled nothing, also while it is yet to be cleaned up.
+    GroupSplit.objects.filter(
+        training_set=training_set,
+        release__status__in=[Release.Status.CANCELLED, Release.Status.FAILED],
+    ).delete()
     last = training_set.releases.order_by("-number").first()
     made = Release(
         training_set=training_set,

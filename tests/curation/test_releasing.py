@@ -245,6 +245,19 @@ class TestStart:
         held = made.examples.values_list("example", flat=True)
         assert (made.num_train + made.num_validation, gone.pk in held) == (2, True)
 
+    def test_settles_its_splits_anew_after_one_that_was_stopped(
+        self, training_set: TrainingSet, curator: User
+    ) -> None:
+        fill(training_set, curator)
+        stopped = releasing.start(training_set=training_set, by=curator, now=NOW)
+        releasing.work_off(now=NOW, most=1)
+        assert GroupSplit.objects.filter(release=stopped).count() == 6
+        releasing.cancel(release=stopped, by=curator, now=NOW)
+        # Cleaning up waits for what is active.
+        made = release(training_set, curator)
+        work_off()
+        assert GroupSplit.objects.filter(release=made).count() == 6
+
 
 class TestCollecting:
     def test_takes_in_what_the_filter_matches_once(
