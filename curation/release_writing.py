@@ -11,12 +11,11 @@ from datetime import datetime
 from django.db.models import Count
 
 from curation.cards import SPLITTING, About, axolotl_config, card, dataset_info
-from curation.checker import check_row
 from curation.formats import Json, Row, canonical, line
 from curation.models import Release, ReleasedExample, ReleaseFile
 from curation.release_files import Folder
 from curation.shards import CONFIGS, GROUP, SHARD, shard_path, write_shard
-from curation.writers import FORMATS, LeftOutError
+from curation.writers import FORMATS, sound
 
 Split = ReleasedExample.Split
 # Examples that one step writes as lines.
@@ -59,17 +58,13 @@ def _next(made: Release, place: Json) -> None:
 
 def _write_lines(made: Release, folder: Folder, split: str, after: int, until: int) -> None:
     files = made.checkpoint.setdefault("files", {})
-    left_out = made.checkpoint.setdefault("left_out", {})
     rows = list(_rows(made, split, after, until))
     for name in made.formats:
         if name not in FORMATS:
             continue
         missed: Counter[str] = Counter()
-        written = list(_lines(rows, name, missed))
-        if missed:
-            known = left_out.setdefault(name, {})
-            for rule, number in missed.items():
-                known[rule] = known.get(rule, 0) + number
+        written = [line(one).encode() for row in rows for one in sound(row, name, missed)]
+        _count(made, name, missed)
         path = FORMATS[name].path(split)
         if not written and path not in files:
             continue
@@ -80,33 +75,27 @@ def _write_lines(made: Release, folder: Folder, split: str, after: int, until: i
         ]
 
 
-def _lines(rows: list[Row], name: str, missed: Counter[str]) -> Iterator[bytes]:
-    """The lines of a format; counted by their rule are those it cannot hold or that break it."""
-    write = FORMATS[name].write
-    for row in rows:
-        try:
-            written = write(row)
-        except LeftOutError as error:
-            missed[error.rule] += 1
-            continue
-        for one in written:
-            if found := check_row(one, name):
-                missed[found[0].message] += 1
-            else:
-                yield line(one).encode()
-
-
 def _write_shards(made: Release, folder: Folder, split: str, after: int, until: int) -> None:
     shards = made.checkpoint.setdefault("shards", {})
     num_shards = -(-_num_rows(made)[split] // SHARD)
     for config in CONFIGS:
+        missed: Counter[str] = Counter()
         path = shard_path(config, split, after // SHARD, num_shards)
         shards[path] = write_shard(
             folder.path(path),
             config,
             _rows(made, split, after, until),
             has_tools=made.checkpoint.get("has_tools", False),
+            missed=missed,
         )
+        _count(made, f"{HUGGINGFACE}/{config}", missed)
+
+
+def _count(made: Release, name: str, missed: Counter[str]) -> None:
+    """Add to what a format left out, by its rule."""
+    left_out = made.checkpoint.setdefault("left_out", {})
+    if missed:
+        left_out[name] = dict(Counter(left_out.get(name, {})) + missed)
 
 
 def _rows(made: Release, split: str, after: int, until: int) -> Iterator[Row]:

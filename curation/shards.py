@@ -7,22 +7,20 @@ rows make the same bytes, with the same version of pyarrow.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from curation.formats import Json, Row
-from curation.trainers import RULES
-from curation.trainers.sheet import Sheet
-from curation.writers import trl_kto, trl_preference, trl_sft
+from curation.writers import sound
 
 # Examples that a shard covers; those without a row of its kind are left out of it.
 SHARD = 25_000
 # Rows that are in memory at once.
 GROUP = 500
-CONFIGS = {"sft": trl_sft, "preference": trl_preference, "kto": trl_kto}
-_RULES = {"sft": "trl-sft", "preference": "trl-preference", "kto": "trl-kto"}
+CONFIGS = {"sft": "trl-sft", "preference": "trl-preference", "kto": "trl-kto"}
 _LISTS = {
     "sft": ("messages",),
     "preference": ("prompt", "chosen", "rejected"),
@@ -35,10 +33,13 @@ def shard_path(config: str, split: str, number: int, num_shards: int) -> str:
     return f"huggingface/{config}/{split}-{number:05}-of-{num_shards:05}.parquet"
 
 
-def write_shard(path: Path, config: str, rows: Iterable[Row], *, has_tools: bool) -> int:
+def write_shard(
+    path: Path, config: str, rows: Iterable[Row], *, has_tools: bool, missed: Counter[str]
+) -> int:
     """Write one shard, a row group at a time; return how many rows are in it.
 
-    `has_tools` adds the columns for calls of tools, which all shards of a data set share.
+    `has_tools` adds the columns for calls of tools, which all shards of a data set share. What is
+    left out is counted as `missed`, by the rule.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -47,7 +48,7 @@ def write_shard(path: Path, config: str, rows: Iterable[Row], *, has_tools: bool
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     num_rows = 0
-    written = _written(config, rows, has_tools=has_tools)
+    written = _written(config, rows, has_tools=has_tools, missed=missed)
     with parquet.ParquetWriter(part, typed, compression="zstd", compression_level=3) as writer:
         while group := list(islice(written, GROUP)):
             table = pa.Table.from_pylist(group, schema=flat)
@@ -57,14 +58,11 @@ def write_shard(path: Path, config: str, rows: Iterable[Row], *, has_tools: bool
     return num_rows
 
 
-def _written(config: str, rows: Iterable[Row], *, has_tools: bool) -> Iterator[Json]:
-    rule = RULES[_RULES[config]]
+def _written(
+    config: str, rows: Iterable[Row], *, has_tools: bool, missed: Counter[str]
+) -> Iterator[Json]:
     for row in rows:
-        for one in CONFIGS[config](row):
-            sheet = Sheet(line=0)
-            rule(one, sheet)
-            if any(not found.is_note for found in sheet.findings):
-                continue
+        for one in sound(row, CONFIGS[config], missed):
             told: Json = {
                 "id": row.id,
                 "metadata": json.dumps(dict(row.metadata), ensure_ascii=False, sort_keys=True),

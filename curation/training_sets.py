@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
@@ -15,7 +15,7 @@ from curation.formats import Row, faults, line
 from curation.models import Example, Release, ReleasedExample, TrainingSet
 from curation.pairing import remove_with
 from curation.promotion import withdrawn
-from curation.writers import FORMATS, LeftOutError
+from curation.writers import sound
 from feedback import wire
 from feedback.models import Project, User
 from review.models import Event, Review
@@ -136,8 +136,10 @@ def find_release(
 
 
 def lines(*, release: Release, split: str, format_: str) -> Iterator[bytes]:
-    """Yield the lines of one split in one of the FORMATS, in UTF-8, in order."""
-    write = FORMATS[format_].write
+    """Yield the lines of one split in one of the FORMATS, in UTF-8, in order.
+
+    As a release writes them: what the format cannot hold, or what breaks its rules, is left out.
+    """
     rows = release.examples.there().filter(split=split).order_by("position")
     for row in rows.only("example", "prompt", "tools", "chosen", "rejected", "lineage").iterator(
         chunk_size=500
@@ -147,9 +149,8 @@ def lines(*, release: Release, split: str, format_: str) -> Iterator[bytes]:
             id=str(row.example_id),
             is_pair=row.is_pair,
         )
-        with suppress(LeftOutError):
-            for written in write(example):
-                yield line(written).encode()
+        for written in sound(example, format_, Counter()):
+            yield line(written).encode()
 
 
 def record(training_set: TrainingSet, *, verb: str, by: User, now: datetime, **data: int) -> None:

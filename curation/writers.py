@@ -6,10 +6,12 @@ A format that cannot hold an example says so by LeftOutError rather than bend it
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from curation.checker import check_row
 from curation.formats import Json, Row
 
 # What LLaMA-Factory itself puts between the replies of tools that were called at once.
@@ -435,3 +437,20 @@ FORMATS: dict[str, Format] = {
 def write(row: Row, name: str) -> list[Json]:
     """Return the rows of one format; raises LeftOutError when it cannot hold the example."""
     return FORMATS[name].write(row)
+
+
+def sound(row: Row, name: str, missed: Counter[str]) -> Iterator[Json]:
+    """Yield the rows of one format that its trainer would take.
+
+    Counted as `missed`, by the rule, is what the format cannot hold and what breaks it.
+    """
+    try:
+        written = write(row, name)
+    except LeftOutError as error:
+        missed[error.rule] += 1
+        return
+    for one in written:
+        if found := check_row(one, name):
+            missed[found[0].message] += 1
+        else:
+            yield one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from curation.models import Example, Release, Revocation, TrainingSet
 from curation.models.training import ExampleQuerySet
 from curation.views.gates import lines_of
 from curation.views.libraries import noted_for
-from curation.writers import FORMATS, LeftOutError
+from curation.writers import FORMATS, sound
 from feedback.embedding import model_id
 from feedback.models import Membership, Output, Reason
 from feedback.paging import page
@@ -300,10 +301,7 @@ def _line(example: Example, format_: str) -> str:
         *(example.prompt, example.chosen, example.rejected, example.tools),
         is_pair=example.is_pair,
     )
-    try:
-        written = FORMATS[format_].write(row)
-    except LeftOutError:
-        written = []
+    written = sound(row, format_, Counter())
     return "\n".join(json.dumps(one, ensure_ascii=False, indent=2) for one in written)
 
 

@@ -150,6 +150,21 @@ class TestRelease:
                     rows += 1
         assert rows == 8 + 4 + 16
 
+    def test_counts_what_breaks_a_rule_of_each_format(
+        self, training_set: TrainingSet, curator: User
+    ) -> None:
+        blank, asked = {"role": "system", "content": " "}, {"role": "user", "content": "Why?"}
+        rows = [Row(prompt, "good", "", group="group 0") for prompt in ([blank, asked], [asked])]
+        training_sets.add_rows(training_set=training_set, rows=rows, by=curator, now=NOW)
+        folder = releasing.folder_of(
+            release(training_set, curator, formats=["trl-sft", "huggingface"])
+        )
+        left_out = json.loads(folder.path("manifest.json").read_text())["left_out"]
+        names = ("trl-sft", "huggingface/sft", "huggingface/kto")
+        assert [left_out[name] for name in names] == [{"It is empty.": 1}] * 3
+        card = folder.path("huggingface/README.md").read_text()
+        assert "- huggingface/sft: 1, It is empty." in card
+
     def test_is_the_same_however_often_it_was_killed(
         self, training_set: TrainingSet, curator: User, small_steps: None
     ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from curation import promotion, releasing, training_sets
+from curation.formats import Row
 from curation.models import Example, Release, ReleasedExample, TrainingSet
 from curation.training_sets import TrainingSetError, split_of
 from feedback.models import Project, User
@@ -192,6 +193,29 @@ class TestRelease:
         with pytest.raises(TrainingSetError, match="Nothing has changed since release 1"):
             release(training_set, curator)
         assert Release.objects.count() == 1
+
+    def test_reads_in_another_format_what_a_file_of_it_would_hold(
+        self, training_set: TrainingSet, curator: User
+    ) -> None:
+        """OpenAI wants ids of calls of tools, which not every sender gives."""
+        asked = {"role": "user", "content": "Why?"}
+        call = {"type": "function", "function": {"name": "look", "arguments": {}}}
+        called = {"role": "assistant", "content": "", "tool_calls": [call]}
+        replied = {"role": "tool", "content": "7"}
+        sound = Row([asked], "Because.", "", group=TRAIN)
+        without_ids = Row([asked, called, replied], "Because.", "", group=TRAIN)
+
+        def made(rows: list[Row], format_: str) -> Release:
+            into = make_training_set(training_set.project)
+            training_sets.add_rows(training_set=into, rows=rows, by=curator, now=NOW)
+            return releasing.release(training_set=into, by=curator, now=NOW, formats=[format_])
+
+        whole = made([sound, without_ids], "openai-sft")
+        file = releasing.folder_of(whole).path("openai/sft-train.jsonl").read_text()
+        written = [json.loads(line) for line in file.splitlines()]
+        assert len(written) == 1
+        assert read(made([sound, without_ids], "trl-sft"), "train") == written
+        assert read(made([without_ids], "openai-sft"), "train") == []
 
     def test_hashes_content_and_lineage(self, training_set: TrainingSet, curator: User) -> None:
         add(training_set, curator)

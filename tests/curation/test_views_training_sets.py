@@ -127,6 +127,10 @@ class TestTrainingSet:
         page = client.get(address, {"format": "openai-dpo"}).content.decode()
         assert "Left out of this format" in page
         assert client.get(address, {"format": "nonsense"}).context["format"] == "openai-sft"
+        # Its trainer would refuse the row.
+        Example.objects.update(prompt=[{"role": "user", "content": " "}])
+        page = client.get(address, {"format": "openai-sft"}).content.decode()
+        assert "Left out of this format" in page
 
     def test_offers_files_that_have_rows(
         self, client: Client, training_set: TrainingSet, curator: User, address: str
