@@ -273,8 +273,6 @@ def _from_sets(part: Part, by: User, now: datetime, touched: Touched) -> None:
             )
     in_project = Q(training_set__project=part.project)
     GroupSplit.objects.filter(in_project, group__in=part.session_ids).delete()
-    if not sets:
-        return
     # They name rows, users and sessions; the next check finds what there is then.
     GateCheck.objects.filter(training_set__in=sets).delete()
     GatePass.objects.filter(example__in=found).delete()
@@ -293,7 +291,8 @@ def _from_sets(part: Part, by: User, now: datetime, touched: Touched) -> None:
     erased = dict(rows.values_list("release").annotate(Count("pk")).order_by("release"))
     _empty(rows, now, lineage={})
     _empty(Example.objects.filter(pk__in=found), now, group="", removed_at=now)
-    for release in Release.objects.filter(training_set__in=sets).order_by("pk"):
+    # Also of sets whose filter names nothing of it any more.
+    for release in Release.objects.filter(in_project).order_by("pk"):
         number = erased.get(release.pk, 0)
         if number or _manifest_names(release, part.ids):
             without_erased(release=release, erased=number, ids=part.ids, now=now)

@@ -8,6 +8,7 @@ from curation import erasing, releasing, rewriting
 from curation.models import Example, Release, Revocation, TrainingSet
 from curation.training_sets import TrainingSetError
 from feedback.models import Project, User
+from review.filters import ReviewFilter
 from tests.curation.erased import LATER, ask, filled, lines_of, whole
 from tests.factories import NOW, make_session
 
@@ -117,6 +118,25 @@ class TestReleases:
         assert made.status == "done"
         shards = [one.path for one in made.files.filter(format="huggingface", split="train")]
         assert any(path.endswith(".parquet") for path in shards)
+
+    @pytest.mark.parametrize("when", ["before", "meanwhile"])
+    def test_forget_a_filter_that_is_not_the_sets_any_more(
+        self, project: Project, admin: User, training_set: TrainingSet, when: str
+    ) -> None:
+        filled(training_set, admin, make_session(project, external_id="s-1"))
+        make_session(project, external_id="s-9")
+        wanted = ReviewFilter.parse("-session:s-9")
+        releasing.set_filter(training_set=training_set, wanted=wanted, by=admin, now=NOW)
+        made = releasing.start(training_set=training_set, by=admin, now=NOW)
+        while when == "before" and releasing.work_off(now=NOW):
+            pass
+        releasing.set_filter(training_set=training_set, wanted=None, by=admin, now=NOW)
+        whole(ask(project, admin, "s-9"))
+        made.refresh_from_db()
+        assert (made.status, made.num_erased) == ("done", 0)
+        manifest = releasing.folder_of(made).path("manifest.json").read_text()
+        assert json.loads(manifest)["filter"]
+        assert "s-9" not in manifest
 
     def test_leave_no_stale_file_behind(
         self, project: Project, admin: User, training_set: TrainingSet
