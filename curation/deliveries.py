@@ -132,8 +132,9 @@ def _deliver(delivery: Delivery, send: Send, now: datetime) -> None:
         return
     if change.kind == IssueChange.Kind.CLOSED:
         return
-    # A former attempt may have made it before it was cut off.
-    lost = delivery.attempts.filter(number__lt=delivery.num_attempts).exclude(status_code__gte=300)
+    # A former attempt may have made it before it was cut off, also by a gateway on the way there.
+    former = delivery.attempts.filter(number__lt=delivery.num_attempts)
+    lost = former.exclude(status_code__range=(300, 499))
     made = adapter.find(place, told, send) if lost.exists() else None
     made = made or adapter.create(place, told, send)
     Ticket.objects.filter(pk=ticket.pk, external_id="").update(

@@ -156,10 +156,12 @@ class TestTrackers:
         polling.poll(clock=clock, most=9)
         assert fresh(issue).resolution == ("dropped" if kind in DROPPED else "fixed")
 
+    @pytest.mark.parametrize("instead", [None, 502, 504])
     def test_make_one_ticket_although_the_answer_was_lost(
-        self, ticket: Ticket, fake: Fake, clock: Clock
+        self, ticket: Ticket, fake: Fake, clock: Clock, instead: int | None
     ) -> None:
-        self._lose(clock)
+        """The connection broke, or a gateway answered instead."""
+        self._lose(clock, instead)
         assert work(clock) == 1
         assert len(fake.tickets) == 1
         assert Ticket.objects.get().external_id == ticket.external_id
@@ -191,11 +193,11 @@ class TestTrackers:
         assert polling.poll(clock=clock, most=9) == 1
         assert fresh(issue).status == "closed"
 
-    def _lose(self, clock: Clock) -> None:
+    def _lose(self, clock: Clock, instead: int | None = None) -> None:
         """Let the answer to the ticket's making be lost, and another attempt be due."""
         Ticket.objects.update(external_id="")
         Delivery.objects.update(status="waiting", finished_at=None, next_at=clock.now)
-        Attempt.objects.update(ended_at=None, status_code=None)
+        Attempt.objects.update(ended_at=instead and clock.now, status_code=instead)
 
     def test_failures_are_told_without_words_of_the_other_side(
         self, ticket: Ticket, fake: Fake, issue: Issue, curator: User, clock: Clock
