@@ -165,7 +165,7 @@ def add_handover(request: HttpRequest, number: Number, payload: AddRequest) -> W
     summary="Send an issue to trackers",
 )
 def send_issue(request: HttpRequest, number: Number, payload: SendRequest) -> WholeIssueReply:
-    """Have an issue sent to trackers, each once; a worker does it."""
+    """Have an open issue sent to trackers, each once; a worker does it. 409 when it is closed."""
     to = _trackers(member_of(request).project, payload.trackers)
     return _acted(request, number, partial(trackers.hand_over, trackers=to))
 

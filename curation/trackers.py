@@ -113,7 +113,15 @@ def remove(*, tracker: Tracker, by: User, now: datetime) -> None:
 
 @transaction.atomic
 def hand_over(*, issue: Issue, trackers: Sequence[Tracker], by: User, now: datetime) -> int:
-    """Send an issue to trackers, each once; return how many are new. A worker does it."""
+    """Send an open issue to trackers, each once; return how many are new. A worker does it.
+
+    Raises TrackerError for another project's tracker, and when the issue is closed: its tickets
+    would be open.
+    """
+    # Whoever closes it waits, and tells the new tickets too.
+    issue = Issue.objects.select_for_update(of=("self",)).get(pk=issue.pk)
+    if issue.status == Issue.Status.CLOSED:
+        raise TrackerError(f"P-{issue.number} is closed. Open it again first.")
     opening = issue.changes.filter(kind=IssueChange.Kind.OPENED).order_by("pk")[0]
     num = 0
     for tracker in trackers:
@@ -140,12 +148,15 @@ def hand_over(*, issue: Issue, trackers: Sequence[Tracker], by: User, now: datet
 
 @transaction.atomic
 def send_again(*, delivery: Delivery, by: User, now: datetime) -> None:
-    """Try a delivery anew that was given up. Raises TrackerError."""
-    failed = Delivery.objects.filter(
-        pk=delivery.pk, status=Delivery.Status.FAILED, ticket__tracker__removed_at=None
-    )
+    """Try a delivery anew that was given up. Raises TrackerError.
+
+    One that comes after what was delivered later would undo that.
+    """
+    failed = Delivery.objects.to_send_again().filter(pk=delivery.pk)
     if not failed.update(status=Delivery.Status.WAITING, finished_at=None, next_at=now):
-        raise TrackerError("It is not given up, or its tracker is removed.")
+        raise TrackerError(
+            "It is not given up, its tracker is removed, or something later was delivered."
+        )
     Event.objects.create(
         project_id=delivery.ticket.issue.project_id,
         actor=by,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from curation.models.issue import IssueChange
 from curation.models.tracker import Ticket
@@ -15,6 +15,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def waiting(self) -> DeliveryQuerySet:
         """What is still to be sent."""
         return self.filter(status=Delivery.Status.WAITING)
+
+    def to_send_again(self) -> DeliveryQuerySet:
+        """What was given up and can still be sent: nothing later of its ticket was delivered."""
+        later = Delivery.objects.filter(
+            ticket=OuterRef("ticket"), pk__gt=OuterRef("pk"), status=Delivery.Status.DONE
+        )
+        given_up = self.filter(status=Delivery.Status.FAILED, ticket__tracker__removed_at=None)
+        return given_up.filter(~Exists(later))
 
 
 class Delivery(models.Model):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from curation import issue_evidence, issues, tasks, trackers
 from curation.issue_forms import IssueCloseForm, IssueForm, IssueLinkForm, IssueReopenForm
-from curation.models import Attempt, Delivery, Issue, Tracker
+from curation.models import Attempt, Delivery, Issue, Ticket, Tracker
 from curation.tracker_forms import tracker_boxes
 from feedback.models import Erasure, Membership, Reason
 from feedback.paging import page
@@ -249,16 +249,19 @@ def _page(
         "tickets": (tickets := list(shown.tickets.select_related("tracker").order_by("pk"))),
         "deliveries": _deliveries(shown),
         "is_erasing": Erasure.objects.taking().filter(project=request.project).exists(),
-        "elsewhere": Tracker.objects.kept()
-        .filter(project=request.project)
-        .exclude(pk__in=[ticket.tracker_id for ticket in tickets])
-        .order_by("name", "pk"),
+        "elsewhere": [] if is_closed else _elsewhere(request, tickets),
         "form": form or (IssueReopenForm() if is_closed else IssueCloseForm()),
         "refusal": refusal,
         "themes": [] if shown.theme else _themes(request),
         **may(request),
     }
     return render(request, "curation/issues/page.html", context, status=status)
+
+
+def _elsewhere(request: ProjectRequest, tickets: list[Ticket]) -> QuerySet[Tracker]:
+    """Where an issue can be sent that is not there yet."""
+    others = Tracker.objects.kept().filter(project=request.project)
+    return others.exclude(pk__in=[one.tracker_id for one in tickets]).order_by("name", "pk")
 
 
 def _deliveries(shown: Issue) -> QuerySet[Delivery]:
@@ -271,6 +274,7 @@ def _deliveries(shown: Issue) -> QuerySet[Delivery]:
             last_status=Subquery(last.values("status_code")[:1]),
             last_fault=Subquery(last.values("fault")[:1]),
             last_at=Subquery(last.values("began_at")[:1]),
+            may_send_again=Exists(Delivery.objects.to_send_again().filter(pk=OuterRef("pk"))),
         )
         .order_by("-pk")[:DELIVERIES_SHOWN]
     )

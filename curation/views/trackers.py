@@ -85,13 +85,19 @@ def issue_send(request: ProjectRequest, issue: int) -> HttpResponseBase:
     shown = find_issue(request, issue)
     pk = request.POST.get("tracker", "")
     kept = Tracker.objects.kept().filter(project=request.project)
-    found = kept.filter(pk=int(pk)).first() if pk.isascii() and pk.isdigit() else None
+    is_number = pk.isascii() and pk.isdigit() and len(pk) < 19
+    found = kept.filter(pk=int(pk)).first() if is_number else None
+    back = redirect("issue", request.project.slug, shown.number)
     if found is None:
         messages.error(request, "Choose where it is to go.")
-    else:
+        return back
+    try:
         trackers.hand_over(issue=shown, trackers=[found], by=request.user, now=timezone.now())
+    except trackers.TrackerError as error:
+        messages.error(request, str(error))
+    else:
         ring(tasks.hand_over_issues)
-    return redirect("issue", request.project.slug, shown.number)
+    return back
 
 
 @require_POST

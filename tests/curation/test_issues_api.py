@@ -70,6 +70,8 @@ class TestIssues:
         assert [one["tracker"] for one in sent["tickets"]] == ["Hook"]
         wrong = cu.post("issues/1/send", {"trackers": ["None"]})
         assert wrong.json()["errors"][0]["path"] == "trackers"
+        cu.post("issues/1/close", {"resolution": "fixed"})
+        assert cu.post("issues/1/send", {"trackers": ["Hook"]}).status_code == 409
 
     def test_take_in_decisions(self, cu: Caller, project: Project, theme: Theme) -> None:
         one, two = (make_handover(project, route="issue") for _ in range(2))

@@ -7,7 +7,7 @@ from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
 
-from curation import deliveries, sealing, trackers
+from curation import deliveries, issues, sealing, trackers
 from curation.models import Delivery, Issue, Ticket, Tracker
 from feedback.models import Project, User
 from tests.curation.listening import Server
@@ -17,6 +17,7 @@ from tests.factories import (
     make_issue,
     make_project,
     make_theme,
+    make_ticket,
     make_tracker,
     make_user,
 )
@@ -126,6 +127,36 @@ class TestHandOver:
         with pytest.raises(trackers.TrackerError):
             trackers.hand_over(trackers=[make_tracker(make_project())], **send)  # type: ignore[arg-type]
 
+    def test_not_while_it_is_closed(self, project: Project, by: User) -> None:
+        """Its ticket would be open, and nothing would close it."""
+        issue, tracker = make_issue(project), make_tracker(project)
+        issue.changes.create(kind="opened", source="person", at=NOW)
+        issues.close(issue=issue, resolution="fixed", by=by, now=NOW)
+        with pytest.raises(trackers.TrackerError, match="is closed"):
+            trackers.hand_over(issue=issue, trackers=[tracker], by=by, now=NOW)
+        assert not Ticket.objects.exists()
+        issues.reopen(issue=issue, by=by, now=NOW)
+        assert trackers.hand_over(issue=issue, trackers=[tracker], by=by, now=NOW) == 1
+
+
+class TestSendAgain:
+    def test_undoes_nothing_that_was_delivered_later(
+        self, admin: Client, project: Project, by: User
+    ) -> None:
+        issue = make_issue(project)
+        make_ticket(issue, make_tracker(project))
+        issues.close(issue=issue, resolution="fixed", by=by, now=NOW)
+        issues.reopen(issue=issue, by=by, now=NOW)
+        closed, opened = Delivery.objects.order_by("pk")
+        over = {"status": "failed", "finished_at": NOW}
+        Delivery.objects.filter(pk=closed.pk).update(**over)
+        page = reverse("issue", args=[project.slug, issue.number])
+        assert "Send again" in admin.get(page).content.decode()
+        Delivery.objects.filter(pk=opened.pk).update(**over | {"status": "done"})
+        assert "Send again" not in admin.get(page).content.decode()
+        with pytest.raises(trackers.TrackerError, match="later"):
+            trackers.send_again(delivery=closed, by=by, now=NOW)
+
 
 class TestPages:
     def test_a_secret_is_shown_once(self, admin: Client, project: Project) -> None:
@@ -189,6 +220,7 @@ class TestPages:
         assert Ticket.objects.get().tracker == always
         send = reverse("issue_send", args=[project.slug, issue.number])
         admin.post(send, {"tracker": "x"})
+        admin.post(send, {"tracker": "9" * 5_000})
         admin.post(send, {"tracker": make_tracker(make_project()).pk})
         assert Ticket.objects.count() == 1
         admin.post(send, {"tracker": Tracker.objects.get(name="Other").pk})
@@ -197,6 +229,16 @@ class TestPages:
         page = admin.get(reverse("issue", args=[project.slug, issue.number])).content.decode()
         assert page.count("Delivered") == 2
         assert "answered 204" in page
+
+    def test_a_closed_issue_is_not_sent(self, admin: Client, project: Project, by: User) -> None:
+        issue, tracker = make_issue(project), make_tracker(project)
+        page = reverse("issue", args=[project.slug, issue.number])
+        assert "Send to" in admin.get(page).content.decode()
+        issues.close(issue=issue, resolution="fixed", by=by, now=NOW)
+        assert "Send to" not in admin.get(page).content.decode()
+        send = reverse("issue_send", args=[project.slug, issue.number])
+        sent = admin.post(send, {"tracker": tracker.pk}, follow=True).content.decode()
+        assert "is closed. Open it again first." in sent
 
     def test_what_was_given_up_is_sent_again(self, admin: Client, project: Project) -> None:
         issue = make_issue(project)
