@@ -173,7 +173,7 @@ def _page(
     found = page(
         _listed(examples), order=["-id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")
     )
-    example = _chosen(request, examples, found.rows)
+    example = _chosen(request, shown, found.rows)
     format_ = request.GET.get("format", "")
     format_ = format_ if format_ in FORMATS else "openai-sft"
     releases = list(_releases(shown))
@@ -216,11 +216,13 @@ def _page(
     return render(request, "curation/training_sets/page.html", context, status=status)
 
 
-def _chosen(
-    request: ProjectRequest, examples: ExampleQuerySet, rows: list[Example]
-) -> Example | None:
-    """The example that ?example= names; else the first of the list."""
+def _chosen(request: ProjectRequest, shown: TrainingSet, rows: list[Example]) -> Example | None:
+    """The example that ?example= names, also a removed one; else the first of the list.
+
+    One that is revoked is shown no more.
+    """
     asked = request.GET.get("example", "")
+    examples = shown.examples.filter(revocation=None)
     whole = examples.select_related(
         *("output__session", "review__reviewer", "created_by", "rejected_output"),
         *("chosen_review__reviewer", "rejected_review__reviewer"),

@@ -234,6 +234,25 @@ class TestExampleRemove:
         assert client.post(f"{address}examples/{example.pk}/remove/").status_code == 403
 
 
+class TestExampleRevoke:
+    def test_takes_one_that_was_removed_after_its_release(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        example = add(training_set, curator)
+        release(training_set, curator)
+        training_sets.remove_example(example=example, by=curator, now=NOW)
+        client.force_login(curator)
+        released = f"{address}releases/1/"
+        assert f'action="{address}#example"' in client.get(released).content.decode()
+        page = client.get(address, {"example": example.pk}).content.decode()
+        revoke = f"{address}examples/{example.pk}/revoke/"
+        assert revoke in page
+        assert f"{address}examples/{example.pk}/remove/" not in page
+        client.post(revoke, {"reason": "consent"})
+        assert f"X-{example.pk}" in client.get(released).content.decode()
+        assert client.get(address, {"example": example.pk}).status_code == 404
+
+
 class TestReleaseFile:
     def test_downloads_a_split(
         self, client: Client, training_set: TrainingSet, curator: User, address: str
