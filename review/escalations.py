@@ -142,7 +142,9 @@ def send_back(
 ) -> QueueItem:
     """Have the output reviewed once more, in this queue; until then no decision on it counts.
 
-    In the queue it came from the item gets one more place, for somebody who has not reviewed it.
+    In the queue it came from the item gets one more place. Who has reviewed the output before is
+    not handed it there.
+
     Raises EscalationError when the queue cannot take it, or others are to decide on it first;
     SettledError when somebody has settled it, or is deciding on it now.
     """

@@ -10,7 +10,7 @@ from django.db import connection, models
 
 from feedback import statements
 from feedback.models import User
-from review.models import Claim, Queue, QueueItem, Review, Skip
+from review.models import Claim, Escalation, Queue, QueueItem, Review, Skip
 
 
 def held(*, queue: Queue, by: User, now: datetime) -> Claim | None:
@@ -21,10 +21,11 @@ def held(*, queue: Queue, by: User, now: datetime) -> Claim | None:
 def pick(*, queue: Queue, by: User, now: datetime) -> Claim | None:
     """Lock the best free place for the reviewer; None when nothing is left. Needs a transaction.
 
-    Never on an item they reviewed or skipped, nor a second place on one item. Rows that another
-    reviewer's statement has locked are passed over, so nobody waits.
+    Never on an item they reviewed or skipped, nor on one that was sent back to the queue after they
+    decided on its answer, nor a second place on one item. Rows that another reviewer's statement
+    has locked are passed over, so nobody waits.
     """
-    return _place(statements.run(FREE, [queue.pk, by.pk, by.pk, by.pk, now, by.pk]))
+    return _place(statements.run(FREE, [queue.pk, by.pk, by.pk, by.pk, now, by.pk, by.pk]))
 
 
 def _names(model: type[models.Model]) -> list[str]:
@@ -48,7 +49,8 @@ HELD = (
 # answer it. What a reviewer has done is asked for item by item, as values: as joins they would be
 # made for the whole queue, or in the order of another index than that of the rank. What they
 # skipped is little, and read once. The inner query reads nothing but indexes, for a reviewer who
-# is ahead of the others passes over as many items as the others have left.
+# is ahead of the others passes over as many items as the others have left. Whether an item was sent
+# back is asked of those it leaves, one of which is taken.
 FREE = (
     f"SELECT {_COLUMNS} FROM (SELECT item.id, item.rank FROM {QueueItem._meta.db_table} AS item "  # noqa: S608
     "WHERE item.queue_id = %s AND item.status = 'open' "
@@ -64,6 +66,10 @@ FREE = (
     "WHERE place.finished_at IS NULL AND (place.lease_until IS NULL OR place.lease_until <= %s) "
     f"AND NOT coalesce((SELECT own.id <> place.id FROM {Claim._meta.db_table} AS own "
     "WHERE own.item_id = free.id AND own.reviewer_id = %s), false) "
+    f"AND NOT coalesce((SELECT true FROM {Escalation._meta.db_table} AS sent "
+    f"JOIN {Review._meta.db_table} AS own ON own.output_id = sent.output_id "
+    "WHERE sent.output_id = item.output_id AND sent.returned_to_id = item.queue_id "
+    "AND own.reviewer_id = %s AND own.created_at <= sent.settled_at LIMIT 1), false) "
     "ORDER BY free.rank DESC, free.id, place.place LIMIT 1 FOR UPDATE OF place SKIP LOCKED"
 )
 

@@ -51,8 +51,9 @@ def claim_next(*, queue: Queue, by: User, now: datetime) -> Claim | None:
     """Hand the reviewer the item of the queue that most wants a review; None when none is left.
 
     A reviewer who holds an item of the queue gets that one again. Never an item they reviewed or
-    skipped, nor a second place on one item. A place whose lease ran out is handed out like a
-    free one, with a higher fence. Who does not see the queue is handed nothing.
+    skipped, nor one that was sent back to the queue after they decided on its answer, nor a second
+    place on one item. A place whose lease ran out is handed out like a free one, with a higher
+    fence. Who does not see the queue is handed nothing.
     """
     _one_at_a_time(by)
     if not queue.is_seen_by(by):
@@ -67,8 +68,8 @@ def claim_next(*, queue: Queue, by: User, now: datetime) -> Claim | None:
 def claim(*, item: QueueItem, by: User, now: datetime) -> Claim:
     """Hand the reviewer this item, even one they skipped; their own hold is returned as it is.
 
-    Raises HeldError when others hold every place, DoneError when the item is done or disputed or
-    the reviewer has reviewed it.
+    Raises HeldError when others hold every place, DoneError when the item is done or disputed, or
+    the reviewer has reviewed it, or its answer before that was sent back to the queue.
     """
     places = _open_places(item, by)
     if places[0].place == Claim.ADJUDICATION:
@@ -266,8 +267,16 @@ def _open_places(item: QueueItem, by: User) -> list[Claim]:
     )
     if not places:
         raise DoneError("This item is done.")
-    if Review.objects.filter(item=item, reviewer=by).exists():
+    mine = Review.objects.filter(reviewer=by)
+    if mine.filter(item=item).exists():
         raise DoneError("You have reviewed this item.")
+    sent_back = mine.filter(
+        output=item.output_id,
+        output__escalations__returned_to=item.queue_id,
+        output__escalations__settled_at__gte=F("created_at"),
+    )
+    if places[0].place != Claim.ADJUDICATION and sent_back.exists():
+        raise DoneError("You decided on this before it was sent back. Now somebody else does.")
     return places
 
 

@@ -331,6 +331,48 @@ class TestSendingBack:
         escalation.item.refresh_from_db()
         assert escalation.item.status == "done"
 
+    def test_in_another_queue_too_somebody_else_reviews_it(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        escalation = escalate(project, ann)
+        ben, cleo = (make_user(project, "expert") for _ in range(2))
+        elsewhere = make_item(make_queue(project, reviewers_per_item=2), escalation.output)
+        submit(queues.claim(item=elsewhere, by=ben, now=NOW))
+        queue = make_queue(project)
+        item = escalations.send_back(
+            escalation=escalation, queue=queue, by=mod, comment="", now=LATER
+        )
+        other = make_item(queue, priority=-1)
+        for by in (ann, ben):
+            held = queues.claim_next(queue=queue, by=by, now=LATER)
+            assert held is not None
+            assert held.item == other
+            queues.release(item=other, by=by, fence=held.fence, now=LATER)
+            for take in (queues.claim, queues.steal):
+                with pytest.raises(queues.DoneError, match="before it was sent back"):
+                    take(item=item, by=by, now=LATER)
+        # Who decides on it elsewhere after that has not decided before.
+        after = LATER + timedelta(seconds=1)
+        submit(queues.claim(item=elsewhere, by=cleo, now=after), now=after)
+        held = queues.claim_next(queue=queue, by=cleo, now=after)
+        assert held is not None
+        assert held.item == item
+
+    def test_who_decided_before_may_settle_a_dispute_of_those_who_review_it_anew(
+        self, project: Project, ann: User, mod: User
+    ) -> None:
+        escalation = escalate(project, mod)
+        queue = make_queue(project, reviewers_per_item=2)
+        item = escalations.send_back(
+            escalation=escalation, queue=queue, by=mod, comment="", now=LATER
+        )
+        for by, verdict in ((ann, "reject"), (make_user(project, "expert"), "accept")):
+            held = queues.claim(item=item, by=by, now=LATER)
+            submit(held, verdict=verdict, comment="So.", now=LATER)
+        item.refresh_from_db()
+        assert item.status == "disputed"
+        assert queues.adjudicate(item=item, by=mod, now=LATER).reviewer == mod
+
     @pytest.mark.parametrize(("status", "num"), [("open", 1), ("done", 2), ("out", 1)])
     def test_a_queue_that_has_it_opens_it_again(
         self, project: Project, ann: User, mod: User, status: str, num: int
