@@ -56,9 +56,13 @@ def listed(*, project: Project, which: str, size: int, cursor: str = "") -> Page
 
 
 def told(found: CandidateQuerySet) -> CandidateQuerySet:
-    """Candidates with all that a line tells, in the query that reads them."""
+    """Candidates with all that a line tells, in the query that reads them.
+
+    An answer may be drawn to be judged blindly after it was proposed: it is left out so long.
+    """
     return (
-        found.select_related("review__reviewer", "review__output", "decided_by", "project", "job")
+        found.revealed()
+        .select_related("review__reviewer", "review__output", "decided_by", "project", "job")
         .defer("review__output__documents", "review__output__system", "review__output__tools")
         .annotate(
             near_question=Left("nearest_entry__query", QUESTION),

@@ -9,7 +9,7 @@ from curation.models.context import ContextEntry
 from curation.models.promotion import PromotionJob
 from curation.models.training import Example
 from feedback.models import Project, User
-from review.models import Review
+from review.models import QueueItem, Review
 
 
 class CandidateQuerySet(models.QuerySet["Candidate"]):
@@ -22,6 +22,11 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
             status=Candidate.Status.WAITING,
             review__is_authoritative=True,
         )
+
+    def revealed(self) -> CandidateQuerySet:
+        """Those of outputs that nobody is still to judge without knowing the review."""
+        blind = QueueItem.objects.blind().filter(output=OuterRef("review__output"))
+        return self.filter(~Exists(blind))
 
     def decided(self) -> CandidateQuerySet:
         """Those that a curator accepted or rejected."""

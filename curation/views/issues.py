@@ -299,7 +299,9 @@ def _asked_about(request: ProjectRequest) -> tuple[Theme | None, Handover | None
 
 
 def _handover(request: ProjectRequest, pk: int) -> Handover:
-    found = Handover.objects.filter(project=request.project, route=Review.Route.ISSUE)
+    # What a decision says is hidden from whoever is still to judge the answer without it.
+    seen = Review.objects.seen_by(request.user).filter(project=request.project)
+    found = Handover.objects.filter(review__in=seen, route=Review.Route.ISSUE)
     return get_object_or_404(found.select_related("review__output"), pk=pk)
 
 

@@ -22,8 +22,9 @@ from feedback.embedding import get_encoder
 from feedback.models import Membership, User
 from feedback.paging import page
 from review.http import ProjectRequest, project_view
-from review.models import Annotation
+from review.models import Annotation, Review
 from review.models.annotation import AnnotationQuerySet
+from review.models.review import ReviewQuerySet
 
 PAGE_SIZE = 50
 VERSIONS_SHOWN = 20
@@ -169,10 +170,18 @@ def may(request: ProjectRequest) -> dict[str, bool]:
 
 
 def with_sources(entries: ContextEntryQuerySet, *, reader: User) -> ContextEntryQuerySet:
-    """Entries with the people, session, output and annotations that they come from."""
-    return entries.select_related(
-        "created_by", "owner", "output__session", "review__reviewer"
-    ).prefetch_related("feedback__reasons", noted_for(reader))
+    """Entries with the people, session, output, review and annotations that they come from.
+
+    Expects that they are only read: the review is None where the reader may not see it.
+    """
+    return entries.select_related("created_by", "owner", "output__session").prefetch_related(
+        "feedback__reasons", reviewed_for(reader), noted_for(reader)
+    )
+
+
+def reviewed_for(reader: User, name: str = "review") -> Prefetch[str, ReviewQuerySet, str]:
+    """The review that an entry or an example comes from, if the reader may see it."""
+    return Prefetch(name, Review.objects.seen_by(reader).select_related("reviewer"))
 
 
 def noted_for(reader: User) -> Prefetch[str, AnnotationQuerySet, str]:

@@ -59,9 +59,9 @@ def review_list(request: ProjectRequest) -> HttpResponse:
 def promote(request: ProjectRequest, review: int) -> HttpResponseBase:
     """Curators: what a review settles, and where it can go: library, training set, issue."""
     shown = get_object_or_404(
-        Review.objects.filter(project=request.project).select_related(
-            "output__session", "output__project", "reviewer", "project"
-        ),
+        Review.objects.seen_by(request.user)
+        .filter(project=request.project)
+        .select_related("output__session", "output__project", "reviewer", "project"),
         pk=review,
     )
     choice = _choice(request, shown)

@@ -22,7 +22,7 @@ from curation.forms import FilterForm, TrainingSetForm
 from curation.models import Example, Release, Revocation, TrainingSet
 from curation.models.training import ExampleQuerySet
 from curation.views.gates import lines_of
-from curation.views.libraries import noted_for
+from curation.views.libraries import noted_for, reviewed_for
 from curation.writers import FORMATS, sound
 from feedback.embedding import model_id
 from feedback.models import Membership, Output, Reason
@@ -224,9 +224,11 @@ def _chosen(request: ProjectRequest, shown: TrainingSet, rows: list[Example]) ->
     asked = request.GET.get("example", "")
     examples = shown.examples.filter(revocation=None)
     whole = examples.select_related(
-        *("output__session", "review__reviewer", "created_by", "rejected_output"),
-        *("chosen_review__reviewer", "rejected_review__reviewer"),
+        "output__session", "created_by", "rejected_output"
     ).prefetch_related(
+        reviewed_for(request.user, "review"),
+        reviewed_for(request.user, "chosen_review"),
+        reviewed_for(request.user, "rejected_review"),
         *("review__reasons", "review__added_reasons__reason", "feedback__reasons"),
         noted_for(request.user),
     )

@@ -11,16 +11,18 @@ from curation import candidates, promotion
 from curation.models import Candidate, ContextEntry, ContextLibrary, Example, Placing, TrainingSet
 from curation.placing import Places
 from feedback.models import Project, User
-from review.models import Event
+from review.models import Event, QueueItem
 from tests.calling import Caller
 from tests.factories import (
     NOW,
     make_candidate,
     make_entry,
     make_handover,
+    make_item,
     make_library,
     make_output,
     make_project,
+    make_queue,
     make_review,
     make_training_set,
     make_user,
@@ -298,6 +300,38 @@ class TestPage:
         second = client.get(address + first.context["more"])
         assert [len(one.context["candidates"]) for one in (first, second)] == [20, 5]
         assert client.get(address, {"cursor": "nonsense"}).status_code == 400
+
+
+class TestBlind:
+    def test_what_is_to_be_judged_blindly_since_is_left_out(
+        self, client: Client, project: Project, curator: User
+    ) -> None:
+        found, rejected = make_candidate(project), make_candidate(project)
+        candidates.reject(candidate=rejected, reason="said", by=curator, now=NOW)
+        caller = Caller(client, project, curator)
+        client.force_login(curator)
+        address = f"/p/{project.slug}/candidates/"
+
+        def listed() -> list[int]:
+            return [
+                one["candidate"]
+                for which in ("waiting", "decided")
+                for one in caller.get("candidates", show=which).json()["candidates"]
+            ]
+
+        assert listed() == [found.pk, rejected.pk]
+        queue = make_queue(project, reviewers_per_item=2)
+        items = [make_item(queue, one.review.output) for one in (found, rejected)]
+        assert listed() == []
+        assert "Better." not in client.get(address).content.decode()
+        assert "Better." not in client.get(address, {"done": rejected.pk}).content.decode()
+        reject = {"reason": "said"}
+        assert caller.post(f"candidates/{found.pk}/reject", reject).status_code == 404
+        assert client.get(f"{address}{found.pk}/").status_code == 404
+        QueueItem.objects.filter(pk__in=[one.pk for one in items]).update(
+            status="done", closed_at=NOW
+        )
+        assert listed() == [found.pk, rejected.pk]
 
 
 class TestApi:

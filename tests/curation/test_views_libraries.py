@@ -128,16 +128,21 @@ class TestLibrary:
         assert "Edit" not in page
         assert "Publish" not in page
 
-    def test_hides_others_annotations_from_who_is_to_judge_without_them(
+    def test_hides_what_others_said_from_who_is_to_judge_without_it(
         self, client: Client, project: Project, library: ContextLibrary, viewer: User, address: str
     ) -> None:
         output = make_output(project)
-        entry = make_entry(library, output=output)
+        review = make_review(output, make_user(project), correction="Better.")
+        entry = make_entry(library, output=output, review=review)
         entry.annotations.add(make_annotation(output, make_user(project), "Bloom", comment="Odd"))
         client.force_login(viewer)
-        assert "Odd" in client.get(address, {"entry": entry.pk}).content.decode()
+        page = client.get(address, {"entry": entry.pk}).content.decode()
+        assert "Odd" in page
+        assert "Reviewed by" in page
         make_item(make_queue(project, reviewers_per_item=2), output)
-        assert "Odd" not in client.get(address, {"entry": entry.pk}).content.decode()
+        page = client.get(address, {"entry": entry.pk}).content.decode()
+        assert "Odd" not in page
+        assert "Reviewed by" not in page
 
     def test_shows_how_the_draft_differs_from_live(
         self,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from curation import promotion
 from curation.models import ContextEntry, Example
@@ -13,6 +14,7 @@ from review.models import QueueItem, Review
 from tests.factories import (
     NOW,
     make_feedback,
+    make_handover,
     make_item,
     make_library,
     make_output,
@@ -281,6 +283,28 @@ class TestPromote:
         client.force_login(make_user(make_project(), role="admin"))
         assert client.get(form).status_code == 404
         assert client.put(form).status_code == 405
+
+    def test_is_hidden_from_who_is_to_judge_the_answer_without_it(
+        self, client: Client, project: Project, review: Review, form: str
+    ) -> None:
+        item = make_item(make_queue(project, reviewers_per_item=2), review.output)
+        reader = make_user(project)
+        make_handover(project, review=review)
+        make_handover(project, review=review, route="issue")
+        client.force_login(reader)
+        issue = reverse("issue_create", args=[project.slug])
+        issue += f"?handover={review.handovers.get(route='issue').pk}"
+        assert [client.get(one).status_code for one in (form, issue)] == [404, 404]
+        assert client.post(form, {"into": "library"}).status_code == 404
+        for route, offered in (("library", "Promote:"), ("issue", "Make an issue:")):
+            board = reverse("handover_list", args=[project.slug, route])
+            page = client.get(board).content.decode()
+            assert "When?" in page
+            assert offered not in page
+        make_review(review.output, reader, item=item, verdict="accept", is_authoritative=False)
+        assert [client.get(one).status_code for one in (form, issue)] == [200, 200]
+        board = reverse("handover_list", args=[project.slug, "library"])
+        assert "Promote:" in client.get(board).content.decode()
 
     def test_does_not_find_reviews_of_other_projects(
         self, client: Client, address: str, curator: User

@@ -18,8 +18,10 @@ from tests.curation.training_rows import VARIANTS, taken
 from tests.factories import (
     NOW,
     make_feedback,
+    make_item,
     make_output,
     make_project,
+    make_queue,
     make_review,
     make_training_set,
     make_user,
@@ -118,6 +120,16 @@ class TestTrainingSet:
         assert line["preferred_output"][0]["content"] == "<i>good</i>"
         assert "Remove" not in page
         assert "Download r" not in page
+
+    def test_hides_the_review_from_who_is_to_judge_without_it(
+        self, client: Client, training_set: TrainingSet, curator: User, viewer: User, address: str
+    ) -> None:
+        example = add(training_set, curator)
+        client.force_login(viewer)
+        assert "Reviewed by" in client.get(address).content.decode()
+        assert example.output is not None
+        make_item(make_queue(training_set.project, reviewers_per_item=2), example.output)
+        assert "Reviewed by" not in client.get(address).content.decode()
 
     def test_says_when_a_format_leaves_an_example_out(
         self, client: Client, training_set: TrainingSet, curator: User, viewer: User, address: str
