@@ -46,8 +46,12 @@ class ContextError(ValueError):
     """What a client is told when it cannot have what it asked for."""
 
 
-def server_of(project: Project) -> MCPServer[None]:
-    """Return a server that knows this project alone."""
+def server_of(project: Callable[[], Project]) -> MCPServer[None]:
+    """Return a server that knows one project alone.
+
+    It is asked for before each act, as a client may stay while its key is revoked, and may raise
+    ContextError.
+    """
     from mcp import MCPError
     from mcp.server import MCPServer
     from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
@@ -68,7 +72,7 @@ def server_of(project: Project) -> MCPServer[None]:
     @server.tool(title="Libraries")
     async def list_libraries() -> list[dict[str, object]]:
         """List the libraries that can be asked: slug, name, purpose, version and its status."""
-        return await told(lambda: _libraries(project), ToolError)
+        return await told(lambda: _libraries(project()), ToolError)
 
     @server.tool(title="Fetch context")
     async def fetch_context(
@@ -93,7 +97,7 @@ def server_of(project: Project) -> MCPServer[None]:
             token_budget=token_budget,
             audience=Audience(role=role, environment=environment, model=model),
         )
-        return await told(lambda: _reply(project, library, asked), ToolError)
+        return await told(lambda: _reply(project(), library, asked), ToolError)
 
     @server.prompt(title="Answer with context")
     async def answer_with_context(
@@ -105,20 +109,20 @@ def server_of(project: Project) -> MCPServer[None]:
             session=session,
             audience=Audience(role=role),
         )
-        reply = await told(lambda: _reply(project, library, asked), unfit)
+        reply = await told(lambda: _reply(project(), library, asked), unfit)
         return _as_prompt(reply)
 
     @server.resource("library://{library}", title="Library", mime_type="application/json")
     async def about(library: str) -> str:
         """What a library is for, and its versions; none of their entries."""
-        return await told(lambda: _read(project, library, None), ResourceNotFoundError)
+        return await told(lambda: _read(project(), library, None), ResourceNotFoundError)
 
     @server.resource(
         "library://{library}/versions/{number}", title="Version", mime_type="application/json"
     )
     async def version(library: str, number: str) -> str:
         """What a version is; its entries if all sessions get it, with the exposure."""
-        return await told(lambda: _read(project, library, number), ResourceNotFoundError)
+        return await told(lambda: _read(project(), library, number), ResourceNotFoundError)
 
     return server
 

@@ -39,7 +39,7 @@ def mcp(request: HttpRequest) -> HttpResponse:
     if not isinstance(key, ApiKey):
         return _refused("Send an API key: Authorization: Bearer …")
     body = request.body
-    return async_to_sync(_answered)(server_of(key.project), request, body)
+    return async_to_sync(_answered)(server_of(lambda: key.project), request, body)
 
 
 def _refused(message: str) -> HttpResponse:

@@ -13,16 +13,27 @@ from typing import Any, TypeVar
 
 import httpx2
 import pytest
-from django.db import connection
+from asgiref.sync import sync_to_async
+from django.db import connection, transaction
 from django.test import Client as Browser
+from django.utils import timezone
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from curation import context_libraries
 from curation.models import ContextLibrary, Exposure
+from feedback import erasure
 from feedback.embedding import Encoder
 from feedback.models import ApiKey, Project
-from tests.factories import NOW, make_entry, make_key, make_library, make_project, make_user
+from tests.factories import (
+    NOW,
+    make_entry,
+    make_key,
+    make_library,
+    make_project,
+    make_session,
+    make_user,
+)
 
 QUERY = "When did the album Bloom come out?"
 T = TypeVar("T")
@@ -217,9 +228,12 @@ call_command("serve_mcp")
 
 
 class TestOverStdio:
-    def test_serves_a_client_that_started_it(
-        self, library: ContextLibrary, encoder: Encoder
-    ) -> None:
+    @pytest.fixture
+    def key(self, library: ContextLibrary) -> str:
+        return make_key(library.project, ["context"])
+
+    @pytest.fixture
+    def started(self, key: str, encoder: Encoder) -> StdioServerParameters:
         settings = connection.settings_dict
         host, port = settings["HOST"], settings["PORT"]
         where = f"?host={host}" if host.startswith("/") else ""
@@ -227,16 +241,20 @@ class TestOverStdio:
         user = f"{settings['USER']}:{settings['PASSWORD']}".rstrip(":")
         environment = os.environ | {
             "DATABASE_URL": f"postgresql://{user}@{server}/{settings['NAME']}{where}",
-            "POSTIL_API_KEY": make_key(library.project, ["context"]),
+            "POSTIL_API_KEY": key,
+            "PGAPPNAME": "stdio",
             "KNOWN_MODEL": encoder.model_id,
             "KNOWN_VECTOR": json.dumps([float(one) for one in encoder.encode([QUERY])[0]]),
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         }
+        return StdioServerParameters(
+            command=sys.executable, args=["-c", SERVED], env=dict(environment)
+        )
 
+    def test_serves_a_client_that_started_it(
+        self, library: ContextLibrary, started: StdioServerParameters
+    ) -> None:
         async def used() -> None:
-            started = StdioServerParameters(
-                command=sys.executable, args=["-c", SERVED], env=dict(environment)
-            )
             async with Client(started) as client:
                 asked = {"library": "facts", "question": QUERY}
                 served = (await client.call_tool("fetch_context", asked)).structured_content
@@ -245,3 +263,53 @@ class TestOverStdio:
 
         alone(used)
         assert Exposure.objects.count() == 1
+
+    def test_asks_anew_before_each_act(
+        self, library: ContextLibrary, started: StdioServerParameters
+    ) -> None:
+        """Who may, what was erased, and whether the database is still there."""
+        project, asked = library.project, {"library": "facts", "question": QUERY, "session": "s-1"}
+
+        def erase() -> None:
+            session = make_session(project, external_id="s-1")
+            part = erasure.part_of(
+                project=project, scope="session", subject="s-1", sessions=[session.pk]
+            )
+            with transaction.atomic():
+                erasure.erase(part, may_return=False)
+            Exposure.objects.all().delete()
+
+        def cut_off() -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND application_name = 'stdio'"
+                )
+
+        async def apart(act: Callable[[], object]) -> None:
+            def acted() -> None:
+                try:
+                    act()
+                finally:
+                    connection.close()
+
+            await sync_to_async(acted)()
+
+        async def used() -> None:
+            async with Client(started) as client:
+
+                async def is_served() -> bool:
+                    return not (await client.call_tool("fetch_context", asked)).is_error
+
+                assert await is_served()
+                await apart(erase)
+                assert await is_served()
+                await apart(cut_off)
+                # What was under way when it went is lost.
+                assert await is_served() or await is_served()
+                await apart(lambda: ApiKey.objects.update(revoked_at=timezone.now()))
+                refused = await client.call_tool("list_libraries", {})
+                assert "revoked" in str(refused.content)
+
+        alone(used)
+        assert set(Exposure.objects.values_list("session_external_id", flat=True)) == {""}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import close_old_connections
 from ninja.errors import AuthenticationError, AuthorizationError
 
-from curation.mcp import server_of
+from curation.forgetting import Asking
+from curation.mcp import ContextError, server_of
 from feedback.authentication import ApiKeyAuth
-from feedback.models import ApiKey
+from feedback.models import ApiKey, Project
 
 
 class Command(BaseCommand):
@@ -24,9 +27,24 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         # From the environment, as everybody may see a command line.
-        token = os.environ.get("POSTIL_API_KEY", "")
+        project = _asked(os.environ.get("POSTIL_API_KEY", ""))
         try:
-            key = ApiKeyAuth(ApiKey.Scope.CONTEXT).check(token)
+            project()
+        except ContextError as error:
+            raise CommandError(str(error)) from error
+        asyncio.run(server_of(project).run_stdio_async())
+
+
+def _asked(token: str) -> Callable[[], Project]:
+    """What finds the project of the key anew, as a web process does before each request."""
+    keys, asking = ApiKeyAuth(ApiKey.Scope.CONTEXT), Asking()
+
+    def project() -> Project:
+        close_old_connections()
+        asking.ask()
+        try:
+            return keys.check(token).project
         except (AuthenticationError, AuthorizationError) as error:
-            raise CommandError(f"POSTIL_API_KEY: {error.message}") from error
-        asyncio.run(server_of(key.project).run_stdio_async())
+            raise ContextError(f"POSTIL_API_KEY: {error.message}") from error
+
+    return project
