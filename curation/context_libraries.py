@@ -177,15 +177,12 @@ def publish(
     with transaction.atomic():
         held = ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
         entries = list(library.entries.kept().order_by("pk"))
-        if not entries:
-            raise LibraryError("The library has no entries. Promote a review into it first.")
         if any(entry.embedded_with != encoder.model_id for entry in entries):
             raise LibraryError("An entry has just been edited. Publish again.")
         digest = content_hash(entries, model=encoder.model_id)
         if expected and digest != expected:
             raise LibraryError("The draft has changed since it was proposed. Propose it again.")
-        if held.live is not None and held.live.content_hash == digest:
-            raise LibraryError(f"Nothing has changed since version {held.live.number}.")
+        refuse_needless(library=held, digest=digest)
         version = LibraryVersion.objects.create(
             library=library,
             number=next_number(library),
@@ -220,6 +217,17 @@ def publish(
         alone = {} if approved_by else {"alone": 1}
         _record(library, verb="published", by=by, now=now, version=version.number, **alone)
     return version
+
+
+def refuse_needless(*, library: ContextLibrary, digest: str) -> None:
+    """Raise LibraryError when the draft of this hash is empty, or says what is live.
+
+    Expects that the library is held.
+    """
+    if not library.entries.kept().exists():
+        raise LibraryError("The library has no entries. Promote a review into it first.")
+    if library.live is not None and library.live.content_hash == digest:
+        raise LibraryError(f"Nothing has changed since version {library.live.number}.")
 
 
 @transaction.atomic

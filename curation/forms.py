@@ -238,6 +238,7 @@ class PublishForm(forms.Form):
     is_acknowledged = forms.BooleanField(
         label="I have looked at what the checks found", required=False
     )
+    content_hash = forms.CharField(max_length=64, required=False)
 
     @classmethod
     def usual(cls) -> PublishForm:

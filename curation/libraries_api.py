@@ -16,7 +16,7 @@ from curation.experiments import Trial
 from curation.models import ContextLibrary, Proposal
 from feedback.authentication import OwnKeyAuth, member_of
 from feedback.choices import told_choices
-from feedback.embedding import get_encoder
+from feedback.embedding import get_encoder, model_id
 from feedback.models import Membership
 from feedback.paging import CursorError, page
 from feedback.problems import ConflictError, Problem, invalid
@@ -62,7 +62,10 @@ class TrialRequest(BaseModel):
 
 
 class ProposalRequest(BaseModel):
-    """A draft to be published; `acknowledged` says that you looked at what the checks found."""
+    """A draft to be published; `acknowledged` says that you looked at what the checks found.
+
+    With `content_hash` only the draft of that hash is, as it was read.
+    """
 
     model_config = ConfigDict(
         strict=True,
@@ -78,6 +81,7 @@ class ProposalRequest(BaseModel):
 
     note: Annotated[str, Field(max_length=2_000)] = ""
     acknowledged: bool = False
+    content_hash: Annotated[str, Field(max_length=64)] = ""
     trial: Annotated[
         TrialRequest | None,
         Field(description="With null all sessions get it at once, unmeasured."),
@@ -127,6 +131,7 @@ class DraftReply(BaseModel):
     changed: int
     removed: int
     unchanged: int
+    content_hash: str
     second_person: bool
     proposal: ProposalReply | None
 
@@ -140,6 +145,7 @@ class DraftReply(BaseModel):
 def read_draft(request: HttpRequest, slug: Slug) -> DraftReply:
     """Return how many entries it adds, changes and removes, and what waits for approval."""
     library = _library(request, slug)
+    content_hash = context_libraries.draft_hash(library=library, model=model_id())
     counts = drafts.count(library=library, version=library.live)
     waiting = _proposals(library).filter(status=Proposal.Status.WAITING).first()
     return DraftReply(
@@ -149,6 +155,7 @@ def read_draft(request: HttpRequest, slug: Slug) -> DraftReply:
         changed=counts.changed,
         removed=counts.removed,
         unchanged=counts.unchanged,
+        content_hash=content_hash,
         second_person=publishing.needs_second_person(library.project),
         proposal=_reply(waiting) if waiting else None,
     )
@@ -208,6 +215,7 @@ def propose(
             note=payload.note,
             trial=trial,
             is_acknowledged=payload.acknowledged,
+            looked_at=payload.content_hash,
         )
     except publishing.FoundError as error:
         found = [

@@ -43,16 +43,20 @@ def propose(
     note: str = "",
     trial: Trial | None = None,
     is_acknowledged: bool = False,
+    looked_at: str = "",
 ) -> Proposal:
     """Check a draft, and publish it, or let it wait for a second person where one is needed.
 
-    Raises FoundError for what checks stop, or find without `is_acknowledged`; LibraryError when
-    there is nothing to publish, a proposal waits already, or the draft changed during the checks.
+    `looked_at` is the hash of the draft that they saw. Raises FoundError for what checks stop, or
+    find without `is_acknowledged`; LibraryError when there is nothing to publish, a proposal waits
+    already, or the draft changed since or during the checks.
     """
     _refuse_unsound(trial)
     context_libraries.embed_entries(library=library, encoder=encoder)
     # Taken before the checks: what comes into the draft while they run has been seen by nobody.
     checked = context_libraries.draft_hash(library=library, model=encoder.model_id)
+    if looked_at and checked != looked_at:
+        raise LibraryError("The draft has changed since you opened it. Look at it again.")
     live = serving.live_version(library)
     findings = checks.run(library=library, version=live, encoder=encoder, today=now.date())
     if any(finding.is_stopped for finding in findings):
@@ -60,7 +64,8 @@ def propose(
     if findings and not is_acknowledged:
         raise FoundError("Look at what the checks found, and say that you have.", findings)
     with transaction.atomic():
-        ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
+        held = ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
+        context_libraries.refuse_needless(library=held, digest=checked)
         if library.proposals.filter(status=Proposal.Status.WAITING).exists():
             raise LibraryError("A proposal waits already. Have it decided or withdraw it first.")
         if context_libraries.draft_hash(library=library, model=encoder.model_id) != checked:
@@ -126,6 +131,8 @@ def _check_again(proposal: Proposal, encoder: Encoder, now: datetime) -> None:
 
 
 def _waiting(proposal: Proposal) -> Proposal:
+    # In the order in which publishing and erasing hold them.
+    ContextLibrary.objects.select_for_update(no_key=True).get(pk=proposal.library_id)
     rows = Proposal.objects.select_for_update(of=("self",)).select_related("library__live")
     held = rows.get(pk=proposal.pk)
     if held.status != Proposal.Status.WAITING:

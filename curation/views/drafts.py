@@ -18,7 +18,7 @@ from curation.checks import Finding
 from curation.forms import EntryForm, ProbeForm, PublishForm, ReasonForm
 from curation.models import ContextEntry, ContextLibrary, Proposal
 from curation.views.libraries import find_library, may, with_sources
-from feedback.embedding import get_encoder
+from feedback.embedding import get_encoder, model_id
 from feedback.models import Membership
 from feedback.paging import page
 from review.http import ProjectRequest, project_view
@@ -50,6 +50,7 @@ def library_publish(request: ProjectRequest, library: str) -> HttpResponseBase:
                 note=form.cleaned_data["note"],
                 trial=form.trial(),
                 is_acknowledged=form.cleaned_data["is_acknowledged"],
+                looked_at=form.cleaned_data["content_hash"],
             )
         except context_libraries.LibraryError as error:
             form.add_error(None, str(error))
@@ -166,6 +167,8 @@ def _to(request: ProjectRequest, library: ContextLibrary, entry: ContextEntry) -
 
 
 def _draft(request: ProjectRequest, library: ContextLibrary, form: PublishForm) -> HttpResponse:
+    # Before the rows are read: what comes in between is to be looked at again.
+    seen = context_libraries.draft_hash(library=library, model=model_id())
     live = serving.live_version(library)
     changed = library.entries.compared_to(live).filter(~Q(state=ContextEntry.State.UNCHANGED))
     found = page(
@@ -184,6 +187,7 @@ def _draft(request: ProjectRequest, library: ContextLibrary, form: PublishForm) 
         findings = checks.run(library=library, version=live, encoder=get_encoder(), today=_today())
     context = {
         "library": library,
+        "content_hash": seen,
         "live": live,
         "is_checked": is_checked,
         "findings": findings,

@@ -118,6 +118,17 @@ class TestProposals:
         tried = Experiment.objects.filter(version__library=library).values(*usual)
         assert list(tried) == ([] if trial is None else [trial])
 
+    def test_are_of_the_draft_that_was_read(
+        self, library: ContextLibrary, entry: ContextEntry, ann: Caller
+    ) -> None:
+        read = ann.get("libraries/facts/draft").json()["content_hash"]
+        make_entry(library, query="Which label?", answer="Dead Oceans.", created_by=ann.user)
+        body = {"content_hash": read, "acknowledged": True}
+        assert ann.post("libraries/facts/proposals", body).status_code == 409
+        body["content_hash"] = ann.get("libraries/facts/draft").json()["content_hash"]
+        made = ann.post("libraries/facts/proposals", body)
+        assert (made.status_code, made.json()["content_hash"]) == (201, body["content_hash"])
+
     def test_say_what_the_checks_found(self, entry: ContextEntry, ann: Caller) -> None:
         ContextEntry.objects.update(answer="Ask ann@example.org.")
         refused = ann.post("libraries/facts/proposals")

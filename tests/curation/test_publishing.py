@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from curation import publishing
 from curation.context_libraries import LibraryError
@@ -115,6 +116,30 @@ class TestTwo:
             Proposal.objects.create(
                 library=proposal.library, content_hash="", proposed_by=other, proposed_at=NOW
             )
+
+    def test_propose_nothing_needless(
+        self, propose: Any, entry: ContextEntry, other: User, encoder: Encoder
+    ) -> None:
+        publishing.approve(proposal=propose(), encoder=encoder, by=other, now=NOW)
+        with pytest.raises(LibraryError, match="Nothing has changed since version 1"):
+            propose()
+        ContextEntry.objects.update(removed_at=NOW)
+        with pytest.raises(LibraryError, match="no entries"):
+            propose()
+
+    @pytest.mark.parametrize("act", ["approve", "decline"])
+    def test_hold_the_library_before_what_is_proposed(
+        self, propose: Any, entry: ContextEntry, other: User, encoder: Encoder, act: str
+    ) -> None:
+        """As an erasure does: the other way round, each would wait for the other."""
+        proposal = propose()
+        given: dict[str, Any] = {"encoder": encoder} if act == "approve" else {}
+        with CaptureQueriesContext(connection) as queries:
+            getattr(publishing, act)(proposal=proposal, by=other, now=NOW, **given)
+        held = [one["sql"] for one in queries if "UPDATE" in one["sql"].split("FOR ")[-1][:20]]
+        locks = [sql for sql in held if sql.startswith("SELECT")]
+        assert 'FROM "curation_contextlibrary"' in locks[0]
+        assert 'FROM "curation_proposal"' in locks[1]
 
     def test_are_two(self, propose: Any, entry: ContextEntry, other: User) -> None:
         version = LibraryVersion(

@@ -77,7 +77,7 @@ class TestLibraryDraft:
         context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
         library.entries.update(answer="Else.")
         client.force_login(curator)
-        with django_assert_max_num_queries(17):
+        with django_assert_max_num_queries(18):
             first = client.get(f"{address}draft/")
         second = client.get(f"{address}draft/", {"cursor": first.context["next_cursor"]})
         assert [len(one.context["changes"]) for one in (first, second)] == [25, 5]
@@ -112,6 +112,24 @@ class TestLibraryPublish:
         assert response.status_code == 422
         assert "Nothing has changed since version 1" in response.content.decode()
         assert client.post(f"{address}publish/", {"note": "\x00"}).status_code == 422
+
+    def test_publishes_only_what_the_page_showed(
+        self, client: Client, library: ContextLibrary, curator: User, address: str
+    ) -> None:
+        make_entry(library, created_by=curator)
+        client.force_login(curator)
+        seen = client.get(f"{address}draft/").context["content_hash"]
+        make_entry(library, answer="Ask anna@example.org.", created_by=curator)
+        given = {"content_hash": seen, "is_acknowledged": "on"}
+        response = client.post(f"{address}publish/", given)
+        assert response.status_code == 422
+        page = response.content.decode()
+        assert "has changed since you opened it" in page
+        assert 'name="is_acknowledged" >' in page
+        assert not library.versions.exists()
+        given["content_hash"] = response.context["content_hash"]
+        assert f'value="{given["content_hash"]}"' in page
+        assert client.post(f"{address}publish/", given).status_code == 302
 
     def test_is_for_curators(self, client: Client, library: ContextLibrary, address: str) -> None:
         make_entry(library)
