@@ -225,7 +225,11 @@ def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> di
         .filter(version=live)
         .select_related("baseline")
         .first(),
-        "stopped": _stopped(library).select_related("version").order_by("-ended_at").first(),
+        # A version that follows a stopped one without what was erased has the same time.
+        "stopped": _stopped(library)
+        .select_related("version")
+        .order_by("-ended_at", "-version__number")
+        .first(),
         "waiting": library.proposals.filter(status="waiting").exists(),
         "form": form,
         **may(request),

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
-from curation import context_libraries, experiments
+from curation import context_libraries, erasure, experiments
 from curation.experiments import Trial
 from curation.models import ContextLibrary
 from feedback.embedding import Encoder
@@ -99,6 +100,24 @@ class TestStopped:
         )
         assert tried.status_code == 422
         assert "v1 was stopped" in tried.content.decode()
+
+    def test_version_stays_so_once_something_of_it_was_erased(
+        self, client: Client, project: Project, curator: User, encoder: Encoder
+    ) -> None:
+        library = make_library(project, slug="facts")
+        entry = make_entry(library, created_by=curator)
+        make_entry(library, query="Which label?", created_by=curator)
+        version = context_libraries.publish(
+            library=library, encoder=encoder, by=curator, now=NOW, trial=Trial(stages=[90])
+        )
+        experiments.stop(experiment=version.experiment, reason="Worse.", by=None, now=NOW)
+        entry.delete()
+        with transaction.atomic():
+            erasure.publish_without(library=library.pk, by=curator, now=NOW)
+        client.force_login(curator)
+        page = client.get(f"/p/{project.slug}/libraries/facts/").content.decode()
+        assert "v2 was stopped" in page
+        assert 'badge badge--good">live' not in page
 
     def test_version_is_marked_among_the_others(
         self, client: Client, library: ContextLibrary, curator: User, address: str
