@@ -65,7 +65,7 @@ class PromotionRequest(PlacesRequest):
     )
 
     reviews: Annotated[
-        list[int] | None,
+        list[Annotated[int, Field(ge=1, le=2**63 - 1)]] | None,
         Field(max_length=promotion_jobs.MOST_PICKED, description="Numbers of reviews."),
     ] = None
     filter: Annotated[

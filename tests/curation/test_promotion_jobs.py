@@ -503,6 +503,7 @@ class TestApi:
             ({"filter": "verdict:fix"}, "reviews"),
             ({"reviews": None, "filter": "verdict:none"}, "filter"),
             ({"reviews": []}, "reviews"),
+            ({"reviews": [1, 10**30]}, "reviews.1"),
             ({"kind": "poem"}, "kind"),
             ({"why": "\0"}, "why"),
         ],
