@@ -66,6 +66,16 @@ class TestExposure:
         page = client.get(reverse("exposure", args=[project.slug, exposure.token]))
         assert says in page.content.decode()
 
+    def test_tells_what_was_erased_since_from_what_never_fitted(
+        self, client: Client, project: Project, viewer: User
+    ) -> None:
+        exposure = served(make_library(project))
+        url = reverse("exposure", args=[project.slug, exposure.token])
+        client.force_login(viewer)
+        assert "No entry fitted" in client.get(url).content.decode()
+        Exposure.objects.update(entry_ids=[7])
+        assert "erased since" in client.get(url).content.decode()
+
     def test_lists_the_entries_in_the_order_of_the_prompt(
         self, client: Client, project: Project, viewer: User
     ) -> None:
