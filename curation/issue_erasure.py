@@ -89,7 +89,7 @@ def _quotes(part: Part) -> list[str]:
 def _unquoted(text: str, quotes: Iterable[str], ids: frozenset[str]) -> str:
     for quote in quotes:
         text = text.replace(quote, ERASED)
-    return str(erasure.without(text, ids))
+    return erasure.reworded(text, ids)
 
 
 def _alone(theirs: Any, others: Any, field: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -46,7 +47,7 @@ def without_erased(*, release: Release, erased: int, ids: frozenset[str], now: d
     made.save()
 
 
-def _told_filter(folder: Folder) -> object:
+def _told_filter(folder: Folder) -> Any:
     try:
         return json.loads(folder.path(MANIFEST).read_bytes()).get("filter")
     except (OSError, ValueError):

@@ -9,9 +9,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from feedback.filter_syntax import FilterSyntaxError, parse
 from feedback.incoming import Incoming
 from feedback.models import (
     AnswerVersion,
@@ -173,33 +175,60 @@ def is_erased(*, project: Project, session: str) -> bool:
     return project.has_erased and bool(_known(project, [(Kind.SESSION, session)]))
 
 
-def without(value: object, ids: frozenset[str]) -> object:
-    """A filter as JSON, with ERASED instead of each of these ids."""
-    if isinstance(value, str):
-        if value in ids:
-            return ERASED
-        return _replaced(value, ids)
-    if isinstance(value, list):
-        return [without(one, ids) for one in value]
-    if isinstance(value, dict):
-        return {name: without(one, ids) for name, one in value.items()}
-    return value
+# Fields of a filter that are ids, and those whose words may name one. What the others keep is no
+# id, even where it reads like one.
+OF_IDS = frozenset({"session", "output"})
+OF_WORDS = frozenset({"words", "tag"})
 
 
-def mentions(value: object, ids: frozenset[str]) -> bool:
+def without(kept: dict[str, Any] | None, ids: frozenset[str]) -> dict[str, Any] | None:
+    """A filter as JSON, with ERASED instead of each of these ids. It can be read as before."""
+    if kept is None:
+        return None
+    return {
+        key: [_cleared(key, one, ids) for one in value]
+        if isinstance(value, list)
+        else _cleared(key, value, ids)
+        for key, value in kept.items()
+    }
+
+
+def mentions(kept: dict[str, Any] | None, ids: frozenset[str]) -> bool:
     """Whether a filter names one of the ids."""
-    return without(value, ids) != value
+    return without(kept, ids) != kept
 
 
 # A shorter id within other words is more likely a word.
 SHORTEST_WITHIN = 6
 
 
-def _replaced(text: str, ids: frozenset[str]) -> str:
+def reworded(text: str, ids: frozenset[str]) -> str:
+    """The words, with ERASED instead of each of these ids."""
+    if text in ids:
+        return ERASED
     for one in ids:
         if len(one) >= SHORTEST_WITHIN and one in text:
             text = text.replace(one, ERASED)
     return text
+
+
+def _cleared(key: str, value: Any, ids: frozenset[str]) -> Any:
+    name = key.removeprefix("-")
+    if name in OF_IDS:
+        return ERASED if value in ids else value
+    if name not in OF_WORDS or not isinstance(value, str):
+        return value
+    left = reworded(value, ids)
+    return left if name == "tag" or _are_words(left) else ERASED
+
+
+def _are_words(text: str) -> bool:
+    """Whether they can be read: an id may have taken a quote along, or left a colon behind."""
+    try:
+        _, terms = parse(text)
+    except FilterSyntaxError:
+        return False
+    return not terms
 
 
 def _names(item: Incoming[Record]) -> Iterator[tuple[str, Kind, str]]:

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from hypothesis import given
+from hypothesis import strategies as st
 
 from feedback import erasure as sent
 from feedback.erasure import Part
 from feedback.models import Embedding, Feedback, Output, Project, Session, User
 from review import erasure
+from review.filters import ReviewFilter
 from review.models import (
     Annotation,
     Event,
@@ -38,6 +41,7 @@ from tests.factories import (
     make_user,
     make_view,
 )
+from tests.filtered import EACH, filters
 
 pytestmark = pytest.mark.django_db
 
@@ -190,12 +194,66 @@ class TestErase:
         elsewhere.refresh_from_db()
         assert elsewhere.filter == WORDS
 
+    def test_a_queue_of_a_theme_is_not_taken_for_an_id(self, project: Project) -> None:
+        queue = make_queue(project, filter={"theme": "17", "role": "17"})
+        user = make_output(project, make_session(project, user_external_id="17"))
+        erase(part_of(user, scope="user", subject="17"))
+        kept = queue.filter
+        queue.refresh_from_db()
+        assert queue.filter == kept
+
     def test_filters_of_others_are_not_written(
         self, project: Project, gone: Output, by: User, django_assert_num_queries: Any
     ) -> None:
         view = make_view(project, by, filter={"session": ["s-kept"]})
         with django_assert_num_queries(1):
             erasure.clear_filters(type(view).objects.filter(project=project), frozenset({"s-gone"}))
+
+
+class TestFilters:
+    """What is left of a filter goes on being one."""
+
+    @given(filters, st.data())
+    def test_can_be_read_whatever_is_erased(self, wanted: ReviewFilter, data: st.DataObject) -> None:
+        kept = wanted.to_json()
+        texts = [
+            text
+            for value in kept.values()
+            for text in (value if isinstance(value, list) else [value])
+        ]
+        ids = data.draw(st.frozensets(st.sampled_from(texts)) if texts else st.just(frozenset()))
+        left = ReviewFilter.from_json(sent.without(kept, ids) or {})
+        assert [term.key for term in left.terms] == [term.key for term in wanted.terms]
+        assert bool(left.words) == bool(wanted.words)
+
+    @pytest.mark.parametrize("wanted", EACH, ids=str)
+    def test_keep_what_only_reads_like_an_id(self, wanted: ReviewFilter) -> None:
+        [(name, value)] = wanted.to_json().items()
+        for key in (name, f"-{name}"):
+            named = name in {"session", "output", "tag"}
+            assert sent.without({key: value}, frozenset({str(value)})) == {
+                key: "erased" if named else value
+            }
+
+    @pytest.mark.parametrize("name", ["session", "output"])
+    def test_keep_a_longer_id(self, name: str) -> None:
+        kept = {name: ["session-1", "session-12"]}
+        assert sent.without(kept, frozenset({"session-1"})) == {name: ["erased", "session-12"]}
+
+    @pytest.mark.parametrize(
+        ("words", "erased", "left"),
+        [
+            ("refund anna-17", "anna-17", "refund erased"),
+            ("17", "17", "erased"),
+            ("refund 17", "17", "refund 17"),
+            ("refund anna-17:late", "anna-17", "erased"),
+            ('"of anna" smith', 'anna" smith', "erased"),
+        ],
+    )
+    def test_keep_words_that_can_be_read(self, words: str, erased: str, left: str) -> None:
+        assert ReviewFilter.from_json({"words": words})
+        assert sent.without({"words": words}, frozenset({erased})) == {"words": left}
+        assert ReviewFilter.from_json({"words": left})
 
 
 class TestThemes:
