@@ -30,7 +30,14 @@ from feedback.models import (
     WaitingRecord,
 )
 from feedback.models.erasure import keyed_hash
-from feedback.payloads import EXCERPT_LENGTH, FeedbackRecord, OutputRecord, Record, SignalRecord
+from feedback.payloads import (
+    EXCERPT_LENGTH,
+    FeedbackRecord,
+    OutputRecord,
+    Record,
+    SignalRecord,
+    printable,
+)
 
 # Stands where an id stood that was erased: without it a filter would match everything.
 ERASED = "erased"
@@ -170,6 +177,22 @@ def refused(*, project: Project, incoming: Sequence[Incoming[Record]]) -> dict[i
     return found
 
 
+def refused_unread(
+    *, project: Project, records: Sequence[object], output: str | None = None
+) -> set[int]:
+    """Which faulty records, by their place, are of what was erased by what can be read of them.
+
+    All are on `output` where it is given. One query, and none in a project where nothing was
+    erased.
+    """
+    if not project.has_erased:
+        return set()
+    on = {(Kind.OUTPUT, output)} if output is not None else set()
+    named = [on | set(_readable(one)) for one in records]
+    known = _known(project, {one for some in named for one in some})
+    return {place for place, some in enumerate(named) if some & known}
+
+
 def is_erased(*, project: Project, session: str) -> bool:
     """Whether the session of that id was erased. One query where anything was, else none."""
     return project.has_erased and bool(_known(project, [(Kind.SESSION, session)]))
@@ -245,6 +268,17 @@ def _names(item: Incoming[Record]) -> Iterator[tuple[str, Kind, str]]:
         yield "session", Kind.SESSION, record.session
     else:
         yield "id", Kind.SESSION, record.id
+
+
+def _readable(record: object) -> Iterator[tuple[Kind, str]]:
+    """The ids that a record may have or refer to, whatever is wrong with it."""
+    if not isinstance(record, dict):
+        return
+    kinds = {"id": tuple(Kind), "session": (Kind.SESSION,), "output": (Kind.OUTPUT,)}
+    for name in kinds.keys() & record.keys():
+        text = printable(str(record[name]))
+        for kind in kinds[name]:
+            yield kind, f"i:{text}" if kind == Kind.FEEDBACK else text
 
 
 def _known(project: Project, named: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:

@@ -114,7 +114,7 @@ def _store(
         storing.store(project=project, batch=batch, now=now)
         let_wait(project, [one for one in batch if one.waits_for and not one.faults], now)
     report = _tell(incoming, refused)
-    _keep_rejected(project, refused, now)
+    _keep_rejected(project, refused, now, collected_for)
     # Nothing is kept of them, not even that they came: they were erased.
     report.rejected = sorted([*report.rejected, *told], key=lambda one: one.index)
     return report, incoming
@@ -272,25 +272,34 @@ def _tell(incoming: list[Incoming[Record]], refused: list[Refused]) -> Report:
     return report
 
 
-def _keep_rejected(project: Project, refused: Sequence[Refused], now: datetime) -> None:
+def _keep_rejected(
+    project: Project, refused: Sequence[Refused], now: datetime, collected_for: str | None = None
+) -> None:
     if not refused:
         return
+    records = [_sent(raw) for _, raw, _ in refused]
+    erased = erasure.refused_unread(project=project, records=records, output=collected_for)
     RejectedRecord.objects.bulk_create(
         RejectedRecord(
             project=project,
-            type=(_text_field(raw, "type") or "")[:20],
-            external_id=(_text_field(raw, "id") or "")[:200],
+            type=(_text_field(record, "type") or "")[:20],
+            external_id=(_text_field(record, "id") or "")[:200],
             errors=[{"path": f.path, "message": f.message} for f in faults],
-            excerpt=excerpt(raw.record if isinstance(raw, Unreadable) else raw),
+            excerpt=excerpt(record),
             received_at=now,
         )
-        for _, raw, faults in refused
+        for place, (record, (_, _, faults)) in enumerate(zip(records, refused, strict=True))
+        if place not in erased
     )
     RejectedRecord.objects.beyond(project=project, newest=MAX_REJECTED_KEPT).delete()
 
 
+def _sent(raw: object) -> object:
+    return raw.record if isinstance(raw, Unreadable) else raw
+
+
 def _text_field(raw: object, name: str) -> str | None:
-    record = raw.record if isinstance(raw, Unreadable) else raw
+    record = _sent(raw)
     value = record.get(name) if isinstance(record, dict) else None
     return printable(value) if isinstance(value, str) else None
 
