@@ -23,6 +23,8 @@ class MembershipInline(admin.TabularInline):
 @admin.register(Project)
 class ProjectAdmin(admin.ModelAdmin):
     list_display = ["name", "slug", "created_at"]
+    # A page that was opened before the first erasure would deny it.
+    exclude = ["has_erased"]
     inlines = [MembershipInline]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

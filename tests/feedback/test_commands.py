@@ -95,6 +95,23 @@ class TestAdmin:
         client.force_login(make_user(is_staff=True, is_superuser=True))
         assert client.get(f"/admin/feedback/{page}/").status_code == 200
 
+    def test_does_not_forget_that_something_was_erased(
+        self, client: Client, project: Project
+    ) -> None:
+        client.force_login(make_user(is_staff=True, is_superuser=True))
+        address = f"/admin/feedback/project/{project.pk}/change/"
+        form = client.get(address).context["adminform"].form
+        given = {name: form[name].value() for name in form.fields} | {
+            "name": "Renamed",
+            "allowed_origins": "",
+            "memberships-TOTAL_FORMS": 0,
+            "memberships-INITIAL_FORMS": 0,
+        }
+        Project.objects.filter(pk=project.pk).update(has_erased=True)
+        assert client.post(address, given).status_code == 302
+        project.refresh_from_db()
+        assert (project.name, project.has_erased) == ("Renamed", True)
+
     def test_is_for_staff(self, client: Client, project: Project) -> None:
         client.force_login(make_user(project, role="admin"))
         assert client.get("/admin/feedback/apikey/").status_code == 302
