@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from feedback import erasure, ingestion
+from feedback.management.commands import import_records
 from feedback.models import ApiKey, Membership, Output, Project, Reason
-from tests.factories import make_user
+from tests.factories import make_session, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +55,28 @@ class TestImportRecords:
             run("import_records", "nowhere.ndjson", "--project", project.slug)
         with pytest.raises(CommandError, match="--project"):
             run("import_records", "nowhere.ndjson", "--project", "nobody")
+
+    def test_takes_nothing_in_that_is_erased_meanwhile(
+        self, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An import of hours has read its project long before."""
+        erased = make_session(project, external_id="s-gone")
+        path = tmp_path / "records.ndjson"
+        path.write_text('{"type":"session","id":"s-kept"}\n{"type":"session","id":"s-gone"}\n')
+
+        def ingest_then_erase(**given: Any) -> ingestion.Report:
+            report = ingestion.ingest(**given)
+            part = erasure.part_of(
+                project=project, scope="session", subject="s-gone", sessions=[erased.pk]
+            )
+            erasure.erase(part, may_return=False)
+            return report
+
+        monkeypatch.setattr(import_records, "BATCH", 1)
+        monkeypatch.setattr(import_records, "ingest", ingest_then_erase)
+        with pytest.raises(CommandError, match="rejected"):
+            run("import_records", str(path), "--project", project.slug)
+        assert project.sessions.get().external_id == "s-kept"
 
 
 class TestCreateProject:

@@ -55,6 +55,8 @@ class Command(BaseCommand):
             lines = enumerate(_lines(raw, is_compressed=path.suffix == ".gz"), start=1)
             numbered = ((number, line) for number, line in lines if line.strip())
             while batch := list(islice(numbered, BATCH)):
+                # Something may have been erased since, and is not to come back.
+                project.refresh_from_db(fields=["has_erased"])
                 records = [wire.read_line(line) for _, line in batch]
                 report = ingest(project=project, records=records, now=timezone.now())
                 self._add(total, report, [number for number, _ in batch])
