@@ -27,6 +27,7 @@ class ErasureForm(forms.Form):
     subject = forms.CharField(
         label="Id",
         max_length=200,
+        strip=False,
         help_text="As your product sends it: the user's id, or the session's.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
@@ -38,6 +39,7 @@ class ConfirmForm(ErasureForm):
     confirm = forms.CharField(
         label="Type the id once more",
         max_length=200,
+        strip=False,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     may_return = forms.BooleanField(

@@ -41,6 +41,16 @@ class TestStart:
             with pytest.raises(erasing.ErasureError, match="nothing of this"):
                 ask(project, admin, subject, scope)
 
+    @pytest.mark.parametrize("scope", ["user", "session"])
+    def test_takes_an_id_as_it_was_sent(self, project: Project, admin: User, scope: str) -> None:
+        for one in ("anna", "anna ", " "):
+            make_session(project, external_id=one, user_external_id=one)
+        for one in ("anna ", " "):
+            with pytest.raises(erasing.ErasureError, match="once more"):
+                ask(project, admin, one, scope, confirmed="anna")
+            assert whole(ask(project, admin, one, scope)).status == "done"
+        assert Session.objects.get().external_id == "anna"
+
     def test_is_the_same_while_it_goes_on(self, project: Project, admin: User) -> None:
         make_session(project, external_id="s-1")
         first = ask(project, admin, "s-1")

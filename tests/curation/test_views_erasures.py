@@ -55,6 +55,20 @@ class TestPages:
         assert "A worker is at it" in page
         assert "u-1" not in page
 
+    def test_take_an_id_with_its_spaces(
+        self, client: Client, project: Project, admin: User
+    ) -> None:
+        make_session(project, user_external_id="anna ")
+        given = {"scope": "user", "subject": "anna "}
+        shown = client.post(url("erasure_preview", project), given)
+        assert shown.status_code == 200
+        assert shown.context["subject"] == "anna "
+        assert 'value="anna "' in shown.content.decode()
+        wrong = client.post(url("erasure_start", project), given | {"confirm": "anna"})
+        assert wrong.context["form"].errors["confirm"]
+        client.post(url("erasure_start", project), given | {"confirm": "anna "})
+        assert Erasure.objects.get().subject == "anna "
+
     @pytest.mark.parametrize(
         "given", [{"scope": "user", "subject": "nobody"}, {"scope": "x", "subject": "u-1"}, {}]
     )
