@@ -162,6 +162,8 @@ def _run(
         reasons=[one.reasons for one in said],
         without=clustering.NO_GROUP,
     )
+    # A theme that was erased leaves its number behind in filters; nothing else is to get it.
+    given = ThemeRun.objects.filter(project=project).aggregate(last=Max("last_number"))["last"]
     run = ThemeRun.objects.create(
         project=project,
         model=encoder_model,
@@ -169,6 +171,7 @@ def _run(
         digest=digest,
         num_feedback=len(said),
         num_themes=len(described),
+        last_number=max([given or 0, *(theme.number for theme in themes.values())]),
         started_at=now,
         finished_at=now + timedelta(seconds=monotonic() - begun),
     )
@@ -185,6 +188,7 @@ def _run(
         )
         for found in sorted(described, key=lambda found: (-sizes[found], found))
     }
+    run.save(update_fields=["last_number"])
     gone = set(themes) - {theme.pk for theme in kept.values()}
     Theme.objects.filter(pk__in=gone, size__gt=0).update(size=0, updated_at=now)
     _place(said, groups, vectors, middles, kept, run)
@@ -288,8 +292,8 @@ def _keep(
 ) -> Theme:
     """Write the theme as it is now; a new one gets the next number, a name people gave stays."""
     if theme.pk is None:
-        numbers = Theme.objects.filter(project=run.project_id).aggregate(last=Max("number"))
-        theme.number = (numbers["last"] or 0) + 1
+        run.last_number += 1
+        theme.number = run.last_number
     theme.name = theme.name if theme.named_by_id else described.name[:LONGEST_NAME]
     theme.terms, theme.size, theme.model = described.terms, size, run.model
     theme.centroid = middle.tolist()

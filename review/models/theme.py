@@ -11,7 +11,10 @@ from feedback.models import Feedback, Project, User
 
 
 class ThemeRun(models.Model):
-    """One computation of a project's themes. `digest` tells its input from another's."""
+    """One computation of a project's themes. `digest` tells its input from another's.
+
+    `last_number` is the highest that a theme was given so far, whether it is there still or not.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="theme_runs")
     model = models.CharField(max_length=200)
@@ -19,6 +22,7 @@ class ThemeRun(models.Model):
     digest = models.CharField(max_length=64, blank=True, default="")
     num_feedback = models.PositiveIntegerField()
     num_themes = models.PositiveIntegerField()
+    last_number = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField()
 

@@ -214,7 +214,9 @@ class TestFilters:
     """What is left of a filter goes on being one."""
 
     @given(filters, st.data())
-    def test_can_be_read_whatever_is_erased(self, wanted: ReviewFilter, data: st.DataObject) -> None:
+    def test_can_be_read_whatever_is_erased(
+        self, wanted: ReviewFilter, data: st.DataObject
+    ) -> None:
         kept = wanted.to_json()
         texts = [
             text

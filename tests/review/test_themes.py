@@ -12,7 +12,7 @@ import feedback
 from feedback.embedding import Encoder, embed_pending
 from feedback.ingestion import ingest
 from feedback.models import Embedding, Feedback, Output, Project
-from review import themes
+from review import erasure, themes
 from review.models import Event, QueueItem, Theme, ThemeMembership, ThemeRun
 from tests.factories import (
     NOW,
@@ -156,6 +156,20 @@ class TestRefresh:
         refresh(project, encoder)
         theme.refresh_from_db()
         assert (Theme.objects.count(), theme.size) == (1, 6)
+
+    def test_a_number_is_not_given_again(self, project: Project, encoder: Encoder) -> None:
+        """A queue of `theme:1` would be of other complaints."""
+        said = say(project, SONGS, encoder)
+        refresh(project, encoder)
+        where = {one.pk for one in said}
+        touched = list(Theme.objects.values_list("pk", flat=True))
+        Feedback.objects.filter(pk__in=where).delete()
+        with transaction.atomic():
+            erasure.tidy_themes(project=project, touched=touched)
+        assert not Theme.objects.exists()
+        say(project, CUPS, encoder)
+        refresh(project, encoder)
+        assert Theme.objects.get().number == 2
 
     def test_queue_items_get_the_theme_of_what_was_said_of_their_output(
         self, project: Project, encoder: Encoder
