@@ -42,11 +42,15 @@ def tracker(project: Project) -> Tracker:
 
 
 @pytest.fixture
-def issue(project: Project, theme: Theme, opener: User) -> Issue:
+def still_open(project: Project, theme: Theme, opener: User) -> Issue:
     title = "Their very own words"
-    made = issues.open_issue(project=project, title=title, theme=theme, by=opener, now=NOW)
-    issues.close(issue=made, resolution="fixed", by=opener, now=NOW)
-    return made
+    return issues.open_issue(project=project, title=title, theme=theme, by=opener, now=NOW)
+
+
+@pytest.fixture
+def issue(still_open: Issue, opener: User) -> Issue:
+    issues.close(issue=still_open, resolution="fixed", by=opener, now=NOW)
+    return still_open
 
 
 def come_back(theme: Theme) -> None:
@@ -61,10 +65,11 @@ def told() -> set[str]:
 
 class TestWhom:
     def test_those_it_concerns_and_nobody_else(
-        self, project: Project, theme: Theme, tracker: Tracker, issue: Issue, opener: User
+        self, project: Project, theme: Theme, tracker: Tracker, still_open: Issue, opener: User
     ) -> None:
         handed = make_user(project, username="handed")
-        trackers.hand_over(issue=issue, trackers=[tracker], by=handed, now=NOW)
+        trackers.hand_over(issue=still_open, trackers=[tracker], by=handed, now=NOW)
+        issues.close(issue=still_open, resolution="fixed", by=opener, now=NOW)
         make_user(project, "admin", username="admin")
         for user in (opener, handed):
             # Curators then, and not any more.
@@ -81,9 +86,11 @@ class TestWhom:
         assert told() == set()
 
     def test_also_when_its_ticket_was_opened_again(
-        self, issue: Issue, tracker: Tracker, opener: User
+        self, still_open: Issue, tracker: Tracker, opener: User
     ) -> None:
+        issue = still_open
         trackers.hand_over(issue=issue, trackers=[tracker], by=opener, now=NOW)
+        issues.close(issue=issue, resolution="fixed", by=opener, now=NOW)
         issues.reopen(issue=issue, through=Ticket.objects.get(), now=NOW)
         line = Notification.objects.get(user=opener)
         assert line.title == f"P-{issue.number}, opened again in Product"
