@@ -284,12 +284,12 @@ class TestAudit:
         intake.feed_all(now=NOW)
         for item in queue.items.filter(stratum__is_audit=False):
             decide(item, reviewer, "accept")
-        for item in queue.items.open().order_by("-rank")[:19]:
+        for item in queue.items.open().order_by("-rank")[:9]:
             decide(item, reviewer, "accept")
         found = audits.audit(queue=queue)
         assert [(one.counted.size, one.counted.num_decided) for one in found.strata] == [
             (2, 2),
-            (58, 20),
+            (58, 10),
         ]
         assert found.faulty
         assert found.faulty.value == pytest.approx(1 / 60)

@@ -152,7 +152,8 @@ class TestSearchPage:
             at = NOW + timedelta(hours=place // 3)
             output = make_output(project, sessions[place % 4], text="Bread.", at=at)
             make_feedback(output, pk=output.pk, comment="Bread?", at=at)
-        alone = make_feedback(make_output(project, text="Cake."), comment="No bread.")
+        cake = make_output(project, text="Cake.")
+        alone = make_feedback(cake, pk=cake.pk, comment="No bread.")
         Feedback.objects.filter(pk=alone.pk).update(output=None)
         asked = {"q": "bread", "list": listing, "mode": "words", "sort": "newest"}
         link, seen, times = f"?{urlencode(asked)}", [], []
