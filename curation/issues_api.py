@@ -91,7 +91,7 @@ def open_issue(request: HttpRequest, payload: OpenRequest) -> Status[WholeIssueR
         if theme is None:
             raise invalid("theme", "There is no such theme.")
     if payload.handover is not None:
-        handover = _handover(member.project, payload.handover)
+        handover = _handover(member, payload.handover)
     try:
         made = issues.open_issue(
             project=member.project,
@@ -154,7 +154,7 @@ def reopen_issue(request: HttpRequest, number: Number, payload: ReopenRequest) -
 )
 def add_handover(request: HttpRequest, number: Number, payload: AddRequest) -> WholeIssueReply:
     """Close what a decision asks for by an open issue. 409 when either is done."""
-    handover = _handover(member_of(request).project, payload.handover)
+    handover = _handover(member_of(request), payload.handover)
     return _acted(request, number, partial(issues.add_handover, handover=handover))
 
 
@@ -192,8 +192,10 @@ def _found(project: Project, number: int) -> Issue:
     return issue
 
 
-def _handover(project: Project, pk: int) -> Handover:
-    found = Handover.objects.filter(project=project, route=Review.Route.ISSUE, pk=pk)
+def _handover(member: Membership, pk: int) -> Handover:
+    # What a decision says is hidden from whoever is still to judge the answer without it.
+    seen = Review.objects.seen_by(member.user).filter(project=member.project_id)
+    found = Handover.objects.filter(review__in=seen, route=Review.Route.ISSUE, pk=pk)
     handover = found.select_related("review").first()
     if handover is None:
         raise invalid("handover", "There is no such decision on this route.")

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from feedback import paging
-from feedback.filters import OutputFilter
+from feedback.filters import OutputFilter, has_words
 from feedback.models import Project, Session
 from feedback.scope import Scope
 from feedback.search import TIME_LIMIT_MS, Hit, Listing, Page
@@ -33,10 +33,14 @@ def browse(
 ) -> Page:
     """Return the outputs that match, or their sessions, or the feedback on them, the newest first.
 
-    `by_words` feedback that has the filter's words itself is found as outputs are. A session is
-    shown by its first output that matches, else by its first feedback; counts of each kind end at
-    MOST_COUNTED + 1. Raises paging.CursorError, and TooSlowError.
+    `by_words` feedback that has the filter's words itself is found as outputs are, and nothing
+    where it has none. A session is shown by its first output that matches, else by its first
+    feedback; counts of each kind end at MOST_COUNTED + 1. Raises paging.CursorError, and
+    TooSlowError.
     """
+    if by_words and not any(has_words(one.text) for one in wanted.words if not one.is_excluded):
+        none: dict[Listing, int] = {"all": 0, "session": 0, "output": 0, "feedback": 0}
+        return Page([], None, none, num_words=0, num_meaning=0)
     scope = Scope(project=project, wanted=wanted)
     found: paging.Page[Any]
     with time_limit(TIME_LIMIT_MS):

@@ -261,11 +261,16 @@ class OutputFilter:
         return outputs
 
 
+def has_words(text: str) -> bool:
+    """Whether there is something in the text that can be looked for: not signs alone."""
+    return any(character.isalnum() for character in text)
+
+
 def words_condition(words: Iterable[Word]) -> Q:
     """What rows of OutputWords or FeedbackWords with all these words have in common."""
     wanted = Q()
     for word in words:
-        if not any(character.isalnum() for character in word.text):
+        if not has_words(word.text):
             continue
         kind = "phrase" if word.is_exact else "plain"
         exact = Q(exact=SearchQuery(word.text, config="simple", search_type=kind))

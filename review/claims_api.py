@@ -119,7 +119,7 @@ def claim(request: HttpRequest, item: ItemId) -> Status[ClaimReply] | Status[Los
 def steal(request: HttpRequest, item: ItemId) -> ClaimReply:
     """Take the item over from whoever holds it, who is told. A free place is taken first.
 
-    409 when it is done, or you have reviewed it.
+    409 when it is done, or you have reviewed it, or its answer before it was sent back.
     """
     found = item_of(request, item)
     try:

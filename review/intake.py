@@ -319,6 +319,9 @@ def _move_rows(queue: Queue, stratum: Stratum) -> int:
     strangers = queue.items.filter(~Q(stratum=stratum) | Q(stratum=None)).filter(
         output__in=matching(queue=queue, stratum=stratum).values("pk")
     )
+    if stratum.is_audit:
+        # Its lot passed over what people put in, which would stand for others and come last.
+        strangers = strangers.exclude(stratum=None, draw__gte=stratum.rate)
     # A forgotten version has them ranked anew.
     raised = strangers.filter(inclusion__lt=stratum.rate).update(
         stratum=stratum, inclusion=stratum.rate, priority_version=""

@@ -82,7 +82,8 @@ def steal(*, item: QueueItem, by: User, now: datetime) -> Claim:
     """Hand the item over also from under a running lease; whoever loses it is told.
 
     A free place, or one whose lease ran out, is taken first; of held ones the one that ends
-    first. Raises DoneError when the item is done or the reviewer has reviewed it.
+    first. Raises DoneError when the item is done, or the reviewer has reviewed it, or its answer
+    before that was sent back to the queue.
     """
     places = _open_places(item, by)
     try:
@@ -151,6 +152,8 @@ def skip(
 @transaction.atomic
 def unskip(*, item: QueueItem, by: User, now: datetime) -> bool:
     """Take a skip back, and hold the item again if a place is free; False when there is none."""
+    # Before the skip, in the order in which submitting locks the two.
+    list(Claim.objects.select_for_update().filter(item=item, reviewer=by, finished_at=None))
     gone, _ = Skip.objects.filter(item=item, reviewer=by).delete()
     if not gone:
         return False

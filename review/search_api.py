@@ -15,7 +15,7 @@ from pydantic import Field
 from feedback.authentication import ApiKeyAuth, key_of
 from feedback.browsing import browse
 from feedback.embedding import get_encoder
-from feedback.filter_syntax import Word
+from feedback.filter_syntax import MAX_TOKENS, Word
 from feedback.filters import FilterError
 from feedback.models import ApiKey, Embedding, Output, Project
 from feedback.paging import CursorError
@@ -193,7 +193,7 @@ def _output(project: Project, external_id: str) -> Output:
 
 
 def _words(text: str) -> tuple[Word, ...]:
-    return tuple(Word(word) for word in _plain(text).split())
+    return tuple(Word(word) for word in _plain(text).split()[:MAX_TOKENS])
 
 
 def _plain(text: str) -> str:

@@ -1,5 +1,12 @@
 from django.db import migrations, models
 
+# A project's newest theme may be erased before its themes are computed again.
+OF_EARLIER = """
+UPDATE review_themerun AS run SET last_number = given.last
+FROM (SELECT project_id, max(number) AS last FROM review_theme GROUP BY project_id) AS given
+WHERE given.project_id = run.project_id
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -12,4 +19,5 @@ class Migration(migrations.Migration):
             name="last_number",
             field=models.PositiveIntegerField(default=0),
         ),
+        migrations.RunSQL(OF_EARLIER, migrations.RunSQL.noop),
     ]

@@ -22,7 +22,7 @@ from feedback.filter_syntax import Term, write
 from feedback.filters import FilterError
 from feedback.marking import cut_out, marked
 from feedback.models import Membership, Output, Project, Reason
-from feedback.search import LISTINGS, MODES, Listing, Page, more_like, search
+from feedback.search import DEPTH, LISTINGS, MODES, Listing, Page, more_like, search
 from feedback.timeouts import TooSlowError
 from review.commented import Remarks, commented, commented_page, search_comments
 from review.completion import completions
@@ -244,7 +244,7 @@ def _page(asked: Asked, project: Project, cursor: str) -> Page:
 
 def _counts(asked: Asked, project: Project, page: Page) -> Mapping[Listing, int]:
     """How many there are in each listing: by words more may match than are ranked."""
-    if asked.mode != "words" or asked.like or not page.num_words:
+    if asked.mode != "words" or asked.like or page.num_words < DEPTH:
         return page.counts
     return count_by_words(project=project, wanted=asked.narrowed)
 

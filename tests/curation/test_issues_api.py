@@ -18,9 +18,11 @@ from tests.factories import (
     NOW,
     make_handover,
     make_issue,
+    make_item,
     make_key,
     make_output,
     make_project,
+    make_queue,
     make_theme,
     make_ticket,
     make_tracker,
@@ -78,8 +80,12 @@ class TestIssues:
         assert cu.post("issues", {"title": "x", "handover": one.pk}).status_code == 201
         assert cu.post("issues/1/handovers", {"handover": two.pk}).status_code == 200
         assert cu.post("issues/1/handovers", {"handover": two.pk}).status_code == 409
+        blind = make_handover(project, route="issue")
+        # The caller is still to judge its answer without knowing the decision.
+        make_item(make_queue(project, reviewers_per_item=2), blind.review.output)
         other = make_handover(make_project(), route="issue")
-        assert cu.post("issues/1/handovers", {"handover": other.pk}).status_code == 422
+        for hidden in (blind, other):
+            assert cu.post("issues/1/handovers", {"handover": hidden.pk}).status_code == 422
 
     @pytest.mark.parametrize(
         ("body", "path"),

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from curation.models import ContextLibrary, Example, Experiment, LibraryVersion
+from curation.models import ContextLibrary, Example, Experiment, LibraryVersion, Release
 from feedback.models import Project, User
-from review.models import Handover, Review
+from review.models import Handover, Review, ThemeRun
 from tests.factories import (
     NOW,
     make_annotation,
@@ -18,7 +18,9 @@ from tests.factories import (
     make_handover,
     make_library,
     make_output,
+    make_project,
     make_review,
+    make_theme,
     make_training_set,
     make_user,
 )
@@ -180,3 +182,38 @@ class TestAnnotationsInLineage:
         apply("curation", "0025_annotations_in_lineage")
         assert list(entry.annotations.all()) == notes[:1]
         assert set(pair.annotations.all()) == set(notes)
+
+
+class TestFiltersOfReleases:
+    """0026: by what filter a release goes that is taking in what it matches."""
+
+    def test_is_the_one_of_its_set(self, project: Project, curator: User) -> None:
+        begun = {"after_review": 0, "until_review": 9}
+        filtered, by_hand = (
+            make_training_set(project, filter=wanted) for wanted in ({"model": "m"}, None)
+        )
+        fields = {"number": 1, "formats": [], "released_by": curator, "released_at": NOW}
+        for one in (filtered, by_hand):
+            Release.objects.create(training_set=one, checkpoint=begun, **fields)
+        for _ in range(2):
+            apply("curation", "0026_filters_of_releases")
+        assert Release.objects.get(training_set=filtered).checkpoint == begun | {
+            "filter": {"model": "m"}
+        }
+        assert Release.objects.get(training_set=by_hand).checkpoint == begun
+
+
+class TestNumbersOfThemes:
+    """review 0041: the highest number that was given in a project."""
+
+    def test_are_known_of_earlier_runs(self, project: Project) -> None:
+        themes = [make_theme(one) for one in (project, project, make_project())]
+        times = {"started_at": NOW, "finished_at": NOW}
+        for one in themes[1:]:
+            ThemeRun.objects.create(
+                project=one.project, model="m", num_feedback=1, num_themes=1, **times
+            )
+        unapply("review", "0041_numbers_of_themes")
+        apply("review", "0041_numbers_of_themes")
+        for one in themes[1:]:
+            assert ThemeRun.objects.get(project=one.project).last_number == one.number

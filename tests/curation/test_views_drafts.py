@@ -127,6 +127,9 @@ class TestLibraryPublish:
         assert "has changed since you opened it" in page
         assert 'name="is_acknowledged" >' in page
         assert not library.versions.exists()
+        # Nor is it where another field is wrong.
+        wrong = client.post(f"{address}publish/", given | {"note": "\x00"}).content.decode()
+        assert 'name="is_acknowledged" >' in wrong
         given["content_hash"] = response.context["content_hash"]
         assert f'value="{given["content_hash"]}"' in page
         assert client.post(f"{address}publish/", given).status_code == 302

@@ -246,6 +246,20 @@ class TestStrata:
         assert [item.draw for item in items] == sorted(item.draw for item in items)
         assert {item.priority for item in items} == {0, 21}
 
+    def test_what_people_put_in_is_not_worked_off_by_lot_unless_it_was_drawn(
+        self, project: Project
+    ) -> None:
+        queue = make_queue(project)
+        stratum(queue, 1, rate=0.5, is_audit=True)
+        for place in range(20):
+            make_item(queue, make_output(project), draw=place / 20)
+        intake.restratify(queue=queue)
+        intake.rerank(queue=queue, now=NOW)
+        moved = set(queue.items.exclude(stratum=None).values_list("pk", flat=True))
+        drawn = set(queue.items.filter(draw__lt=0.5).values_list("pk", flat=True))
+        assert moved == drawn
+        assert len(drawn) == 10
+
     def test_an_item_moves_up_with_its_output_and_keeps_the_higher_chance(
         self, project: Project
     ) -> None:

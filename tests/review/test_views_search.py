@@ -114,10 +114,23 @@ class TestSearchPage:
     ) -> None:
         assert sorted(ids(viewer.get(address, {"q": text, "mode": mode}))) == found
 
+    @pytest.mark.parametrize("sort", ["best", "newest"])
+    def test_signs_alone_are_in_nothing(
+        self, client: Client, viewer: Client, project: Project, address: str, sort: str
+    ) -> None:
+        make_feedback(make_output(project), comment="")
+        key = {"authorization": f"Bearer {make_key(project, ['read'])}"}
+        for text in ("?", "👍"):
+            asked = {"q": text, "mode": "words", "sort": sort}
+            assert ids(viewer.get(address, asked)) == []
+            reply = client.get("/api/v1/search", asked, headers=key)
+            assert (reply.status_code, reply.json()["results"]) == (200, [])
+
     def test_counts_all_that_have_the_words_where_the_best_alone_are_listed(
         self, viewer: Client, project: Project, address: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("feedback.search.DEPTH", 2)
+        monkeypatch.setattr("review.views.search.DEPTH", 2)
         session = make_session(project)
         for _ in range(4):
             make_feedback(make_output(project, session, text="Bread."), comment="Bread?")
@@ -146,6 +159,7 @@ class TestSearchPage:
         number: int,
     ) -> None:
         monkeypatch.setattr("feedback.search.DEPTH", 2)
+        monkeypatch.setattr("review.views.search.DEPTH", 2)
         monkeypatch.setattr("review.views.search.PAGE_SIZE", 2)
         sessions = [make_session(project) for _ in range(4)]
         for place in range(7):
