@@ -252,6 +252,7 @@ def _is_settled(made: Erasure, now: datetime) -> bool:
     if made.may_return:
         return True
     since = datetime.fromisoformat(made.checkpoint["since"])
+    kept.unname(project=made.project, since=since)
     back = sent.returned(project=made.project, since=since)
     if not back:
         return True

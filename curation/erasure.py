@@ -128,6 +128,7 @@ def publish_without(*, library: int, by: User, now: datetime) -> LibraryVersion 
         published_by=by,
         published_at=now,
         note=NOTE,
+        follows_erasure=True,
     )
     for position, one in enumerate(entries, start=1):
         one.pk, one.version, one.position = None, made, position
@@ -215,6 +216,17 @@ def _probes(part: Part, entries: QuerySet[ContextEntry]) -> QuerySet[Probe]:
     return Probe.objects.filter(
         Q(pk__in=of_entries) | Q(query__in=asked), library__project=part.project
     )
+
+
+def unname(*, project: Project, since: datetime) -> None:
+    """Take the ids of erased sessions off what was served since: its request had begun before."""
+    served = Exposure.objects.filter(
+        version__library__project=project, served_at__gte=since
+    ).exclude(session_external_id="")
+    sessions = served.order_by().values_list("session_external_id", flat=True).distinct()
+    back = erasure.erased_among(project=project, sessions=sessions)
+    if back:
+        served.filter(session_external_id__in=back).update(session_external_id="")
 
 
 def _exposures(part: Part) -> QuerySet[Exposure]:

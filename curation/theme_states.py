@@ -47,8 +47,8 @@ class _Acts:
         return min([*times, *(one.opened_at for one in self.issues[:1])], default=None)
 
     def renewed_since(self, at: datetime | None) -> bool:
-        """Whether something was published, or an issue closed, after that time."""
-        times = [one.published_at for one in self.versions[-1:]]
+        """Whether somebody published something, or an issue was closed, after that time."""
+        times = [one.published_at for one in self.versions if not one.follows_erasure]
         times += [one.closed_at for one in self.issues if one.closed_at]
         return at is not None and any(one > at for one in times)
 

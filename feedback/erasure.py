@@ -156,8 +156,12 @@ def returned(*, project: Project, since: datetime) -> list[int]:
             "external_id", "pk"
         )
     )
-    known = _known(project, ((Kind.SESSION, one) for one in new))
-    return [new[external_id] for _, external_id in known]
+    return [new[external_id] for external_id in erased_among(project=project, sessions=new)]
+
+
+def erased_among(*, project: Project, sessions: Iterable[str]) -> set[str]:
+    """Those of the sessions' ids that were erased. One query."""
+    return {text for _, text in _known(project, ((Kind.SESSION, one) for one in sessions))}
 
 
 def refused(*, project: Project, incoming: Sequence[Incoming[Record]]) -> dict[int, str]:

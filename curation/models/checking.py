@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import MD5
 
 from curation.models.context import ContextEntry, ContextLibrary, LibraryVersion
 from feedback.models import User
@@ -23,8 +24,9 @@ class Probe(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=~Q(query=""), name="%(app_label)s_%(class)s_asks"),
+            # Of the question a hash: an index holds no long text.
             models.UniqueConstraint(
-                fields=["library", "query", "role"], name="%(app_label)s_%(class)s_once"
+                "library", MD5("query"), "role", name="%(app_label)s_%(class)s_once"
             ),
         ]
 

@@ -178,6 +178,8 @@ class LibraryVersion(models.Model):
     published_at = models.DateTimeField()
     note = models.TextField(blank=True)
     num_erased = models.PositiveIntegerField(default=0)
+    # Published by itself without what was erased: nobody meant anything by it.
+    follows_erasure = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

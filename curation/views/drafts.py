@@ -98,10 +98,14 @@ def probe_keep(request: ProjectRequest, library: str) -> HttpResponseBase:
     form = ProbeForm(request.POST, library=shown)
     if not form.is_valid():
         raise BadRequest("A test question needs words and entries of this draft.")
-    context_libraries.keep_probe(
-        library=shown, **form.cleaned_data, by=request.user, now=timezone.now()
-    )
-    messages.success(request, "Kept. Every version is tried with it before it is published.")
+    try:
+        context_libraries.keep_probe(
+            library=shown, **form.cleaned_data, by=request.user, now=timezone.now()
+        )
+    except context_libraries.LibraryError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Kept. Every version is tried with it before it is published.")
     return redirect("library_draft", request.project.slug, shown.slug)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import datetime, timedelta
+from typing import Any
 
 from curation.models import ContextLibrary, Exposure, LibraryVersion
 from feedback.models import Feedback, Output, Project, Session
@@ -14,12 +15,17 @@ _numbers = itertools.count(1)
 
 
 def publish(
-    library: ContextLibrary, *themes: Theme, number: int = 1, at: datetime = NOW
+    library: ContextLibrary, *themes: Theme, number: int = 1, at: datetime = NOW, **fields: Any
 ) -> LibraryVersion:
     """A version with an entry for each theme, made from a feedback in it."""
     author = make_user(library.project)
     version = LibraryVersion.objects.create(
-        library=library, number=number, content_hash="0" * 64, published_by=author, published_at=at
+        library=library,
+        number=number,
+        content_hash="0" * 64,
+        published_by=author,
+        published_at=at,
+        **fields,
     )
     for position, theme in enumerate(themes):
         said = make_feedback(make_output(library.project, at=at - timedelta(days=90)), score=-1)

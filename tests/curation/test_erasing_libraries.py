@@ -26,6 +26,7 @@ class TestLibraries:
         live = library.live
         assert live is not None
         assert (live.number, live.entries.count(), live.published_by) == (2, 1, admin)
+        assert (former.follows_erasure, live.follows_erasure) == (False, True)
         again = LibraryVersion.objects.get(pk=former.pk)
         assert (again.content_hash, again.num_erased) == (former.content_hash, 2)
         assert again.entries.count() == 1

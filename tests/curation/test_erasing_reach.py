@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,11 @@ from django.db import models
 from pgvector.django import HalfVectorField
 
 from curation import erasing
-from curation.models import ContextLibrary, TrainingSet
+from curation.models import ContextLibrary, Exposure, LibraryVersion, TrainingSet
 from feedback.models import ErasedRecord, Project, RejectedRecord, Session, User
-from tests.curation.erased import LATER, ask, whole
+from tests.curation.erased import LATER, ask, whole, work_off
 from tests.curation.planted import Trace, everything, publish
-from tests.factories import make_library, make_project, make_training_set, make_user
+from tests.factories import NOW, make_library, make_project, make_training_set, make_user
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,6 +114,26 @@ class TestReturn:
         assert not RejectedRecord.objects.exists()
         new = {"type": "session", "id": "new", "user": {"id": trace.user}}
         assert trace.send(new).accepted == 1
+
+    def test_of_what_was_asked_for_meanwhile_no_session_is_named(
+        self, trace: Trace, library: ContextLibrary, admin: User
+    ) -> None:
+        """A request that began before the erasure, and waited for the encoder."""
+        version = LibraryVersion.objects.create(
+            library=library, number=9, content_hash="", published_by=admin, published_at=NOW
+        )
+        served = {"project": trace.project, "version": version, "num_tokens": 0}
+        served |= {"served_at": LATER - timedelta(seconds=10)}
+        made = ask(trace.project, admin, trace.session)
+        work_off()
+        late, other = (
+            Exposure.objects.create(session_external_id=one, **served)
+            for one in (trace.session, "other")
+        )
+        assert whole(made).status == "done"
+        late.refresh_from_db()
+        other.refresh_from_db()
+        assert (late.session_external_id, other.session_external_id) == ("", "other")
 
     def test_may_be_wanted(self, trace: Trace, admin: User) -> None:
         whole(ask(trace.project, admin, trace.session, may_return=True))

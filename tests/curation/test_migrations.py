@@ -10,7 +10,7 @@ from django.db import connection
 
 from curation.models import ContextLibrary, Example, Experiment, LibraryVersion, Release
 from feedback.models import Project, User
-from review.models import Handover, Review, ThemeRun
+from review.models import Event, Handover, Review, ThemeRun
 from tests.factories import (
     NOW,
     make_annotation,
@@ -217,3 +217,30 @@ class TestNumbersOfThemes:
         apply("review", "0041_numbers_of_themes")
         for one in themes[1:]:
             assert ThemeRun.objects.get(project=one.project).last_number == one.number
+
+
+class TestVersionsThatFollowErasures:
+    """0027: which versions were published by an erasure."""
+
+    def test_are_those_whose_event_says_so(self, project: Project, curator: User) -> None:
+        library, other = make_library(project), make_library(project)
+        fields = {"content_hash": "", "published_by": curator, "published_at": NOW}
+        for of, number, more in (
+            (library, 1, {}),
+            (library, 2, {"erased": 1}),
+            (library, 3, {}),
+            (other, 2, {}),
+        ):
+            LibraryVersion.objects.create(library=of, number=number, **fields)
+            Event.objects.create(
+                project=project,
+                verb="published",
+                target_type="context_library",
+                target_id=of.pk,
+                data={"version": number} | more,
+                at=NOW,
+            )
+        unapply("curation", "0027_versions_that_follow_erasures")
+        apply("curation", "0027_versions_that_follow_erasures")
+        found = LibraryVersion.objects.filter(follows_erasure=True)
+        assert list(found.values_list("library", "number")) == [(library.pk, 2)]

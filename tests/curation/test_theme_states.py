@@ -90,6 +90,17 @@ class TestFollow:
                 complain(outputs[6:])
         assert _state(theme, NOW + 15 * DAY) == "fixed"
 
+    def test_what_an_erasure_publishes_is_nothing_done_about_it(
+        self, project: Project, theme: Theme, library: ContextLibrary
+    ) -> None:
+        version = publish(library, theme)
+        answer(project, 800, at=NOW + DAY, bad=8, theme=theme, others=120, version=version)
+        assert _state(theme, NOW + 2 * DAY) == "fixed"
+        answer(project, 300, at=NOW + 30 * DAY, bad=45, theme=theme, version=version)
+        assert _state(theme, NOW + 31 * DAY) == "regressed"
+        publish(library, theme, number=2, at=NOW + 32 * DAY, follows_erasure=True)
+        assert _state(theme, NOW + 33 * DAY) == "regressed"
+
     def test_a_theme_whose_versions_are_gone_is_open_again(
         self, theme: Theme, library: ContextLibrary
     ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+import string
 from datetime import date
 from typing import Any
 
@@ -11,6 +13,7 @@ from curation.models import ContextEntry, ContextLibrary
 from feedback.embedding import Encoder
 from feedback.models import Project, User
 from tests.factories import NOW, make_entry, make_library, make_user
+from tests.meanwhile import meanwhile
 
 pytestmark = pytest.mark.django_db
 
@@ -249,6 +252,33 @@ class TestProbes:
         for wrong in ({}, kept | {"expected": [foreign.pk]}, kept | {"query": ""}):
             assert client.post(f"{address}probes/", wrong).status_code == 400
         client.post(f"{address}probes/{probe.pk}/drop/")
+        assert not library.probes.exists()
+
+    def test_can_be_as_long_as_a_question_that_is_tried(
+        self, client: Client, library: ContextLibrary, curator: User, address: str
+    ) -> None:
+        entry = make_entry(library, created_by=curator)
+        client.force_login(curator)
+        # Of random letters, as PostgreSQL would press others into an index.
+        query = "".join(random.Random(1).choices(string.ascii_letters, k=8_000))  # noqa: S311
+        for _ in range(2):
+            client.post(f"{address}probes/", {"query": query, "expected": [entry.pk]})
+        assert library.probes.get().query == query
+
+    def test_are_not_kept_for_an_entry_that_goes_at_that_moment(
+        self, client: Client, library: ContextLibrary, curator: User, address: str
+    ) -> None:
+        entry = make_entry(library, created_by=curator)
+        client.force_login(curator)
+
+        def remove() -> None:
+            ContextEntry.objects.update(removed_at=NOW)
+
+        with meanwhile(remove, before="SAVEPOINT"):
+            response = client.post(
+                f"{address}probes/", {"query": "q", "expected": [entry.pk]}, follow=True
+            )
+        assert "A test question expects entries of this draft." in response.content.decode()
         assert not library.probes.exists()
 
 
