@@ -9,19 +9,22 @@ import pytest
 from curation.checker import MOST, Report, check, check_row
 from curation.formats import line
 from curation.trainers.llamafactory import Entry
-from tests.curation.training_rows import VARIANTS, mutated
+from tests.curation.training_rows import (
+    CALL,
+    CALLED_TEXT,
+    GPT,
+    HUMAN,
+    REPLY,
+    VARIANTS,
+    WORSE,
+    A,
+    B,
+    Q,
+    mutated,
+)
 from tests.material import DATA, needs_data
 
-Q = {"role": "user", "content": "When?"}
-A = {"role": "assistant", "content": "In 2018."}
-B = {"role": "assistant", "content": "In 2015."}
-HUMAN = {"from": "human", "value": "When?"}
-GPT = {"from": "gpt", "value": "In 2018."}
-WORSE = {"from": "gpt", "value": "In 2015."}
-CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": {"a": 1}}}
 CALL_TEXT = {**CALL, "function": {"name": "look", "arguments": '{"a": 1}'}}
-CALLED_TEXT = {"role": "assistant", "content": None, "tool_calls": [CALL_TEXT]}
-TOOL = {"role": "tool", "tool_call_id": "c1", "content": "2018"}
 
 SOUND: dict[str, Any] = {
     "openai-sft": {"messages": [Q, A]},
@@ -92,10 +95,10 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("openai-sft", {"messages": [{**Q, "mood": "x"}, A]}, "messages[0].mood"),
     ("openai-sft", {"messages": [Q, A], "label": True}, "label"),
     ("openai-sft", {"messages": [Q, A], "tools": [{"type": "function"}]}, "tools[0]"),
-    ("openai-sft", {"messages": [Q, TOOL, A]}, "messages[1].tool_call_id"),
+    ("openai-sft", {"messages": [Q, REPLY, A]}, "messages[1].tool_call_id"),
     (
         "openai-sft",
-        {"messages": [Q, {"role": "assistant", "tool_calls": [CALL]}, TOOL, A]},
+        {"messages": [Q, {"role": "assistant", "tool_calls": [CALL]}, REPLY, A]},
         "messages[1].tool_calls[0].function.arguments",
     ),
     (
@@ -119,7 +122,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
                         {**CALL, "function": {"name": "look", "arguments": '{"a": NaN}'}}
                     ],
                 },
-                TOOL,
+                REPLY,
                 A,
             ]
         },
@@ -127,8 +130,8 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("openai-sft", {"messages": [{**Q, "role": ["user"]}, A]}, "messages[0].role"),
     ("openai-sft", {"messages": [Q, {**A, "weight": []}]}, "messages[1].weight"),
-    ("openai-sft", {"messages": [Q, {**TOOL, "tool_call_id": []}, A]}, "messages[1].tool_call_id"),
-    ("trl-sft", {"messages": [Q, {**TOOL, "name": 7}, A]}, "messages[1].name"),
+    ("openai-sft", {"messages": [Q, {**REPLY, "tool_call_id": []}, A]}, "messages[1].tool_call_id"),
+    ("trl-sft", {"messages": [Q, {**REPLY, "name": 7}, A]}, "messages[1].name"),
     ("openai-dpo", {**SOUND["openai-dpo"], "input": [Q]}, "input"),
     ("openai-dpo", {**SOUND["openai-dpo"], "preferred_output": [Q]}, "preferred_output"),
     ("openai-dpo", {**SOUND["openai-dpo"], "preferred_output": [B]}, "non_preferred_output"),
@@ -136,7 +139,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("trl-sft", {"conversations": [Q, A]}, ""),
     (
         "trl-sft",
-        {"messages": [Q, {"role": "assistant", "tool_calls": [CALL_TEXT]}, TOOL, A]},
+        {"messages": [Q, {"role": "assistant", "tool_calls": [CALL_TEXT]}, REPLY, A]},
         "messages[1].tool_calls[0].function.arguments",
     ),
     ("trl-preference", {"prompt": [Q], "chosen": [A]}, ""),
