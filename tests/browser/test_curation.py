@@ -65,7 +65,8 @@ class TestLibrary:
         promote(page, project)
         page.get_by_text("Clarification").click()
         page.get_by_role("button", name="Add to the draft").click()
-        page.get_by_role("link", name="Facts").click()
+        # What says that it was added links there too, while it is shown.
+        page.get_by_role("link", name="Facts").first.click()
         page.get_by_role("link", name="Edit").click()
         page.get_by_label("Text").fill("Bloom came out on 31 August 2018.")
         page.get_by_role("button", name="Save entry").click()
