@@ -6,13 +6,14 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from feedback import paging
 from feedback.embedding import Encoder
-from feedback.filters import OutputFilter, words_condition
+from feedback.filter_syntax import Word
+from feedback.filters import OutputFilter, has_words, words_condition
 from feedback.fusion import fused
 from feedback.lexical import lexemes, ranked
 from feedback.models import Output, Project, User
@@ -190,8 +191,7 @@ def _annotations(*, project: Project, wanted: OutputFilter, by: User | None) -> 
     found = Annotation.objects.filter(project=project, deleted_at=None)
     found = found.seen_by(by) if by else found.revealed()
     if wanted.words:
-        there = AnnotationWords.objects.filter(words_condition(wanted.words), project=project)
-        found = found.filter(pk__in=there.values("pk"))
+        found = found.filter(pk__in=_having(AnnotationWords, wanted.words, project))
     if wanted.terms:
         outputs = replace(wanted, words=()).apply(Output.objects.filter(project=project))
         found = found.filter(output__in=outputs.values("pk"))
@@ -203,10 +203,18 @@ def _replies(*, project: Project, wanted: OutputFilter, by: User | None) -> Comm
     found = Comment.objects.filter(project=project, deleted_at=None)
     found = found.seen_by(by) if by else found.revealed()
     if wanted.words:
-        there = CommentWords.objects.filter(words_condition(wanted.words), project=project)
-        found = found.filter(pk__in=there.values("pk"))
+        found = found.filter(pk__in=_having(CommentWords, wanted.words, project))
     threads = _annotations(project=project, wanted=replace(wanted, words=()), by=by)
     return found.filter(annotation__in=threads.values("pk"))
+
+
+def _having(
+    table: type[AnnotationWords | CommentWords], words: Collection[Word], project: Project
+) -> QuerySet[Any, Any]:
+    """The ids of what has all the words; of nothing where those are signs alone."""
+    if not any(has_words(one.text) for one in words):
+        return table.objects.none().values("pk")
+    return table.objects.filter(words_condition(words), project=project).values("pk")
 
 
 def _standing_for(replies: CommentQuerySet, *, own: AnnotationQuerySet) -> CommentQuerySet:

@@ -69,11 +69,16 @@ def restratify(*, queue: Queue) -> int:
 def sweep(*, queue: Queue) -> int:
     """Take out what the queue's rules do not draw any more and nobody has begun or put in.
 
-    To be run when they changed; returns how many items left.
+    What came in by a stratum at a lower rate counts as drawn by the one it has now. To be run when
+    they changed; returns how many items left.
     """
     wanted = Q(pk__in=())
     for stratum in strata(queue=queue):
-        wanted |= Q(output__in=drawn(queue=queue, stratum=stratum).values("pk"))
+        theirs = Q(output__in=drawn(queue=queue, stratum=stratum).values("pk"))
+        if stratum is not None:
+            less_likely = queue.items.filter(theirs, stratum=stratum, inclusion__lt=stratum.rate)
+            less_likely.update(inclusion=stratum.rate)
+        wanted |= theirs
     num_left = 0
     while ids := _sweep_rows(queue, wanted):
         num_left += ids

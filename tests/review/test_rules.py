@@ -181,6 +181,24 @@ class TestEditQueue:
         left = queue.strata.get()
         assert [(item.stratum, item.is_by_lot) for item in queue.items.all()] == 2 * [(left, True)]
 
+    def test_a_higher_rate_makes_what_is_there_as_likely_as_what_comes_by_it(
+        self, project: Project
+    ) -> None:
+        by = make_user(project)
+        some = StratumRule(name="Some", rate=0.3, is_audit=True)
+        rules = Rules(name="A", strata=[some])
+        for _ in range(40):
+            make_output(project)
+        queue = create_queue(project=project, rules=rules, by=by, now=NOW)
+        num_first = queue.items.count()
+        assert 0 < num_first < 40
+        for rate in (0.9, 0.8):
+            changed = replace(rules, strata=[replace(some, rate=rate)])
+            edit_queue(queue=queue, rules=changed, by=by, now=NOW)
+            intake.feed_all(now=NOW)
+            assert queue.items.count() > num_first
+            assert set(queue.items.values_list("inclusion", flat=True)) == {0.9}
+
     def test_what_matches_no_more_stays_when_a_part_is_renamed(self, project: Project) -> None:
         by = make_user(project)
         output = make_output(project, model="a")

@@ -184,6 +184,15 @@ class TestAnnotations:
                 cursor = page["next_cursor"]
             assert found == wanted
 
+    def test_signs_alone_are_in_none(
+        self, client: Client, project: Project, key: str, answer: Any
+    ) -> None:
+        expert = make_user(project, "expert")
+        note = make_annotation(answer, expert, "an hour", comment="Too long?")
+        reply(annotation=note, text="Really?", by=expert, now=NOW)
+        assert self.ids(client, key, q="?", mode="words") == []
+        assert self.ids(client, key, q="long ?", mode="words") == [note.pk]
+
     def test_are_found_by_meaning_words_and_filter(
         self, client: Client, project: Project, key: str, answer: Any, encoder: Encoder
     ) -> None:
