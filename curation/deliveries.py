@@ -58,11 +58,16 @@ def _begin(now: datetime) -> Attempt | None:
     Of one ticket they go in turn: what comes later builds on what came before. Where an erasure
     goes on they wait, since what it is to take could go out.
     """
-    earlier = Delivery.objects.waiting().filter(ticket=OuterRef("ticket"), pk__lt=OuterRef("pk"))
+    waiting = Delivery.objects.waiting()
+    earlier = waiting.filter(ticket=OuterRef("ticket"), pk__lt=OuterRef("pk"))
     taking = Erasure.objects.taking().filter(project=OuterRef("ticket__issue__project"))
-    due = Delivery.objects.waiting().filter(~Exists(earlier), ~Exists(taking), next_at__lte=now)
-    found = due.select_for_update(skip_locked=True, of=("self",)).order_by("next_at", "pk").first()
-    if found is None:
+    due = waiting.filter(~Exists(earlier), ~Exists(taking), next_at__lte=now)
+    held = due.select_related("ticket").select_for_update(
+        skip_locked=True, of=("self", "ticket"), no_key=True
+    )
+    found = held.order_by("next_at", "pk").first()
+    # An earlier one may have been sent again before the ticket was held.
+    if found is None or waiting.filter(ticket=found.ticket_id, pk__lt=found.pk).exists():
         return None
     found.num_attempts += 1
     found.next_at = now + LEASE
@@ -133,7 +138,10 @@ def _deliver(delivery: Delivery, send: Send, now: datetime) -> None:
     if change.kind == IssueChange.Kind.CLOSED:
         return
     # A former attempt may have made it before it was cut off, also by a gateway on the way there.
-    former = delivery.attempts.filter(number__lt=delivery.num_attempts)
+    # So may one at another change, which was given up.
+    former = Attempt.objects.filter(delivery__ticket=ticket).exclude(
+        delivery=delivery, number=delivery.num_attempts
+    )
     lost = former.exclude(status_code__range=(300, 499))
     made = adapter.find(place, told, send) if lost.exists() else None
     made = made or adapter.create(place, told, send)

@@ -150,12 +150,15 @@ def hand_over(*, issue: Issue, trackers: Sequence[Tracker], by: User, now: datet
 def send_again(*, delivery: Delivery, by: User, now: datetime) -> None:
     """Try a delivery anew that was given up. Raises TrackerError.
 
-    One that comes after what was delivered later would undo that.
+    One that comes after what was delivered later would undo that, and so may one beside it.
     """
-    failed = Delivery.objects.to_send_again().filter(pk=delivery.pk)
+    # A worker holds it while it takes what is next of the ticket.
+    Ticket.objects.select_for_update(no_key=True).get(pk=delivery.ticket_id)
+    failed = Delivery.objects.to_send_again(at=now).filter(pk=delivery.pk)
     if not failed.update(status=Delivery.Status.WAITING, finished_at=None, next_at=now):
         raise TrackerError(
-            "It is not given up, its tracker is removed, or something later was delivered."
+            "It is not given up, its tracker is removed, or something later was delivered or is "
+            "being sent."
         )
     Event.objects.create(
         project_id=delivery.ticket.issue.project_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -16,13 +17,23 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """What is still to be sent."""
         return self.filter(status=Delivery.Status.WAITING)
 
-    def to_send_again(self) -> DeliveryQuerySet:
-        """What was given up and can still be sent: nothing later of its ticket was delivered."""
-        later = Delivery.objects.filter(
-            ticket=OuterRef("ticket"), pk__gt=OuterRef("pk"), status=Delivery.Status.DONE
+    def under_way(self, *, at: datetime) -> DeliveryQuerySet:
+        """What is being sent: an attempt has begun, and has time left."""
+        begun = Attempt.objects.filter(
+            delivery=OuterRef("pk"), number=OuterRef("num_attempts"), ended_at=None
         )
+        return self.waiting().filter(Exists(begun), next_at__gt=at)
+
+    def to_send_again(self, *, at: datetime) -> DeliveryQuerySet:
+        """What was given up and can still be sent.
+
+        Nothing later of its ticket was delivered, or is under way: that would arrive in between.
+        """
+        later = Delivery.objects.filter(ticket=OuterRef("ticket"), pk__gt=OuterRef("pk"))
         given_up = self.filter(status=Delivery.Status.FAILED, ticket__tracker__removed_at=None)
-        return given_up.filter(~Exists(later))
+        return given_up.filter(
+            ~Exists(later.filter(status=Delivery.Status.DONE)), ~Exists(later.under_way(at=at))
+        )
 
 
 class Delivery(models.Model):

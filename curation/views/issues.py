@@ -267,6 +267,7 @@ def _elsewhere(request: ProjectRequest, tickets: list[Ticket]) -> QuerySet[Track
 def _deliveries(shown: Issue) -> QuerySet[Delivery]:
     """What was sent of the issue, the newest first, each with how its last attempt went."""
     last = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-number")
+    again = Delivery.objects.to_send_again(at=timezone.now())
     return (
         Delivery.objects.filter(ticket__issue=shown)
         .select_related("ticket__tracker", "change")
@@ -274,7 +275,7 @@ def _deliveries(shown: Issue) -> QuerySet[Delivery]:
             last_status=Subquery(last.values("status_code")[:1]),
             last_fault=Subquery(last.values("fault")[:1]),
             last_at=Subquery(last.values("began_at")[:1]),
-            may_send_again=Exists(Delivery.objects.to_send_again().filter(pk=OuterRef("pk"))),
+            may_send_again=Exists(again.filter(pk=OuterRef("pk"))),
         )
         .order_by("-pk")[:DELIVERIES_SHOWN]
     )

@@ -14,8 +14,10 @@ from pytest_django import Settings
 
 from curation import deliveries, issues, polling, tasks, trackers
 from curation.models import Attempt, Delivery, Issue, Tracker
+from curation.outgoing import Answer
 from feedback.models import Project, User
 from review.models import Theme
+from tests.curation.beside import Meeting
 from tests.curation.listening import Server, answer
 from tests.curation.sending import DAY, HOSTILE, Clock, complained_theme, fresh, work
 from tests.factories import NOW, make_delivery, make_issue, make_ticket, make_tracker
@@ -214,6 +216,28 @@ class TestWebhook:
         assert fresh(issue).status == "reopened"
         assert report({"issue": 1, "state": "closed", "resolution": "dropped"})
         assert fresh(issue).resolution == "dropped"
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    def test_nothing_is_sent_again_beside_what_a_worker_is_taking(
+        self, project: Project, curator: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        issue = make_issue(project)
+        make_ticket(issue, make_tracker(project))
+        issues.close(issue=issue, resolution="fixed", by=curator, now=NOW)
+        issues.reopen(issue=issue, by=curator, now=NOW)
+        closed = Delivery.objects.order_by("pk")[0]
+        Delivery.objects.filter(pk=closed.pk).update(status="failed", finished_at=NOW)
+        meeting = Meeting()
+        held = meeting.holding(Attempt.objects.create, before=True)
+        monkeypatch.setattr(Attempt.objects, "create", held)
+        sent, refused = meeting.of(
+            lambda: deliveries.work_off(clock=clock, most=9, send=lambda _: Answer(status=204)),
+            lambda: trackers.send_again(delivery=closed, by=curator, now=clock.now),
+        )
+        assert sent == 1
+        assert isinstance(refused, trackers.TrackerError)
 
 
 class TestTasks:

@@ -166,6 +166,18 @@ class TestTrackers:
         assert len(fake.tickets) == 1
         assert Ticket.objects.get().external_id == ticket.external_id
 
+    def test_make_one_ticket_although_another_change_had_its_answer_lost(
+        self, ticket: Ticket, fake: Fake, issue: Issue, curator: User, clock: Clock
+    ) -> None:
+        """The opening was given up, so that what came after it is to make the ticket."""
+        self._lose(clock)
+        Delivery.objects.update(status="failed", finished_at=clock.now)
+        issues.close(issue=issue, resolution="fixed", by=curator, now=clock.now)
+        issues.reopen(issue=issue, by=curator, now=clock.now)
+        assert work(clock) == 2
+        assert len(fake.tickets) == 1
+        assert Ticket.objects.get().external_id == ticket.external_id
+
     def test_make_a_ticket_beside_many_although_an_answer_was_lost(
         self, ticket: Ticket, fake: Fake, clock: Clock
     ) -> None:

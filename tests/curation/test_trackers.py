@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from curation import deliveries, issues, sealing, trackers
 from curation.models import Delivery, Issue, Ticket, Tracker
+from curation.outgoing import Answer, Call
 from feedback.models import Project, User
 from tests.curation.listening import Server
 from tests.factories import (
@@ -157,6 +160,40 @@ class TestSendAgain:
         with pytest.raises(trackers.TrackerError, match="later"):
             trackers.send_again(delivery=closed, by=by, now=NOW)
 
+    def test_waits_while_something_later_is_being_sent(
+        self, admin: Client, project: Project, by: User
+    ) -> None:
+        """Both would go out at once, and the earlier one could arrive last."""
+        issue, now = make_issue(project), timezone.now()
+        make_ticket(issue, make_tracker(project))
+        issues.close(issue=issue, resolution="fixed", by=by, now=now)
+        issues.reopen(issue=issue, by=by, now=now)
+        closed = Delivery.objects.order_by("pk")[0]
+        Delivery.objects.filter(pk=closed.pk).update(status="failed", finished_at=now)
+        page = reverse("issue", args=[project.slug, issue.number])
+        again = reverse("delivery_again", args=[project.slug, closed.pk])
+
+        def failing(_: Call) -> Answer:
+            assert "Send again" not in admin.get(page).content.decode()
+            assert "is being sent" in admin.post(again, follow=True).content.decode()
+            return Answer(status=500)
+
+        assert deliveries.work_off(clock=timezone.now, most=1, send=failing) == 1
+        closed.refresh_from_db()
+        assert closed.status == "failed"
+        # What failed waits for its next attempt, and for what goes before it.
+        assert "Send again" in admin.get(page).content.decode()
+        trackers.send_again(delivery=closed, by=by, now=timezone.now())
+        sent: list[str] = []
+
+        def taking(call: Call) -> Answer:
+            sent.append(call.headers["Postil-Event"])
+            return Answer(status=204)
+
+        later = timezone.now() + timedelta(hours=1)
+        assert deliveries.work_off(clock=lambda: later, most=9, send=taking) == 2
+        assert sent == ["issue.closed", "issue.reopened"]
+
 
 class TestPages:
     def test_a_secret_is_shown_once(self, admin: Client, project: Project) -> None:
@@ -185,12 +222,18 @@ class TestPages:
 
     def test_what_cannot_be_is_said_at_its_field(self, admin: Client, project: Project) -> None:
         url = reverse("tracker_list", args=[project.slug])
-        given = {"kind": "github", "name": "x", "url": "http://x", "target": "a/b", "token": "t-7"}
+        given = {
+            "kind": "github",
+            "name": "x",
+            "url": "http://x",
+            "target": "a/b",
+            "token": "sesame",
+        }
         answer = admin.post(url, given)
         assert answer.status_code == 422
         text = answer.content.decode()
         assert "has to start with https://" in text
-        assert "t-7" not in text
+        assert "sesame" not in text
 
     def test_tokens_are_renewed_and_trackers_removed(self, admin: Client, project: Project) -> None:
         tracker = make_tracker(project, kind="github")
