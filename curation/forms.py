@@ -13,7 +13,14 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from curation.experiments import Trial
-from curation.models import ContextEntry, ContextLibrary, EntryKind, TrainingSet
+from curation.models import (
+    ContextEntry,
+    ContextLibrary,
+    EntryKind,
+    Example,
+    Release,
+    TrainingSet,
+)
 from curation.models.experiment import LEAST_HELD_OUT
 from curation.serving import DEFAULT_K, DEFAULT_TOKEN_BUDGET
 from curation.trainers import RULES
@@ -105,6 +112,30 @@ class FilterForm(forms.Form):
             return ReviewFilter.parse(self.cleaned_data["filter"])
         except FilterError as error:
             raise forms.ValidationError(str(error)) from error
+
+
+class ReleasedForm(forms.Form):
+    """An example of a release, by the id that its row has in the files."""
+
+    example = forms.IntegerField(
+        label="Its id in the files, also of one that was removed since",
+        min_value=1,
+        max_value=2**63 - 1,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "size": "12"}),
+    )
+
+    def __init__(self, data: QueryDict | None, *, release: Release) -> None:
+        super().__init__(data)
+        self._release = release
+
+    def clean_example(self) -> Example:
+        """Find it, with its revocation."""
+        pk = self.cleaned_data["example"]
+        held = Example.objects.filter(released__release=self._release)
+        found = held.select_related("revocation").filter(pk=pk).first()
+        if found is None:
+            raise forms.ValidationError(f"This release has no example X-{pk}.")
+        return found
 
 
 class TrainingFileForm(forms.Form):

@@ -158,12 +158,12 @@ def cancel(*, release: Release, by: User, now: datetime) -> None:
 
 
 @transaction.atomic
-def revoke(*, example: Example, reason: str, by: User, now: datetime) -> None:
+def revoke(*, example: Example, reason: str, by: User, now: datetime) -> bool:
     """Say that an example is not to be used any more, also where it was released.
 
     It is taken out of the next release, and so are the pairs that its answer makes, which are
-    revoked with it. Raises TrainingSetError for an unknown reason; a second revocation changes
-    nothing.
+    revoked with it. A second revocation changes nothing, and returns False. Raises TrainingSetError
+    for an unknown reason.
     """
     if reason not in Revocation.Reason.values:
         raise TrainingSetError("There is no such reason.")
@@ -172,12 +172,13 @@ def revoke(*, example: Example, reason: str, by: User, now: datetime) -> None:
         example=found, defaults={"reason": reason, "revoked_by": by, "revoked_at": now}
     )
     if not is_new:
-        return
+        return False
     if found.removed_at is None:
         found.removed_at = now
         found.save(update_fields=["removed_at"])
     pairing.revoke_with(example=found, reason=reason, by=by, now=now)
     record(found.training_set, verb="revoked_example", by=by, now=now, example=found.pk)
+    return True
 
 
 def revocations(*, release: Release) -> list[dict[str, object]]:

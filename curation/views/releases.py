@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from curation import gating, releasing, tasks, training_sets
+from curation.forms import ReleasedForm
 from curation.http import file_response, release_download
 from curation.models import Release, ReleasedExample
 from curation.writers import FORMATS
@@ -23,9 +25,19 @@ REVOCATIONS_SHOWN = 200
 
 @require_safe
 @project_view(Membership.Role.VIEWER)
-def release(request: ProjectRequest, training_set: str, number: int) -> HttpResponse:
-    """Every member: how far a release is, what is in it, and what of it is revoked."""
+def release(request: ProjectRequest, training_set: str, number: int) -> HttpResponseBase:
+    """Every member: how far a release is, what is in it, and what of it is revoked.
+
+    For curators ?example= goes on to one of its examples, to revoke it.
+    """
     shown = _find(request, training_set, number, is_done=False)
+    may_curate = request.membership.may(Membership.Role.CURATOR)
+    asked = request.GET if may_curate and "example" in request.GET else None
+    form = ReleasedForm(asked, release=shown)
+    named = form.cleaned_data["example"] if form.is_valid() else None
+    if named is not None and not hasattr(named, "revocation"):
+        page = reverse("training_set", args=[request.project.slug, training_set])
+        return redirect(f"{page}?example={named.pk}#example")
     revoked = releasing.revocations(release=shown)
     context = {
         "training_set": shown.training_set,
@@ -34,9 +46,12 @@ def release(request: ProjectRequest, training_set: str, number: int) -> HttpResp
         "files": shown.files.order_by("path"),
         "revoked": revoked[:REVOCATIONS_SHOWN],
         "num_revoked": len(revoked),
-        "may_curate": request.membership.may(Membership.Role.CURATOR),
+        "form": form,
+        "named": named,
+        "may_curate": may_curate,
     }
-    return render(request, "curation/training_sets/release.html", context)
+    status = 422 if form.errors else 200
+    return render(request, "curation/training_sets/release.html", context, status=status)
 
 
 @require_POST

@@ -131,7 +131,7 @@ def example_revoke(request: ProjectRequest, training_set: str, example: int) -> 
     shown = _find(request, training_set)
     revoked = get_object_or_404(shown.examples, pk=example)
     try:
-        releasing.revoke(
+        is_new = releasing.revoke(
             example=revoked,
             reason=request.POST.get("reason", ""),
             by=request.user,
@@ -139,7 +139,8 @@ def example_revoke(request: ProjectRequest, training_set: str, example: int) -> 
         )
     except training_sets.TrainingSetError as error:
         raise BadRequest(str(error)) from error
-    messages.success(request, "Example revoked. It is on the list of each release that holds it.")
+    done = "Example revoked." if is_new else f"X-{revoked.pk} is revoked already."
+    messages.success(request, f"{done} It is on the list of each release that holds it.")
     return redirect("training_set", request.project.slug, shown.slug)
 
 

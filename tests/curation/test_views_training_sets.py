@@ -12,7 +12,7 @@ from django.test import Client
 
 from curation import promotion, releasing, training_sets
 from curation.formats import canonical, line
-from curation.models import Example, TrainingSet
+from curation.models import Example, Revocation, TrainingSet
 from feedback.models import Project, User
 from tests.curation.training_rows import VARIANTS, taken
 from tests.factories import (
@@ -255,14 +255,53 @@ class TestExampleRevoke:
         training_sets.remove_example(example=example, by=curator, now=NOW)
         client.force_login(curator)
         released = f"{address}releases/1/"
-        assert f'action="{address}#example"' in client.get(released).content.decode()
-        page = client.get(address, {"example": example.pk}).content.decode()
+        assert f'action="{released}#revoke"' in client.get(released).content.decode()
+        found = client.get(released, {"example": example.pk})
+        assert found["Location"] == f"{address}?example={example.pk}#example"
+        page = client.get(found["Location"]).content.decode()
         revoke = f"{address}examples/{example.pk}/revoke/"
         assert revoke in page
         assert f"{address}examples/{example.pk}/remove/" not in page
         client.post(revoke, {"reason": "consent"})
         assert f"X-{example.pk}" in client.get(released).content.decode()
         assert client.get(address, {"example": example.pk}).status_code == 404
+
+    def test_says_of_one_that_is_revoked_already_that_it_is(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        example = add(training_set, curator)
+        release(training_set, curator)
+        client.force_login(curator)
+        revoke = f"{address}examples/{example.pk}/revoke/"
+        client.post(revoke, {"reason": "consent"})
+        again = client.post(revoke, {"reason": "wrong"}, follow=True).content.decode()
+        assert f"X-{example.pk} is revoked already." in again
+        assert Revocation.objects.get().reason == "consent"
+        found = client.get(f"{address}releases/1/", {"example": example.pk})
+        assert found.status_code == 200
+        assert "is revoked already: consent withdrawn" in found.content.decode()
+
+    @pytest.mark.parametrize("asked", ["other", "x", "", "9" * 30])
+    def test_names_an_id_that_the_release_has_not(
+        self,
+        client: Client,
+        training_set: TrainingSet,
+        curator: User,
+        viewer: User,
+        address: str,
+        asked: str,
+    ) -> None:
+        add(training_set, curator)
+        release(training_set, curator)
+        other = add(training_set, curator, text="Not in it.")
+        client.force_login(curator)
+        given = {"example": str(other.pk) if asked == "other" else asked}
+        found = client.get(f"{address}releases/1/", given)
+        assert found.status_code == 422
+        assert found.context["form"].errors["example"]
+        assert 'id="id_example_error"' in found.content.decode()
+        client.force_login(viewer)
+        assert client.get(f"{address}releases/1/", given).status_code == 200
 
 
 class TestReleaseFile:
