@@ -167,9 +167,13 @@ def start_promotion(request: HttpRequest, payload: PromotionRequest) -> Status[P
     summary="Ask for a promotion",
 )
 def read_promotion(request: HttpRequest, promotion: PromotionId) -> PromotionDetail:
-    """Return how far a promotion is, and what became of its first 1,000 placings."""
+    """Return how far a promotion is, and what became of its first 1,000 placings.
+
+    Those of answers that you are still to judge unaware are left out.
+    """
     job = _job(request, promotion)
-    rows = job.placings.select_related("library", "training_set").order_by("pk")[:MOST_LISTED]
+    rows = job.placings.seen_by(member_of(request).user)
+    rows = rows.select_related("library", "training_set").order_by("pk")[:MOST_LISTED]
     return PromotionDetail(
         **_reply(job).model_dump(), placings=[placing_reply(one) for one in rows]
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from curation.models.context import ContextEntry, ContextLibrary, EntryKind
 from curation.models.training import Example, TrainingSet
 from feedback.models import Project, User
-from review.models import Job, Review
+from review.models import Job, QueueItem, Review
 
 
 class PromotionJob(Job):
@@ -44,6 +44,14 @@ class PlacingQuerySet(models.QuerySet["Placing"]):
     def in_force(self) -> PlacingQuerySet:
         """Those that made something and were not asked to be taken back yet."""
         return self.made().filter(outcome="")
+
+    def seen_by(self, user: User) -> PlacingQuerySet:
+        """Of the user's own reviews, and others' of outputs that the user need not judge unaware.
+
+        What became of a review tells what it says.
+        """
+        blind = QueueItem.objects.blind_to(user).filter(output=OuterRef("review__output"))
+        return self.filter(Q(review__reviewer=user) | ~Exists(blind))
 
 
 class Placing(models.Model):

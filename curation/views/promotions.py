@@ -100,7 +100,8 @@ def promotion_create(request: ProjectRequest) -> HttpResponseBase:
 def promotion_job(request: ProjectRequest, promotion: int) -> HttpResponse:
     """Every member: how far a bulk promotion is and what became of it; with htmx only that."""
     job = _job(request, promotion)
-    placings = job.placings.select_related("review__output", "library", "training_set")
+    placings = job.placings.seen_by(request.user)
+    placings = placings.select_related("review__output", "library", "training_set")
     placings = placings.defer("review__output__text", "review__output__documents")
     done = job.num_undone + job.num_conflicts
     is_undoing = job.status == PromotionJob.Status.UNDOING

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
+from django.urls import reverse
 
 from curation import promotion, promotion_jobs
 from curation.models import (
@@ -30,10 +31,12 @@ from tests.factories import (
     NOW,
     make_feedback,
     make_handover,
+    make_item,
     make_library,
     make_output,
     make_project,
     make_promotion,
+    make_queue,
     make_review,
     make_training_set,
     make_user,
@@ -424,6 +427,27 @@ class TestPages:
              "into": "library:facts", "kind": "example"},
         )  # fmt: skip
         assert done(PromotionJob.objects.get()).num_made == 1
+
+    def test_list_nothing_of_an_answer_that_the_reader_is_to_judge_unaware(
+        self, client: Client, project: Project, curator: User, library: ContextLibrary
+    ) -> None:
+        review = settled(project, make_user(project, "expert"))
+        places = Places(libraries=[library])
+        done(started(project, curator, places))
+        job = done(started(project, curator, places))
+        caller = Caller(client, project, curator)
+        link = reverse("promote", args=[project.slug, review.pk])
+        page = caller.page("promotion_job", job.pk)
+        assert link in page
+        assert "has this answer already" in page
+        reader = Caller(client, project, make_user(project, "viewer"))
+        # Only curators promote.
+        assert link not in (page := reader.page("promotion_job", job.pk))
+        assert "has this answer already" in page
+        make_item(make_queue(project, reviewers_per_item=2), review.output)
+        assert "has this answer already" not in caller.page("promotion_job", job.pk)
+        read = caller.get(f"promotions/{job.pk}").json()
+        assert (read["refused"], read["placings"]) == (1, [])
 
     def test_promote_what_was_picked_where_its_comment_has_the_words(
         self, client: Client, project: Project, curator: User, library: ContextLibrary
