@@ -88,7 +88,9 @@ def propose(*, project: Project, model: str, now: datetime) -> int:
     What has personal data, injected commands or a near duplicate is passed over, with why. What
     there is no room for is looked at again when curators have decided on some.
     """
-    room = MOST_WAITING - Candidate.objects.waiting().filter(project=project).count()
+    # Nobody can decide on one that is hidden for now, so it keeps no other one out.
+    waiting = Candidate.objects.waiting().revealed().filter(project=project)
+    room = MOST_WAITING - waiting.count()
     if room <= 0:
         return 0
     last = _last(project)

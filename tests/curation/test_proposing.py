@@ -179,6 +179,16 @@ class TestPropose:
         make_candidate(project, review=first, status="unfit", unfit_why="x")
         assert proposed(project) == [second.pk]
 
+    def test_keeps_no_place_for_what_is_hidden_while_it_is_judged_once_more(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(proposing, "MOST_WAITING", 1)
+        hidden = confirmed(project, "Who wrote the song?")
+        assert proposed(project) == [hidden.pk]
+        make_item(make_queue(project, reviewers_per_item=2), hidden.output)
+        shown = confirmed(project, "How do I reset my password?")
+        assert proposed(project) == [hidden.pk, shown.pk]
+
     def test_gives_way_to_another_worker(
         self, project: Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
