@@ -243,14 +243,16 @@ class VersionReply(BaseModel):
     """The effects of a version, on all complaints first; what reviewers found by lot; its entries,
     the surest first.
 
-    `former` holds it against the version before, which stands for `held_out`, in the days in which
-    both were served; null where there was none.
+    Without `entries`, `why_no_entries` says why: nothing to compare, or too much at the moment; it
+    is empty where no question was near one. `former` holds it against the version before, which
+    stands for `held_out`, in the days in which both were served; null where there was none.
     """
 
     effects: list[EffectReply]
     reviewed: HeldOutReply | None
     former: HeldOutReply | None
     entries: list[EntryReply]
+    why_no_entries: str
 
 
 class ThemeReply(BaseModel):
@@ -272,7 +274,8 @@ class ThemeReply(BaseModel):
 def version_effect(request: HttpRequest, library: Slug, number: Number) -> VersionReply:
     """Return how complaints changed with a version of a library, and what its entries do.
 
-    503 when there are too many outputs to count at the moment.
+    503 when there are too many outputs to count at the moment; where only its entries take too
+    long, the reply says so.
     """
     version = (
         LibraryVersion.objects.filter(
@@ -287,13 +290,13 @@ def version_effect(request: HttpRequest, library: Slug, number: Number) -> Versi
     found = effects.of_version(version=version, now=timezone.now())
     if found.why:
         raise HttpError(503, found.why)
+    by_entry = entry_effects.of_entries(version=version)
     return VersionReply(
         effects=[EffectReply.of(effect) for effect in found.effects],
         reviewed=HeldOutReply.of(found.reviewed) if found.reviewed else None,
         former=HeldOutReply.of(found.former) if found.former else None,
-        entries=[
-            EntryReply.of(effect) for effect in entry_effects.of_entries(version=version).effects
-        ],
+        entries=[EntryReply.of(effect) for effect in by_entry.effects],
+        why_no_entries=by_entry.why,
     )
 
 

@@ -190,6 +190,7 @@ class TestApi:
         assert [entry["id"] for entry in response.json()["entries"]] == [
             version.entries.get().entry_id
         ]
+        assert response.json()["why_no_entries"] == ""
 
     def test_gives_the_state_of_a_theme(
         self, client: Client, project: Project, version: LibraryVersion
@@ -222,9 +223,24 @@ class TestApi:
         for path in ("libraries/style/versions/1/effect", "themes/7/effect"):
             assert self._get(client, project, path).status_code == 503
 
+    def test_says_when_only_the_entries_are_too_much(
+        self,
+        client: Client,
+        project: Project,
+        version: LibraryVersion,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        _make_slow(monkeypatch, "exposed")
+        response = self._get(client, project, "libraries/style/versions/1/effect")
+        assert response.status_code == 200
+        told = response.json()
+        assert len(told["effects"]) == 2
+        assert told["entries"] == []
+        assert told["why_no_entries"] == "There are too many outputs to compare at the moment."
 
-def _make_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+
+def _make_slow(monkeypatch: pytest.MonkeyPatch, what: str = "by_time") -> None:
     def slow(**_: object) -> None:
         raise TooSlowError
 
-    monkeypatch.setattr("curation.complaints.by_time", slow)
+    monkeypatch.setattr(f"curation.complaints.{what}", slow)
