@@ -198,14 +198,16 @@ def _within(data: Mapping[str, Any], most: int, count: Callable[[str], int], she
 
 
 def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(part)
+    # Without calling itself: from Python 3.12 on deeper values are read than calls may be nested.
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict):
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
 
 
 def _estimate(text: str) -> int:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from curation import checker
 from curation.checker import MOST, Report, check, check_row
 from curation.formats import line
 from curation.trainers.llamafactory import Entry
@@ -243,6 +245,18 @@ class TestFiles:
             nested = b'{"a":' * depth + b"1" + b"}" * depth
             raw = b'{"prompt": "q", "completion": "a", "more": ' + nested + b"}\n"
             assert check([raw], "prompt-completion", max_tokens=100).num_rows == 1
+
+    def test_nested_deeper_than_calls_may_be_are_counted_to_the_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As Python 3.12 reads them."""
+        deep: Any = "a" * 400
+        for _ in range(5_000):
+            deep = {"a": [deep]}
+        row = {"prompt": "q", "completion": "a", "more": deep}
+        monkeypatch.setattr(checker, "DECODER", SimpleNamespace(decode=lambda _: row))
+        [found] = check([b"{}\n"], "prompt-completion", max_tokens=100).findings
+        assert found.message == "About 102 tokens, over 100: trainers cut it."
 
     def test_may_be_one_document_and_keep_its_lines(self) -> None:
         raw = json.dumps([{"text": "a"}, {"text": ""}], indent=1).encode()
