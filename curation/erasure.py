@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
 
-from curation import experiments, issue_erasure
+from curation import experiments, issue_erasure, publishing
 from curation.context_libraries import content_hash, next_number
 from curation.experiments import Trial
 from curation.models import (
@@ -64,10 +64,15 @@ def count(part: Part) -> dict[str, int]:
     """How many rows of each kind this package erases with a part."""
     entries, examples = _entries(part), _examples(part)
     released = ReleasedExample.objects.there().filter(example__in=examples)
+    probes = _probes(part, entries)
+    concerned = Q(library__in=entries.values("library")) | Q(library__in=probes.values("library"))
+    proposals = Proposal.objects.filter(concerned, status=Proposal.Status.WAITING)
     return {
+        "candidates": Candidate.objects.filter(review__output__in=part.outputs).count(),
         "library entries": entries.count(),
         "published entries": PublishedEntry.objects.filter(entry__in=entries).count(),
-        "test questions": _probes(part, entries).count(),
+        "withdrawn proposals": proposals.count(),
+        "test questions": probes.count(),
         "exposures": _exposures(part).count(),
         "training examples": examples.count(),
         "released examples": released.count(),
@@ -259,9 +264,8 @@ def _clear_proposals(
 ) -> None:
     """Withdraw what waits, and forget what checks said of the entries."""
     proposals = Proposal.objects.filter(library__in=libraries)
-    proposals.filter(status=Proposal.Status.WAITING).update(
-        status=Proposal.Status.WITHDRAWN, decided_by=by, decided_at=now, remark=NOTE
-    )
+    for one in proposals.filter(status=Proposal.Status.WAITING).order_by("pk"):
+        publishing.withdraw(proposal=one, by=by, now=now, remark=NOTE)
     for one in proposals.exclude(findings=[]):
         kept = [
             finding

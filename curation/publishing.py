@@ -111,11 +111,24 @@ def decline(*, proposal: Proposal, by: User, now: datetime, remark: str = "") ->
     """
     held = _waiting(proposal)
     is_own = held.proposed_by_id == by.pk
-    held.status = Proposal.Status.WITHDRAWN if is_own else Proposal.Status.DECLINED
-    held.decided_by, held.decided_at, held.remark = by, now, remark
-    held.save()
-    _record(held, str(held.status), by, now)
-    _answer(held, by, now)
+    _end(held, Proposal.Status.WITHDRAWN if is_own else Proposal.Status.DECLINED, by, now, remark)
+
+
+@transaction.atomic
+def withdraw(*, proposal: Proposal, by: User, now: datetime, remark: str) -> None:
+    """Take a proposal back for whoever made it, who is told.
+
+    Raises LibraryError when it is decided already.
+    """
+    _end(_waiting(proposal), Proposal.Status.WITHDRAWN, by, now, remark)
+
+
+def _end(proposal: Proposal, status: Proposal.Status, by: User, now: datetime, remark: str) -> None:
+    proposal.status, proposal.remark = status, remark
+    proposal.decided_by, proposal.decided_at = by, now
+    proposal.save()
+    _record(proposal, status.value, by, now)
+    _answer(proposal, by, now)
 
 
 def _check_again(proposal: Proposal, encoder: Encoder, now: datetime) -> None:
@@ -192,7 +205,7 @@ def _answer(proposal: Proposal, by: User, now: datetime) -> None:
         project=library.project,
         kind=Notification.Kind.ANSWERED,
         subject=subject,
-        title=f"{library.name}, {'published' if is_live else 'declined'}"[:120],
+        title=f"{library.name}, {proposal.status}"[:120],
         path=reverse(page, args=[library.project.slug, library.slug]),
         to=[proposal.proposed_by_id],
         by=by,

@@ -12,7 +12,15 @@ from feedback import erasure as sent
 from feedback.models import Erasure, Project, Session, User
 from review.models import Event
 from tests.curation.erased import LATER, ask, entry_of, filled, published, whole, work_off
-from tests.factories import NOW, make_output, make_project, make_session, make_user
+from tests.factories import (
+    NOW,
+    make_candidate,
+    make_output,
+    make_project,
+    make_review,
+    make_session,
+    make_user,
+)
 
 
 @pytest.mark.django_db
@@ -82,8 +90,10 @@ class TestStart:
         filled(training_set, admin, session)
         filled(training_set, admin, make_session(project))
         releasing.release(training_set=training_set, by=admin, now=NOW)
+        make_candidate(project, review=make_review(make_output(project, session), admin))
         found = erasing.preview(project=project, scope="session", subject="s-1")
         assert found.num_releases == 1
+        assert found.counts["candidates"] == 1
         made = whole(ask(project, admin, "s-1"))
         assert made.counts == found.counts
         assert made.num_rows == found.num_rows

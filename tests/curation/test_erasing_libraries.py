@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from curation import context_libraries, serving, shelves
+from curation import context_libraries, erasing, publishing, serving, shelves
 from curation.experiments import Trial
 from curation.models import ContextLibrary, Exposure, LibraryVersion
 from feedback.models import Project, User
+from review.models import Event, Notification
 from tests.curation.erased import LATER, ask, entry_of, published, whole
 from tests.curation.planted import Stub
 from tests.factories import NOW, make_session
@@ -32,6 +33,22 @@ class TestLibraries:
         assert again.entries.count() == 1
         # What it says is what the draft says.
         assert live.content_hash == context_libraries.draft_hash(library=library, model="stub")
+
+    def test_withdraw_what_waits_and_say_so(
+        self, project: Project, admin: User, curator: User, library: ContextLibrary
+    ) -> None:
+        entry_of(library, make_session(project, external_id="s-1"))
+        proposal = publishing.propose(library=library, encoder=Stub(), by=curator, now=NOW)
+        assert proposal.status == "waiting"
+        before = erasing.preview(project=project, scope="session", subject="s-1")
+        made = whole(ask(project, admin, "s-1"))
+        assert made.counts == before.counts
+        assert made.counts["withdrawn proposals"] == 1
+        proposal.refresh_from_db()
+        assert (proposal.status, proposal.decided_by) == ("withdrawn", admin)
+        assert Event.objects.get(verb="withdrawn").data == {"proposal": proposal.pk}
+        [answered] = Notification.objects.unread()
+        assert (answered.user, answered.title) == (curator, f"{library.name}, withdrawn")
 
     def test_go_on_with_what_they_try(
         self, project: Project, admin: User, library: ContextLibrary
