@@ -6,7 +6,6 @@ nothing any more, as what the list of revocations names; releases are written an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,9 +37,7 @@ from curation.models import (
     Revocation,
     TrainingSet,
 )
-from curation.release_writing import MANIFEST
-from curation.releasing import folder_of
-from curation.rewriting import without_erased
+from curation.rewriting import told_filter, without_erased
 from feedback import erasure
 from feedback.erasure import Part
 from feedback.models import Output, Project, User
@@ -82,7 +79,9 @@ def count(part: Part) -> dict[str, int]:
 def num_releases(part: Part) -> int:
     """How many whole releases have to be written anew."""
     rows = ReleasedExample.objects.there().filter(example__in=_examples(part))
-    return Release.objects.done().filter(pk__in=rows.values("release")).count()
+    erased = set(rows.order_by().values_list("release", flat=True).distinct())
+    whole = Release.objects.done().filter(training_set__project=part.project)
+    return sum(one.pk in erased or _is_named_by(one, part.ids) for one in whole)
 
 
 def hold(part: Part) -> None:
@@ -310,7 +309,7 @@ def _from_sets(part: Part, by: User, now: datetime, touched: Touched) -> None:
     # Also of sets whose filter names nothing of it any more.
     for release in Release.objects.filter(in_project).order_by("pk"):
         number = erased.get(release.pk, 0)
-        if number or _manifest_names(release, part.ids):
+        if number or _is_named_by(release, part.ids):
             without_erased(release=release, erased=number, ids=part.ids, now=now)
             touched.releases.add(release.pk)
 
@@ -325,15 +324,9 @@ def _named(part: Part) -> set[int]:
     return {one.pk for one in sets if erasure.mentions(one.filter, part.ids)}
 
 
-def _manifest_names(release: Release, ids: frozenset[str]) -> bool:
-    """Whether what stands beside a release's files names one of the ids in its filter."""
-    if erasure.mentions(release.checkpoint.get("filter"), ids):
-        return True
-    try:
-        told = json.loads(folder_of(release).path(MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return False
-    return erasure.mentions(told.get("filter"), ids)
+def _is_named_by(release: Release, ids: frozenset[str]) -> bool:
+    """Whether a release names one of the ids in the filter that it tells."""
+    return erasure.mentions(told_filter(release), ids)
 
 
 def unwritten(*, project: Project, releases: Collection[int]) -> int:

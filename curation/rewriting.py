@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.db import transaction
 
 from curation.models import Release, ReleasedExample
-from curation.release_files import Folder
 from curation.release_writing import MANIFEST
 from curation.releasing import fail, folder_of
 from feedback import erasure
@@ -23,18 +24,13 @@ def without_erased(*, release: Release, erased: int, ids: frozenset[str], now: d
     the set's filter is told again, without the `ids`. One that is not whole yet fails instead.
     """
     made = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
-    folder = folder_of(made)
+    wanted = told_filter(made)
     made.num_erased += erased
     if made.status == Release.Status.DONE:
-        wanted = _told_filter(folder)
         made.former_hashes = [*made.former_hashes, made.content_hash]
         made.files.all().delete()
-    elif made.is_rewritten:
-        wanted = made.checkpoint.get("filter")
-    else:
-        wanted = None
-        if made.is_active and erased:
-            fail(made, "Data that it holds was erased while it was made. Begin it anew.", now)
+    elif made.is_active and erased and not made.is_rewritten:
+        fail(made, "Data that it holds was erased while it was made. Begin it anew.", now)
     if made.is_rewritten:
         made.status, made.content_hash, made.num_done = Release.Status.WRITING, "", 0
         made.checkpoint = {
@@ -47,11 +43,20 @@ def without_erased(*, release: Release, erased: int, ids: frozenset[str], now: d
     made.save()
 
 
-def _told_filter(folder: Folder) -> Any:
+def told_filter(release: Release) -> Any:
+    """The set's filter as a release tells it: one that is whole in its manifest; None for none."""
+    if release.status != Release.Status.DONE:
+        return release.checkpoint.get("filter")
     try:
-        return json.loads(folder.path(MANIFEST).read_bytes()).get("filter")
+        return _written_filter(folder_of(release).path(MANIFEST), len(release.former_hashes))
     except (OSError, ValueError):
         return None
+
+
+@lru_cache(maxsize=4_096)
+def _written_filter(manifest: Path, _num_rewritten: int) -> Any:
+    """Read it once: each step of an erasure asks every release, and it stays until written anew."""
+    return json.loads(manifest.read_bytes()).get("filter")
 
 
 def _has_tools(made: Release) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -131,12 +132,33 @@ class TestReleases:
         while when == "before" and releasing.work_off(now=NOW):
             pass
         releasing.set_filter(training_set=training_set, wanted=None, by=admin, now=NOW)
+        told = erasing.preview(project=project, scope="session", subject="s-9")
+        # Whole is the one alone that was made before.
+        assert told.num_releases == (1 if when == "before" else 0)
         whole(ask(project, admin, "s-9"))
         made.refresh_from_db()
         assert (made.status, made.num_erased) == ("done", 0)
         manifest = releasing.folder_of(made).path("manifest.json").read_text()
         assert json.loads(manifest)["filter"]
         assert "s-9" not in manifest
+
+    def test_are_read_once_for_the_filter_that_they_tell(
+        self, project: Project, admin: User, release: Release, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(3):
+            make_session(project, external_id=f"of-{number}", user_external_id="u")
+        monkeypatch.setattr(erasing, "SESSIONS_AT_ONCE", 1)
+        made = ask(project, admin, "u", "user")
+        read, read_bytes = list[str](), Path.read_bytes
+
+        def noted(path: Path) -> bytes:
+            read.append(path.name)
+            return read_bytes(path)
+
+        monkeypatch.setattr(Path, "read_bytes", noted)
+        rewriting._written_filter.cache_clear()
+        assert whole(made).counts == {"sessions": 3}
+        assert read == ["manifest.json"]
 
     def test_leave_no_stale_file_behind(
         self, project: Project, admin: User, training_set: TrainingSet
