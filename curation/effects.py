@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from django.db.models import Aggregate, Count, Q, Sum
 
 from curation import acts, complaints, rates, readings, sequential
 from curation.acts import Act
@@ -80,14 +82,27 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Served:
+    """How often context was asked for, and in how many sessions that said which they are."""
+
+    calls: int = 0
+    sessions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class VersionEffect:
     """All that is known of a version: its effects, on all complaints first; `why` if on none.
+
+    Entries were given to `served`, and kept from `held_out`, by lot; whatever else was asked found
+    none or came once the version was stopped.
 
     `reviewed` is what reviewers found by lot in served and held-out sessions, None for nothing;
     `former` what all complain of beside sessions that got the version before meanwhile.
     """
 
     version: LibraryVersion
+    served: Served = Served()
+    held_out: Served = Served()
     effects: Sequence[Effect] = ()
     reviewed: HeldOut | None = None
     former: HeldOut | None = None
@@ -97,7 +112,7 @@ class VersionEffect:
 def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
     """What the version did to all complaints and to those of the themes it was published against.
 
-    Eight queries, for however many themes, and two more where there was a version before.
+    Nine queries, for however many themes, and two more where there was a version before.
     """
     try:
         with time_limit(TIME_LIMIT_MS, altogether=ALTOGETHER_MS):
@@ -108,14 +123,32 @@ def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
             trial = Experiment.objects.filter(version=version).exclude(baseline=None)
             tried = trial.select_related("version__library", "baseline").first()
             by_version = complaints.by_version(experiment=tried) if tried else Counts()
+            exposures = version.exposures.aggregate(
+                **_served("served", ~Q(entry_ids=[])),
+                **_served("held_out", Q(is_held_out=True)),
+            )
     except TooSlowError:
         return VersionEffect(version=version, why=TOO_SLOW)
     return VersionEffect(
         version=version,
+        served=_counted(exposures, "served"),
+        held_out=_counted(exposures, "held_out"),
         effects=effects,
         reviewed=_of_both(by_review),
         former=_of_both(by_version, control="before"),
     )
+
+
+def _served(name: str, which: Q) -> dict[str, Aggregate]:
+    named = which & ~Q(session_external_id="")
+    return {
+        f"{name}_calls": Sum("num_calls", filter=which, default=0),
+        f"{name}_sessions": Count("session_external_id", filter=named, distinct=True),
+    }
+
+
+def _counted(exposures: Mapping[str, int], name: str) -> Served:
+    return Served(calls=exposures[f"{name}_calls"], sessions=exposures[f"{name}_sessions"])
 
 
 def of_theme(*, theme: Theme, now: datetime) -> list[Effect]:

@@ -13,7 +13,7 @@ from ninja.errors import HttpError
 from pydantic import BaseModel, Field
 
 from curation import effects, entry_effects, issues, promoted
-from curation.effects import BeforeAfter, Effect, HeldOut
+from curation.effects import BeforeAfter, Effect, HeldOut, Served
 from curation.entry_effects import EntryEffect
 from curation.models import (
     ContextLibrary,
@@ -239,15 +239,28 @@ class PromotedReply(BaseModel):
     destinations: list[DestinationReply]
 
 
+class ServedReply(BaseModel):
+    """How often context was asked for, and in how many sessions that said which they are."""
+
+    calls: int
+    sessions: int
+
+    @classmethod
+    def of(cls, served: Served) -> ServedReply:
+        return cls(calls=served.calls, sessions=served.sessions)
+
+
 class VersionReply(BaseModel):
-    """The effects of a version, on all complaints first; what reviewers found by lot; its entries,
-    the surest first.
+    """How often a version was served and held out; its effects, on all complaints first; what
+    reviewers found by lot; its entries, the surest first.
 
     Without `entries`, `why_no_entries` says why: nothing to compare, or too much at the moment; it
     is empty where no question was near one. `former` holds it against the version before, which
     stands for `held_out`, in the days in which both were served; null where there was none.
     """
 
+    served: ServedReply
+    held_out: ServedReply
     effects: list[EffectReply]
     reviewed: HeldOutReply | None
     former: HeldOutReply | None
@@ -292,6 +305,8 @@ def version_effect(request: HttpRequest, library: Slug, number: Number) -> Versi
         raise HttpError(503, found.why)
     by_entry = entry_effects.of_entries(version=version)
     return VersionReply(
+        served=ServedReply.of(found.served),
+        held_out=ServedReply.of(found.held_out),
         effects=[EffectReply.of(effect) for effect in found.effects],
         reviewed=HeldOutReply.of(found.reviewed) if found.reviewed else None,
         former=HeldOutReply.of(found.former) if found.former else None,

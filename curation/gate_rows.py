@@ -42,7 +42,8 @@ def contents_of(training_set: TrainingSet) -> str:
 
     That is the kept examples, what is recorded of their sessions and answers, what reviewers said
     of these, and the test cases they must not hold. Examples never come back, so how many there
-    are, the last and the sum of their ids are enough. What themes and vectors would change counts
+    are, the last and the sum of their ids are enough. What reviewers said counts once nobody
+    is to judge without knowing it. What themes and vectors would change counts
     with the next check: they come anew by themselves. Four queries.
     """
     told = [*_told(training_set), *cases(training_set).aggregate(**_IDS).values()]
@@ -80,7 +81,7 @@ def _told(training_set: TrainingSet) -> Iterator[object]:
     )
     yield from recorded.values()
     outputs = kept.values("output").union(kept.values("rejected_output"))
-    reviews = Review.objects.filter(output__in=outputs)
+    reviews = Review.objects.revealed().filter(output__in=outputs)
     yield reviews.aggregate(said=_sum("pk", "verdict"))["said"]
     tags = SessionTag.objects.filter(session__in=kept.values("output__session"))
     yield tags.aggregate(named=_sum("session", "tag__name"))["named"]
@@ -103,7 +104,8 @@ def beside(training_set: TrainingSet, batch: Sequence[Example], model: str) -> B
         themes[output].append(theme)
     verdicts: dict[tuple[int, int], list[str]] = defaultdict(list)
     others = {example.rejected_output_id for example in batch if example.rejected_output_id}
-    reviews = Review.objects.filter(output__in=outputs | others).order_by("pk")
+    # Of what is to be judged without them, curators who judge it would read them in a finding.
+    reviews = Review.objects.revealed().filter(output__in=outputs | others).order_by("pk")
     for output, version, verdict in reviews.values_list("output", "output_version", "verdict"):
         verdicts[output, version].append(verdict)
     tags: dict[int, list[str]] = defaultdict(list)

@@ -12,10 +12,11 @@ from django.db.models import Count, Exists, IntegerField, Max, OuterRef, Q, Subq
 from django.db.models.functions import Coalesce
 
 from curation import pii, screening
-from curation.asked import asked_in
+from curation.asked import asked_in, said
 from curation.formats import chat_prompt
 from curation.models import Candidate, ContextEntry, Example
 from curation.nominating import Kept, Nominee, Outcome, nominate
+from curation.pairing import reviewed_text
 from curation.promotion import PromotionError, settled_answer, unpromoted
 from feedback.models import Embedding, Output, Project
 from review.models import Event, Review
@@ -188,6 +189,12 @@ def fault(review: Review) -> str:
             return f"Its {name} has {pii.LABELS[personal[0].kind]}."
         if noticed := screening.screen(text):
             return f"Its {name} {screening.LABELS[noticed[0].danger]}."
+    # What else a training set would hold of users: what the system says is the team's own.
+    turns = said(chat_prompt(system="", messages=review.output.messages, query=""))
+    for name, texts in (("answer as it was given", [reviewed_text(review)]), ("session", turns)):
+        for text in texts:
+            if personal := pii.find(text):
+                return f"Its {name} has {pii.LABELS[personal[0].kind]}."
     return ""
 
 

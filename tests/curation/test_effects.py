@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from curation import acts, effects
-from curation.models import LibraryVersion
+from curation.models import Exposure, LibraryVersion
 from feedback.models import Project
 from feedback.timeouts import TooSlowError
 from review.models import Theme
@@ -79,6 +80,29 @@ class TestOfVersion:
         assert found.effects[1].reading.words == "not measured"
         assert found.reviewed is None
 
+    def test_counts_what_was_asked_for_also_where_no_answers_came_back(
+        self, project: Project, version: LibraryVersion
+    ) -> None:
+        def expose(session: str, **fields: Any) -> None:
+            Exposure.objects.create(
+                project=project,
+                version=version,
+                session_external_id=session,
+                num_tokens=0,
+                served_at=NOW,
+                **fields,
+            )
+
+        for session, num_calls in (("a", 5), ("a", 1), ("b", 1), ("", 2)):
+            expose(session, entry_ids=[1], num_calls=num_calls)
+        expose("c", is_held_out=True, num_calls=3)
+        expose("d", num_calls=7)
+        found = effects.of_version(version=version, now=LATER)
+        assert (found.served.calls, found.served.sessions) == (9, 2)
+        assert (found.held_out.calls, found.held_out.sessions) == (3, 1)
+        none = effects.of_version(version=publish(version.library, number=2), now=LATER)
+        assert none.served == none.held_out == effects.Served()
+
     def test_compares_no_longer_than_until_the_next_version(
         self, project: Project, version: LibraryVersion, theme: Theme
     ) -> None:
@@ -96,8 +120,8 @@ class TestOfVersion:
         many = publish(make_library(project), *(make_theme(project) for _ in range(4)))
         many = LibraryVersion.objects.select_related("library__project").get(pk=many.pk)
         # Savepoint, limit, themes, the version, by time, days and sums by exposure, those of
-        # reviews, trial, release.
-        with django_assert_num_queries(11):
+        # reviews, trial, exposures, release.
+        with django_assert_num_queries(12):
             found = effects.of_version(version=many, now=LATER)
         assert len(found.effects) == 5
 

@@ -24,12 +24,14 @@ from curation.models import Example, GateCheck, GateFinding, GatePass, TrainingS
 from curation.splits import split_of
 from feedback.embedding import model_id
 from feedback.models import Embedding, Output, Project, SessionTag, Tag, User
-from review.models import Event, ThemeMembership, ThemeRun
+from review.models import Event, QueueItem, ThemeMembership, ThemeRun
 from tests.factories import (
     NOW,
     make_feedback,
+    make_item,
     make_output,
     make_project,
+    make_queue,
     make_review,
     make_session,
     make_theme,
@@ -336,6 +338,20 @@ class TestHoldsUp:
         assert check(training_set, curator).is_current
         add(training_set, curator, "Who sings it?")
         assert not gating.report(training_set=training_set).is_current
+
+    def test_what_is_to_be_judged_blindly_is_disputed_once_it_is_judged(
+        self, training_set: TrainingSet, curator: User
+    ) -> None:
+        example = add(training_set, curator, "Why so?")
+        assert example.output is not None
+        item = make_item(make_queue(training_set.project, reviewers_per_item=2), example.output)
+        make_review(example.output, make_user(), verdict="reject", is_authoritative=False)
+        assert check(training_set, curator).is_current
+        assert found(training_set, Gate.AGREEMENT) == []
+        QueueItem.objects.filter(pk=item.pk).update(status="done", closed_at=NOW)
+        assert not gating.report(training_set=training_set).is_current
+        check(training_set, curator)
+        assert found(training_set, Gate.AGREEMENT) == [(example.pk, None)]
 
     def test_a_set_whose_verdicts_were_disputed_since(
         self, training_set: TrainingSet, curator: User

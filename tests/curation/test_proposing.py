@@ -129,6 +129,21 @@ class TestPropose:
         assert proposed(project) == []
         assert words in why(review)
 
+    @pytest.mark.parametrize(
+        ("output", "words"),
+        [
+            ({"text": "Ask anna@example.org."}, "answer as it was given has an e-mail address"),
+            ({"messages": [{"role": "user", "content": "I am ann@example.org."}]}, "session has"),
+            ({"system": "Our address is help@example.org."}, ""),
+        ],
+    )
+    def test_passes_over_personal_data_in_all_that_a_training_set_would_hold_of_users(
+        self, project: Project, output: dict[str, Any], words: str
+    ) -> None:
+        review = confirmed(project, "Who?", output=output)
+        assert proposed(project) == ([] if words else [review.pk])
+        assert words in why(review)
+
     def test_passes_over_near_duplicates_of_entries_and_examples(
         self, project: Project, curator: User
     ) -> None:

@@ -103,8 +103,8 @@ class TestVersionEffect:
         publish(make_library(project, slug="many"), *(make_theme(project) for _ in range(5)))
         address = reverse("version_effect", args=[project.slug, "many", 1])
         signed_in.get(address)
-        # Four of the frame, the version, and eleven to count.
-        with django_assert_num_queries(16):
+        # Four of the frame, the version, and twelve to count.
+        with django_assert_num_queries(17):
             signed_in.get(address)
 
     def test_says_that_there_is_too_much_to_count(
@@ -182,6 +182,7 @@ class TestApi:
         response = self._get(client, project, "libraries/style/versions/1/effect")
         assert response.status_code == 200
         every, one = response.json()["effects"]
+        assert response.json()["held_out"] == {"calls": 100, "sessions": 100}
         assert (every["theme"], one["theme"]) == (None, 7)
         assert one["reading"]["kind"] == "works"
         assert one["held_out"]["served"]["complaints"] == 8
