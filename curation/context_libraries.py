@@ -211,7 +211,14 @@ def publish(
             )
             for position, entry in enumerate(entries, start=1)
         )
-        experiments.succeed(former=held.live, version=version, trial=trial, by=by, now=now)
+        experiments.succeed(
+            former=held.live,
+            version=version,
+            model=encoder.model_id,
+            trial=trial,
+            by=by,
+            now=now,
+        )
         library.live = version
         library.save(update_fields=["live"])
         alone = {} if approved_by else {"alone": 1}
@@ -232,19 +239,33 @@ def refuse_needless(*, library: ContextLibrary, digest: str) -> None:
 
 @transaction.atomic
 def roll_back(
-    *, library: ContextLibrary, version: LibraryVersion, reason: str, by: User, now: datetime
+    *,
+    library: ContextLibrary,
+    version: LibraryVersion,
+    model: str,
+    reason: str,
+    by: User,
+    now: datetime,
 ) -> None:
     """Serve a version to all sessions from now on; the draft and all versions stay as they are.
 
-    Raises LibraryError when it is another library's, or live already.
+    Raises LibraryError when it is another library's, its vectors are not those of `model`, with
+    which questions are embedded, or it is live already.
     """
     held = ContextLibrary.objects.select_for_update(no_key=True).get(pk=library.pk)
     if version.library_id != held.pk:
         raise LibraryError("The version belongs to another library.")
+    if not version.can_be_served_with(model):
+        raise LibraryError(
+            f"Version {version.number} was published with another embedding model and cannot be "
+            "served. Publish the draft instead."
+        )
     is_released = experiments.release(version=version, by=by)
     if held.live_id == version.pk and not is_released:
         raise LibraryError(f"Version {version.number} is live already.")
-    experiments.succeed(former=held.live, version=version, trial=None, by=by, now=now)
+    experiments.succeed(
+        former=held.live, version=version, model=model, trial=None, by=by, now=now
+    )
     library.live = version
     library.save(update_fields=["live"])
     _record(library, verb="rolled_back", by=by, now=now, version=version.number, reason=reason)

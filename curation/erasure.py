@@ -138,7 +138,7 @@ def publish_without(*, library: int, by: User, now: datetime) -> LibraryVersion 
         one.pk, one.version, one.position = None, made, position
         one._state.adding = True  # noqa: SLF001  (a copy of a row, as Django documents it)
     PublishedEntry.objects.bulk_create(entries, batch_size=500)
-    _go_on_trying(former, made, by, now)
+    _go_on_trying(former, made, model, by, now)
     held.live = made
     held.save(update_fields=["live"])
     Event.objects.create(
@@ -167,15 +167,18 @@ def _as_draft(one: PublishedEntry) -> ContextEntry:
     )
 
 
-def _go_on_trying(former: LibraryVersion, made: LibraryVersion, by: User, now: datetime) -> None:
+def _go_on_trying(
+    former: LibraryVersion, made: LibraryVersion, model: str, by: User, now: datetime
+) -> None:
     before = Experiment.objects.filter(version=former).first()
-    if before is None or before.status == Experiment.Status.ENDED:
-        experiments.succeed(former=former, version=made, trial=None, by=by, now=now)
+    trial = None
+    if before is not None and before.status != Experiment.Status.ENDED:
+        trial = Trial(
+            stages=before.stages, held_out=before.held_out, hours_per_stage=before.hours_per_stage
+        )
+    experiments.succeed(former=former, version=made, model=model, trial=trial, by=by, now=now)
+    if before is None or trial is None:
         return
-    trial = Trial(
-        stages=before.stages, held_out=before.held_out, hours_per_stage=before.hours_per_stage
-    )
-    experiments.succeed(former=former, version=made, trial=trial, by=by, now=now)
     # The same lots and the same stage, which begins anew as its evidence does, and a version that
     # was stopped as harmful stays stopped.
     Experiment.objects.filter(version=made).update(

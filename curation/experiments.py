@@ -80,13 +80,15 @@ def succeed(
     *,
     former: LibraryVersion | None,
     version: LibraryVersion,
+    model: str,
     trial: Trial | None,
     by: User | None,
     now: datetime,
 ) -> None:
     """End what the version before was tried in, and begin the trial of the one that follows it.
 
-    Expects that the library is held. Raises ExperimentError for a trial that cannot be.
+    `model` is the embedding model of the version: the rest of the sessions can have none of
+    another. Expects that the library is held. Raises ExperimentError for a trial that cannot be.
     """
     baseline = _proven(former)
     Experiment.objects.running().filter(version=former).update(
@@ -99,6 +101,8 @@ def succeed(
         return
     if fault := trial.fault():
         raise ExperimentError(fault.says)
+    if baseline is not None and not baseline.can_be_served_with(model):
+        baseline = None
     Experiment.objects.create(
         version=version,
         baseline=baseline,

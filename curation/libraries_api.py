@@ -122,11 +122,14 @@ class ProposalsReply(BaseModel):
 class DraftReply(BaseModel):
     """What the next version of a library would change; `live` is the number of the present one.
 
-    `second_person` says whether another curator has to approve, `proposal` what waits for that.
+    That one is `outdated` where it was published with another embedding model: it cannot be served,
+    and the draft can be published also where it changes nothing. `second_person` says whether
+    another curator has to approve, `proposal` what waits for that.
     """
 
     library: str
     live: int | None
+    outdated: bool
     added: int
     changed: int
     removed: int
@@ -146,11 +149,13 @@ def read_draft(request: HttpRequest, slug: Slug) -> DraftReply:
     """Return how many entries it adds, changes and removes, and what waits for approval."""
     library = _library(request, slug)
     content_hash = context_libraries.draft_hash(library=library, model=model_id())
-    counts = drafts.count(library=library, version=library.live)
+    live = library.live
+    counts = drafts.count(library=library, version=live)
     waiting = _proposals(library).filter(status=Proposal.Status.WAITING).first()
     return DraftReply(
         library=library.slug,
-        live=library.live.number if library.live else None,
+        live=live.number if live else None,
+        outdated=live is not None and not live.can_be_served_with(model_id()),
         added=counts.added,
         changed=counts.changed,
         removed=counts.removed,

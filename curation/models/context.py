@@ -198,6 +198,11 @@ class LibraryVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.library_id} v{self.number}"
 
+    def can_be_served_with(self, model: str) -> bool:
+        """Whether its vectors are that embedding model's, or it has none left. One query."""
+        made_with = self.entries.order_by("position").values_list("model", flat=True).first()
+        return made_with in {None, model}
+
 
 class PublishedEntryQuerySet(models.QuerySet["PublishedEntry"]):
     def compared_to(self, former: LibraryVersion | None) -> PublishedEntryQuerySet:

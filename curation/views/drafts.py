@@ -182,10 +182,12 @@ def _draft(request: ProjectRequest, library: ContextLibrary, form: PublishForm) 
         cursor=request.GET.get("cursor", ""),
     )
     counts = drafts.count(library=library, version=live)
+    is_outdated = live is not None and not live.can_be_served_with(model_id())
     rows = library.proposals.filter(status=Proposal.Status.WAITING)
     waiting = rows.select_related("proposed_by").first()
-    # Of more, the checks are run when it is proposed and when it is approved.
-    is_checked = bool(form.errors) or 0 < counts.num_changes <= MOST_CHECKED
+    # Of more, or where all has to be embedded anew, the checks are run when it is proposed and when
+    # it is approved.
+    is_checked = bool(form.errors) or (0 < counts.num_changes <= MOST_CHECKED and not is_outdated)
     findings = [Finding(**one) for one in waiting.findings] if waiting else []
     if is_checked:
         findings = checks.run(library=library, version=live, encoder=get_encoder(), today=_today())
@@ -193,6 +195,7 @@ def _draft(request: ProjectRequest, library: ContextLibrary, form: PublishForm) 
         "library": library,
         "content_hash": seen,
         "live": live,
+        "is_outdated": is_outdated,
         "is_checked": is_checked,
         "findings": findings,
         "is_stopped": any(finding.is_stopped for finding in findings),

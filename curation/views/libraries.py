@@ -18,7 +18,7 @@ from curation.models import ContextEntry, ContextLibrary, EntryKind, Experiment,
 from curation.models.context import ContextEntryQuerySet
 from curation.shelves import Audience
 from curation.snippets import snippets
-from feedback.embedding import get_encoder
+from feedback.embedding import get_encoder, model_id
 from feedback.models import Membership, User
 from feedback.paging import page
 from review.http import ProjectRequest, project_view
@@ -206,6 +206,7 @@ def _page(request: ProjectRequest, library: ContextLibrary, form: TryForm) -> di
     return {
         "library": library,
         "live": live,
+        "is_outdated": live is not None and not live.can_be_served_with(model_id()),
         "counts": drafts.count(library=library, version=live),
         "next_number": context_libraries.next_number(library),
         "kinds": [(value, label, kinds.get(value, 0)) for value, label in EntryKind.choices],

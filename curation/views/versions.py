@@ -13,6 +13,7 @@ from curation import context_libraries, experiments
 from curation.forms import ReasonForm
 from curation.models import Experiment
 from curation.views.libraries import find_library
+from feedback.embedding import model_id
 from feedback.models import Membership
 from review.http import ProjectRequest, project_view
 
@@ -27,6 +28,7 @@ def version_live(request: ProjectRequest, library: str, number: int) -> HttpResp
         context_libraries.roll_back(
             library=shown,
             version=version,
+            model=model_id(),
             reason=_reason(request),
             by=request.user,
             now=timezone.now(),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from pytest_django import Settings
 
 from curation.models import ContextLibrary, TrainingSet
+from feedback.embedding import Encoder
 from feedback.models import Project, User
 from tests.curation.listening import Server, listening
 from tests.curation.sending import Clock
@@ -32,6 +33,21 @@ def library(project: Project) -> ContextLibrary:
 @pytest.fixture
 def training_set(project: Project) -> TrainingSet:
     return make_training_set(project)
+
+
+class FormerEncoder:
+    """An encoder under the name of a model that was in use before."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.model_id, self._encoder = "former", encoder
+
+    def encode(self, texts: Sequence[str]) -> list[list[float]]:
+        return self._encoder.encode(texts)
+
+
+@pytest.fixture(scope="session")
+def former_encoder(encoder: Encoder) -> Encoder:
+    return FormerEncoder(encoder)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from curation import context_libraries, experiments, serving
 from curation.context_libraries import LibraryError
 from curation.experiments import ExperimentError, Trial
-from curation.models import ContextLibrary, Experiment, Exposure, LibraryVersion
+from curation.models import ContextEntry, ContextLibrary, Experiment, Exposure, LibraryVersion
 from curation.serving import Asked, Served
 from feedback.embedding import Encoder
 from feedback.models import Project, User
@@ -23,15 +23,31 @@ QUERY = "When did Bloom come out?"
 
 @pytest.fixture
 def publish(library: ContextLibrary, curator: User, encoder: Encoder) -> Any:
-    """Publishes one more entry, with a trial if one is given."""
+    """Publishes one more entry, with a trial and another encoder if they are given."""
 
-    def published(trial: Trial | None = None) -> LibraryVersion:
+    def published(trial: Trial | None = None, *, encoder: Encoder = encoder) -> LibraryVersion:
         make_entry(library, answer=f"Answer {library.entries.count()}.", created_by=curator)
         return context_libraries.publish(
             library=library, encoder=encoder, by=curator, now=NOW, trial=trial
         )
 
     return published
+
+
+@pytest.fixture
+def roll_back(library: ContextLibrary, curator: User, encoder: Encoder) -> Any:
+    """Serves a version again."""
+
+    def rolled_back(version: LibraryVersion, **given: Any) -> None:
+        usual: dict[str, Any] = {
+            "library": library,
+            "model": encoder.model_id,
+            "reason": "",
+            "now": NOW,
+        }
+        context_libraries.roll_back(version=version, by=curator, **usual | given)
+
+    return rolled_back
 
 
 def serve(library: ContextLibrary, encoder: Encoder, session: str = "") -> Served:
@@ -147,17 +163,14 @@ class TestServing:
         assert Event.objects.filter(verb="stopped_experiment", actor=curator).count() == 1
 
     def test_answers_without_entries_when_there_is_nothing_to_go_back_to(
-        self, library: ContextLibrary, publish: Any, encoder: Encoder, curator: User
+        self, library: ContextLibrary, publish: Any, encoder: Encoder, roll_back: Any
     ) -> None:
         experiment = publish(Trial(stages=[90])).experiment
         experiments.stop(experiment=experiment, reason="Wrong.", by=None, now=NOW)
         assert set(shares(library, encoder)) == {"nothing"}
         assert serve(library, encoder).held_out
         # Whoever knows better makes it live again; its trial ended when it was stopped.
-        later = NOW + timedelta(days=1)
-        context_libraries.roll_back(
-            library=library, version=experiment.version, reason="", by=curator, now=later
-        )
+        roll_back(experiment.version, now=NOW + timedelta(days=1))
         assert set(shares(library, encoder)) == {"1"}
         experiment.refresh_from_db()
         assert (experiment.status, experiment.ended_at) == ("ended", NOW)
@@ -209,21 +222,28 @@ class TestBaseline:
         publish(Trial(stages=[10, 90], held_out=10))
         assert set(shares(library, encoder)) == {"2", "nothing"}
 
+    def test_is_never_a_version_of_another_embedding_model(
+        self, library: ContextLibrary, publish: Any, encoder: Encoder, former_encoder: Encoder
+    ) -> None:
+        publish(encoder=former_encoder)
+        anew = publish(Trial(stages=[30], held_out=30)).experiment
+        assert set(shares(library, encoder)) == {"2", "nothing"}
+        experiments.stop(experiment=anew, reason="Wrong.", by=None, now=NOW)
+        assert set(shares(library, encoder)) == {"nothing"}
+
     @pytest.mark.parametrize("is_stopped", [False, True])
     def test_is_the_version_before_once_somebody_gives_that_to_all(
         self,
         library: ContextLibrary,
         publish: Any,
-        encoder: Encoder,
+        roll_back: Any,
         curator: User,
         is_stopped: bool,
     ) -> None:
         former = publish(Trial(stages=[10, 90], held_out=10))
         if is_stopped:
             experiments.stop(experiment=former.experiment, reason="", by=None, now=NOW)
-            context_libraries.roll_back(
-                library=library, version=former, reason="", by=curator, now=NOW
-            )
+            roll_back(former)
         else:
             experiments.end(experiment=former.experiment, by=curator, now=NOW)
         assert publish(Trial(stages=[10, 90], held_out=10)).experiment.baseline == former
@@ -231,37 +251,53 @@ class TestBaseline:
 
 class TestRollBack:
     def test_serves_a_former_version_and_ends_what_was_tried(
-        self, library: ContextLibrary, publish: Any, encoder: Encoder, curator: User
+        self, library: ContextLibrary, publish: Any, encoder: Encoder, roll_back: Any
     ) -> None:
         former = publish()
         latest = publish(Trial(stages=[50]))
-        context_libraries.roll_back(
-            library=library, version=former, reason="Wrong.", by=curator, now=NOW
-        )
+        roll_back(former, reason="Wrong.")
         assert set(shares(library, encoder)) == {"1"}
         assert Experiment.objects.get(version=latest).status == "ended"
         [event] = Event.objects.filter(verb="rolled_back")
         assert event.data == {"version": 1, "reason": "Wrong."}
         with pytest.raises(LibraryError, match="live already"):
-            context_libraries.roll_back(
-                library=library, version=former, reason="", by=curator, now=NOW
-            )
+            roll_back(former)
         assert publish().number == 3
 
     def test_takes_no_other_librarys_version(
-        self, project: Project, publish: Any, curator: User
+        self, project: Project, publish: Any, roll_back: Any
     ) -> None:
         version = publish()
         with pytest.raises(LibraryError, match="another library"):
-            context_libraries.roll_back(
-                library=make_library(project), version=version, reason="", by=curator, now=NOW
-            )
+            roll_back(version, library=make_library(project))
+
+    def test_takes_no_version_of_another_embedding_model(
+        self,
+        library: ContextLibrary,
+        publish: Any,
+        roll_back: Any,
+        encoder: Encoder,
+        former_encoder: Encoder,
+    ) -> None:
+        former = publish(encoder=former_encoder)
+        publish()
+        with pytest.raises(LibraryError, match="Version 1 was published with another"):
+            roll_back(former)
+        assert set(shares(library, encoder, 2)) == {"2"}
+        # Nothing is left in it that could not be served.
+        ContextEntry.objects.all().delete()
+        roll_back(former)
 
     def test_allows_publishing_again_what_was_rolled_back(
-        self, library: ContextLibrary, publish: Any, curator: User, encoder: Encoder
+        self,
+        library: ContextLibrary,
+        publish: Any,
+        roll_back: Any,
+        curator: User,
+        encoder: Encoder,
     ) -> None:
         former = publish()
         publish()
-        context_libraries.roll_back(library=library, version=former, reason="", by=curator, now=NOW)
+        roll_back(former)
         again = context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
         assert again.number == 3

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from curation import context_libraries
 from curation.experiments import Trial
 from curation.forms import PublishForm
 from curation.models import ContextEntry, ContextLibrary, Experiment, LibraryVersion, Proposal
@@ -14,7 +15,7 @@ from feedback.embedding import Encoder
 from feedback.models import Project, User
 from review.models import Notification
 from tests.calling import Caller
-from tests.factories import make_entry, make_library, make_project, make_user
+from tests.factories import NOW, make_entry, make_library, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +74,15 @@ class TestProposals:
         listed = ann.get(path, status="published").json()
         assert [found["proposal"] for found in listed["proposals"]] == [made.json()["proposal"]]
         assert ann.get(path, status="waiting").json()["proposals"] == []
+
+    def test_are_published_unchanged_where_what_is_live_is_of_another_embedding_model(
+        self, library: ContextLibrary, entry: ContextEntry, ann: Caller, former_encoder: Encoder
+    ) -> None:
+        context_libraries.publish(library=library, encoder=former_encoder, by=ann.user, now=NOW)
+        draft = ann.get("libraries/facts/draft").json()
+        assert (draft["live"], draft["outdated"], draft["changed"]) == (1, True, 0)
+        assert ann.post("libraries/facts/proposals").json()["version"] == 2
+        assert ann.get("libraries/facts/draft").json()["outdated"] is False
 
     def test_are_declined_or_withdrawn(self, entry: ContextEntry, ann: Caller, ben: Caller) -> None:
         path = "libraries/facts/proposals"

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from curation import context_libraries
+from curation.experiments import Trial
 from curation.models import ContextLibrary, Example, Experiment, LibraryVersion, Release
+from feedback.embedding import Encoder
 from feedback.models import Project, User
 from review.models import Event, Handover, Review, ThemeRun
 from tests.factories import (
@@ -244,3 +247,25 @@ class TestVersionsThatFollowErasures:
         apply("curation", "0027_versions_that_follow_erasures")
         found = LibraryVersion.objects.filter(follows_erasure=True)
         assert list(found.values_list("library", "number")) == [(library.pk, 2)]
+
+
+class TestBaselinesOfTheSameModel:
+    """0029: trials beside a version of another embedding model."""
+
+    def test_fall_back_on_no_other_model(
+        self, project: Project, curator: User, encoder: Encoder, former_encoder: Encoder
+    ) -> None:
+        def publish(library: ContextLibrary, by: Encoder, trial: Trial | None) -> LibraryVersion:
+            make_entry(library, created_by=curator)
+            return context_libraries.publish(
+                library=library, encoder=by, by=curator, now=NOW, trial=trial
+            )
+
+        other, same = make_library(project), make_library(project)
+        of_other, of_same = publish(other, former_encoder, None), publish(same, encoder, None)
+        trials = [publish(library, encoder, Trial()).experiment for library in (other, same)]
+        Experiment.objects.filter(pk=trials[0].pk).update(baseline=of_other)
+        apply("curation", "0029_baselines_of_the_same_model")
+        for one in trials:
+            one.refresh_from_db()
+        assert [one.baseline for one in trials] == [None, of_same]

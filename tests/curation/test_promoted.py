@@ -213,7 +213,12 @@ class TestOfReview:
         library.live = version
         library.save()
         context_libraries.roll_back(
-            library=library, version=former, reason="Worse.", by=curator, now=ACTED + 3 * DAY
+            library=library,
+            version=former,
+            model="m",
+            reason="Worse.",
+            by=curator,
+            now=ACTED + 3 * DAY,
         )
         [found] = tell(review)
         assert found.effects[0].until == ACTED + 3 * DAY

@@ -66,6 +66,33 @@ class TestLibraryDraft:
         library.entries.filter(pk=entry.pk).update(answer="Else.")
         assert "Hold out %" in client.get(f"{address}draft/").content.decode()
 
+    def test_offers_what_another_embedding_model_was_for_as_it_is(
+        self,
+        client: Client,
+        library: ContextLibrary,
+        curator: User,
+        address: str,
+        encoder: Encoder,
+        former_encoder: Encoder,
+    ) -> None:
+        make_entry(library, created_by=curator)
+        context_libraries.publish(library=library, encoder=former_encoder, by=curator, now=NOW)
+        client.force_login(curator)
+        page = client.get(address).content.decode()
+        assert "v1 cannot be served" in page
+        assert "Compare and publish" in page
+        draft = client.get(f"{address}draft/")
+        assert "v1 cannot be served" in draft.content.decode()
+        seen = draft.context["content_hash"]
+        published = client.post(f"{address}publish/", {"content_hash": seen})
+        assert published["Location"] == address
+        [entry] = library.versions.get(number=2).entries.all()
+        assert entry.model == encoder.model_id
+        for path in (address, f"{address}draft/"):
+            assert "cannot be served" not in client.get(path).content.decode()
+        refused = client.post(f"{address}versions/1/live/", follow=True)
+        assert "Publish the draft instead" in refused.content.decode()
+
     def test_pages_by_keys_and_costs_the_same_for_many(
         self,
         client: Client,
@@ -80,7 +107,7 @@ class TestLibraryDraft:
         context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
         library.entries.update(answer="Else.")
         client.force_login(curator)
-        with django_assert_max_num_queries(18):
+        with django_assert_max_num_queries(19):
             first = client.get(f"{address}draft/")
         second = client.get(f"{address}draft/", {"cursor": first.context["next_cursor"]})
         assert [len(one.context["changes"]) for one in (first, second)] == [25, 5]

@@ -208,7 +208,7 @@ class TestLibrary:
             make_entry(library, query=f"Question {number}?", created_by=curator)
         publish(library, curator, encoder)
         client.force_login(curator)
-        with django_assert_max_num_queries(18):
+        with django_assert_max_num_queries(19):
             first = client.get(address)
         cursor = first.context["entries"].next_cursor
         second = client.get(address, {"cursor": cursor})
