@@ -20,6 +20,7 @@ from curation.models import (
     Probe,
     PublishedEntry,
 )
+from curation.models.context import ENTRY_CONTENT
 from curation.promotion import withdrawn
 from curation.prompts import Entry, tokens_of
 from feedback.embedding import Encoder
@@ -29,6 +30,15 @@ from review.models import Event, Review
 
 class LibraryError(Exception):
     """The library stays as it was; the message says why."""
+
+
+class StaleEntryError(LibraryError):
+    """An entry says something else by now than what was changed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody has changed this entry meanwhile. Save again to put yours in its place."
+        )
 
 
 def create_library(
@@ -64,16 +74,26 @@ def edit_entry(
     owner: User | None = None,
     by: User,
     now: datetime,
+    seen: str | None = None,
 ) -> None:
-    """Change a draft entry; what is published stays. Raises LibraryError when it is unsound."""
+    """Change a draft entry; what is published stays. Raises LibraryError when it is unsound.
+
+    With `seen`, the mark of what this was written over, that has to be there still, or it raises
+    StaleEntryError: what somebody changed meanwhile is not undone unseen.
+    """
     if kind not in EntryKind.values:
         raise LibraryError(f"“{kind}” is not a kind of entry.")
     if not answer.strip():
         raise LibraryError("An entry needs an answer.")
     if kind == EntryKind.EXAMPLE and not query.strip():
         raise LibraryError("An example needs a question.")
-    changed = ContextEntry.objects.kept().filter(pk=entry.pk)
-    if not changed.update(
+    kept = ContextEntry.objects.kept().select_for_update(no_key=True).defer("vector")
+    held = kept.filter(pk=entry.pk).first()
+    if held is None:
+        raise LibraryError("The entry has been removed in the meantime.")
+    if seen not in {None, mark(held)}:
+        raise StaleEntryError
+    ContextEntry.objects.filter(pk=entry.pk).update(
         kind=kind,
         query=query,
         answer=answer,
@@ -85,9 +105,14 @@ def edit_entry(
         owner=owner,
         vector=None,
         embedded_with="",
-    ):
-        raise LibraryError("The entry has been removed in the meantime.")
+    )
     _record(entry.library, verb="edited_entry", by=by, now=now, entry=entry.pk)
+
+
+def mark(entry: ContextEntry) -> str:
+    """What tells what a draft entry says, and whose it is, from anything else: 64 hex digits."""
+    said = [str(getattr(entry, name)) for name in (*ENTRY_CONTENT, "owner_id")]
+    return hashlib.sha256(canonical(said)).hexdigest()
 
 
 @transaction.atomic
@@ -263,9 +288,7 @@ def roll_back(
     is_released = experiments.release(version=version, by=by)
     if held.live_id == version.pk and not is_released:
         raise LibraryError(f"Version {version.number} is live already.")
-    experiments.succeed(
-        former=held.live, version=version, model=model, trial=None, by=by, now=now
-    )
+    experiments.succeed(former=held.live, version=version, model=model, trial=None, by=by, now=now)
     library.live = version
     library.save(update_fields=["live"])
     _record(library, verb="rolled_back", by=by, now=now, version=version.number, reason=reason)

@@ -132,22 +132,28 @@ def entry_edit(request: ProjectRequest, library: str, entry: int) -> HttpRespons
         if request.method == "POST"
         else EntryForm.of(edited, project=request.project)
     )
+    there = context_libraries.mark(edited)
+    seen = request.POST.get("seen", there)
     if request.method == "POST" and form.is_valid():
         try:
             context_libraries.edit_entry(
-                entry=edited, **form.cleaned_data, by=request.user, now=timezone.now()
+                entry=edited,
+                **form.cleaned_data,
+                by=request.user,
+                now=timezone.now(),
+                seen=seen,
             )
+        except context_libraries.StaleEntryError as error:
+            form.add_error(None, str(error))
+            seen = there
         except context_libraries.LibraryError as error:
             form.add_error(None, str(error))
         else:
             messages.success(request, "Entry saved. It is served once the draft is published.")
             return redirect(_to(request, shown, edited))
-    return render(
-        request,
-        "curation/libraries/entry.html",
-        {"library": shown, "entry": edited, "form": form},
-        status=422 if form.errors else 200,
-    )
+    context = {"library": shown, "entry": edited, "form": form, "seen": seen}
+    status = 422 if form.errors else 200
+    return render(request, "curation/libraries/entry.html", context, status=status)
 
 
 @require_POST

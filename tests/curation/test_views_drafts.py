@@ -338,6 +338,27 @@ class TestEntryEdit:
         assert (entry.owner, entry.expires_on) == (curator, date(2027, 1, 31))
         assert 'value="2027-01-31"' in client.get(form).content.decode()
 
+    def test_overwrites_no_change_that_its_reader_has_not_seen(
+        self, client: Client, curator: User, entry: ContextEntry, form: str
+    ) -> None:
+        client.force_login(curator)
+        seen = client.get(form).context["seen"]
+        was, entry.owner = entry.query, curator
+        entry.save()
+        mine = FORM | {"answer": "Mine."}
+        # What is wrong by itself tells nothing of the change.
+        wrong = client.post(form, mine | {"kind": "memory", "seen": seen})
+        refused = client.post(form, mine | {"seen": wrong.context["seen"]})
+        assert refused.status_code == 422
+        page = refused.content.decode()
+        assert "Somebody has changed this entry meanwhile" in page
+        assert "Mine." in page
+        entry.refresh_from_db()
+        assert (entry.query, entry.owner) == (was, curator)
+        assert client.post(form, mine | {"seen": refused.context["seen"]}).status_code == 302
+        entry.refresh_from_db()
+        assert (entry.query, entry.answer) == (FORM["query"], "Mine.")
+
     @pytest.mark.parametrize(
         ("field", "value"),
         [
