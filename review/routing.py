@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -101,14 +103,27 @@ def create_rule(*, project: Project, rule: Rule, by: User, now: datetime) -> Rou
 
 
 @transaction.atomic
-def edit_rule(*, edited: RoutingRule, changes: Mapping[str, Any], by: User, now: datetime) -> None:
+def edit_rule(
+    *,
+    edited: RoutingRule,
+    changes: Mapping[str, Any],
+    by: User,
+    now: datetime,
+    seen: str | None = None,
+) -> None:
     """Have the rule say something else from now on; its place stays. Raises RoutingError.
 
     The changes are fields of a Rule by their names; what is left out stays. What it sent before
-    goes by its new hours.
+    goes by its new hours. With `seen`, the mark of what the rule said when these were written, it
+    has to say that still: what somebody changed meanwhile is not undone unseen.
     """
     _hold(edited)
     before = rule_of(rule=edited)
+    if seen not in {None, mark(before)}:
+        raise RoutingError(
+            "rule",
+            "Somebody has changed this rule meanwhile. Save again to put yours in its place.",
+        )
     checked = check(project=edited.project, rule=replace(before, **changes), edited=edited)
     if replace(checked, name=before.name, due_hours=before.due_hours) != before:
         edited.changed_at = now
@@ -180,6 +195,11 @@ def rule_of(*, rule: RoutingRule) -> Rule:
         routes=tuple(rule.routes),
         due_hours=rule.due_hours,
     )
+
+
+def mark(rule: Rule) -> str:
+    """What tells what a rule says from anything else, as 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(asdict(rule), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

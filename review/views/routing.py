@@ -78,7 +78,7 @@ def rule_create(request: ProjectRequest) -> HttpResponseBase:
             _add_error(form, error)
         else:
             return redirect("rule_list", request.project.slug)
-    return _form(request, form, None)
+    return _form(request, form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -87,16 +87,24 @@ def rule_edit(request: ProjectRequest, rule: int) -> HttpResponseBase:
     """Moderators: the form of a rule that is there, and its change."""
     edited = _there(request, rule)
     form = _bound(request, request.POST or None, edited)
+    there = routing.mark(routing.rule_of(rule=edited))
+    seen = request.POST.get("seen", there)
     if request.method == "POST" and form.is_valid():
         try:
             routing.edit_rule(
-                edited=edited, changes=vars(_rule(form)), by=request.user, now=timezone.now()
+                edited=edited,
+                changes=vars(_rule(form)),
+                by=request.user,
+                now=timezone.now(),
+                seen=seen,
             )
         except RoutingError as error:
             _add_error(form, error)
+            if error.path == "rule":
+                seen = there
         else:
             return redirect("rule_list", request.project.slug)
-    return _form(request, form, edited)
+    return _form(request, form, edited, seen)
 
 
 @require_safe
@@ -186,11 +194,17 @@ def _rule(form: RoutingForm) -> Rule:
 
 
 def _add_error(form: RoutingForm, error: RoutingError) -> None:
-    form.add_error("words" if error.path == "filter" else error.path, error.message)
+    path = {"filter": "words"}.get(error.path, error.path)
+    form.add_error(path if path in form.fields else None, error.message)
 
 
-def _form(request: ProjectRequest, form: RoutingForm, edited: RoutingRule | None) -> HttpResponse:
+def _form(
+    request: ProjectRequest,
+    form: RoutingForm,
+    edited: RoutingRule | None = None,
+    seen: str = "",
+) -> HttpResponse:
     boxes = [form[name] for name in ("verdicts", "severities", "reasons")]
-    context = {"form": form, "rule": edited, "boxes": boxes}
+    context = {"form": form, "rule": edited, "seen": seen, "boxes": boxes}
     status = 422 if form.errors else 200
     return render(request, "review/routing/form.html", context, status=status)

@@ -49,6 +49,8 @@ def queue_edit(request: ProjectRequest, queue: str) -> HttpResponseBase:
     """Moderators: the form of a queue that is there, and its change."""
     edited = _queue(request, queue)
     asked = _Asked(request.project, request.POST or None, there=rules.rules_of(queue=edited))
+    there = asked.seen
+    asked.seen = request.POST.get("seen", there)
     if request.method == "POST" and asked.is_valid():
         try:
             rules.edit_queue(
@@ -56,10 +58,12 @@ def queue_edit(request: ProjectRequest, queue: str) -> HttpResponseBase:
                 rules=asked.rules(),
                 by=request.user,
                 now=timezone.now(),
-                seen=request.POST.get("seen"),
+                seen=asked.seen,
             )
         except queues.QueueError as error:
             asked.add_error(error)
+            if error.path == "rules":
+                asked.seen = there
         else:
             return redirect("queue", request.project.slug, edited.slug)
     return _form(request, asked, edited)
@@ -129,7 +133,7 @@ class _Asked:
 
     form: QueueForm
     strata: forms.BaseFormSet[StratumForm]
-    # The mark of the rules that there are.
+    # The mark of the rules that were shown.
     seen: str
 
     def __init__(

@@ -285,6 +285,29 @@ class TestPages:
         move = reverse("rule_move", args=[project.slug, rule.pk])
         assert client.post(move, {"to": "away"}).status_code == 400
 
+    def test_overwrite_no_change_that_their_reader_has_not_seen(
+        self, client: Client, project: Project, moderator: User
+    ) -> None:
+        rule = make_rule(project, name="Severe", routes=["issue"])
+        client.force_login(moderator)
+        url = reverse("rule_edit", args=[project.slug, rule.pk])
+        seen = client.get(url).context["seen"]
+        other = make_user(project, "moderator")
+        routing.edit_rule(edited=rule, changes={"routes": ["escalate"]}, by=other, now=NOW)
+        mine = {"name": "Mine", "routes": ["library"]}
+        # What is wrong by itself tells nothing of the change.
+        wrong = client.post(url, mine | {"name": "", "seen": seen})
+        refused = client.post(url, mine | {"seen": wrong.context["seen"]})
+        assert refused.status_code == 422
+        page = refused.content.decode()
+        assert "Somebody has changed this rule meanwhile" in page
+        assert 'value="Mine"' in page
+        rule.refresh_from_db()
+        assert (rule.name, rule.routes) == ("Severe", ["escalate"])
+        assert client.post(url, mine | {"seen": refused.context["seen"]}).status_code == 302
+        rule.refresh_from_db()
+        assert (rule.name, rule.routes) == ("Mine", ["library"])
+
     def test_say_what_is_wrong_where_it_is(
         self, client: Client, project: Project, moderator: User
     ) -> None:

@@ -127,6 +127,9 @@ class TestEdit:
         seen = client.get(address).context["seen"]
         named = replace(RULES, reviewers=[make_user(project, "expert").username])
         edit_queue(queue=queue, rules=named, by=make_user(project, "moderator"), now=NOW)
+        # What is wrong by itself tells nothing of the change.
+        wrong = client.post(address, form(words="model:m", name="", seen=seen))
+        seen = wrong.context["seen"]
         refused = client.post(address, form(words="model:m", name="Mine", seen=seen))
         assert refused.status_code == 422
         assert "Somebody has changed these rules meanwhile" in refused.content.decode()
