@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Value
 
 from curation import diffs
 from curation.diffs import Piece
@@ -114,10 +114,14 @@ def compare_between(
 
 
 def gone(*, former: LibraryVersion | None, version: LibraryVersion) -> PublishedEntryQuerySet:
-    """The entries of a former version that a version does not have, without their vectors."""
+    """The entries of a former version that a version does not have, without their vectors.
+
+    Each has its `state`, as those that it does have.
+    """
     kept = version.entries.filter(entry=OuterRef("entry"))
     before = PublishedEntry.objects.filter(~Exists(kept), version=former)
-    return before.defer("vector").order_by("position")
+    removed = before.annotate(state=Value(ContextEntry.State.REMOVED))
+    return removed.defer("vector").order_by("position")
 
 
 def _comparison(entry: ContextEntry | PublishedEntry, live: PublishedEntry | None) -> Comparison:

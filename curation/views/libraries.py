@@ -136,25 +136,28 @@ def library_version(request: ProjectRequest, library: str, number: int) -> HttpR
         shown.versions.select_related("published_by", "approved_by"), number=number
     )
     former = shown.versions.filter(number__lt=number).order_by("-number").first()
-    listed = version.entries.compared_to(former)
-    only_changes = request.GET.get("only") == "changes"
-    if only_changes:
+    only = request.GET.get("only")
+    listed = version.entries.compared_to(former).defer("vector")
+    gone = drafts.gone(former=former, version=version)
+    if only == "changes":
         listed = listed.filter(~Q(state=ContextEntry.State.UNCHANGED))
-    entries = page(
-        listed.defer("vector"),
-        order=["position"],
-        size=PAGE_SIZE,
-        cursor=request.GET.get("cursor", ""),
-    )
+    elif only == "removed":
+        listed = gone
+    entries = page(listed, order=["position"], size=PAGE_SIZE, cursor=request.GET.get("cursor", ""))
+    rows, removed_cursor = entries.rows, None
+    if only == "changes" and entries.next_cursor is None:
+        # What it took out comes after what it changed, and goes on on pages of its own.
+        removed = page(gone, order=["position"], size=PAGE_SIZE)
+        rows, removed_cursor = [*rows, *removed.rows], removed.next_cursor
     context = {
         "library": shown,
         "version": version,
         "former": former,
         "counts": drafts.count_between(former=former, version=version),
-        "only_changes": only_changes,
-        "comparisons": drafts.compare_between(entries=entries.rows, former=former),
+        "only": only,
+        "comparisons": drafts.compare_between(entries=rows, former=former),
         "next_cursor": entries.next_cursor,
-        "gone": drafts.gone(former=former, version=version)[:PAGE_SIZE] if only_changes else [],
+        "removed_cursor": removed_cursor,
     }
     return render(request, "curation/libraries/version.html", context)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -359,5 +361,37 @@ class TestLibraryVersion:
         assert (
             "1 added, 2 changed, 1 removed" in client.get(f"{address}versions/2/").content.decode()
         )
+        gone = client.get(f"{address}versions/2/", {"only": "removed"}).content.decode()
+        assert gone.count('aria-label="E-') == gone.count("Removed?") == 1
         assert "Since" not in client.get(f"{address}versions/1/").content.decode()
         assert client.get(f"{address}versions/1/", {"cursor": "x"}).status_code == 400
+
+    def test_tells_of_all_that_it_removed(
+        self,
+        client: Client,
+        library: ContextLibrary,
+        curator: User,
+        address: str,
+        encoder: Encoder,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("curation.views.libraries.PAGE_SIZE", 2)
+        for number in range(3):
+            make_entry(library, query=f"Removed {number}?", created_by=curator)
+        publish(library, curator, encoder)
+        library.entries.update(removed_at=NOW)
+        for number in range(3):
+            make_entry(library, query=f"New {number}?", created_by=curator)
+        publish(library, curator, encoder)
+        client.force_login(curator)
+        link, told = "?only=changes", []
+        while link:
+            shown = client.get(f"{address}versions/2/{link}")
+            told.append([one.entry.query for one in shown.context["comparisons"]])
+            found = re.findall(r'rel="next" href="([^"]+)"', shown.content.decode())
+            link = unescape(found[0]) if found else ""
+        assert told == [
+            ["New 0?", "New 1?"],
+            ["New 2?", "Removed 0?", "Removed 1?"],
+            ["Removed 2?"],
+        ]
