@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from django.db import IntegrityError, transaction
@@ -302,12 +302,16 @@ def next_number(library: ContextLibrary) -> int:
 
 def draft_hash(*, library: ContextLibrary, model: str) -> str:
     """Return the hash that a version of the present draft would have."""
-    entries = library.entries.kept().order_by("pk").defer("vector")
-    return content_hash(list(entries), model=model)
+    # Of thousands of entries, making an object of each takes most of the time.
+    rows = library.entries.kept().order_by("pk").values_list("pk", *ENTRY_CONTENT, named=True)
+    return content_hash(rows, model=model)
 
 
-def content_hash(entries: list[ContextEntry], *, model: str) -> str:
-    """Return the SHA-256, in hex, of what entries say and of the model their vectors are from."""
+def content_hash(entries: Iterable[ContextEntry], *, model: str) -> str:
+    """Return the SHA-256, in hex, of what entries say and of the model their vectors are from.
+
+    Rows that have an entry's `pk` and ENTRY_CONTENT will do.
+    """
     content = [
         {
             "entry": entry.pk,
