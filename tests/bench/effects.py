@@ -120,6 +120,8 @@ def coverages(runs: int) -> Iterator[tuple[str, Share, bool]]:
     yield from _selective(runs)
 
 
+# By what complaints are multiplied beside how all others went.
+IN_TIME = {"no effect": 1.0, "small effect": 5 / 6, "large effect": 0.4, "harm": 1.5}
 EFFECTS = {
     "no effect": USUAL,
     "small effect: 6 % to 5 %": 0.05,
@@ -131,7 +133,7 @@ EFFECTS = {
 def _staged(runs: int) -> Iterator[tuple[str, Share, bool]]:
     """A version reaches more sessions stage by stage, while complaints double."""
     held_out = Truth(sessions=HELD_OUT, days=DAYS, rate=USUAL, drift=2.0)
-    for name, rate in {"no effect": USUAL, "large effect": USUAL / 3, "harm": 1.5 * USUAL}.items():
+    for name, rate in EFFECTS.items():
         served = replace(held_out, sessions=STAGED, rate=rate, stages=STAGES)
         # As the version would have done to those it was served to.
         truth = served.mean_rate - served.with_rate(USUAL).mean_rate
@@ -206,7 +208,7 @@ def _before_and_after(runs: int) -> Iterator[tuple[str, Share, bool]]:
     """All complaints grow by half with the release; what is served changes those of the theme."""
     before = Truth(sessions=SERVED, days=DAYS, rate=USUAL)
     grown = Truth(sessions=SERVED, days=DAYS, rate=USUAL, other=0.15)
-    for name, factor in {"no effect": 1.0, "large effect": 0.4, "harm": 1.5}.items():
+    for name, factor in IN_TIME.items():
         after = grown.with_rate(1.5 * USUAL * factor)
         truth = 1.5 * USUAL * (factor - 1)
 
@@ -233,7 +235,7 @@ def _again(runs: int) -> Iterator[tuple[str, Share, bool]]:
             hits += change is not None and change.low <= (rate - USUAL) * mean <= change.high
         yield f"{USERS} users again, held out, {name}", Share(hits=hits, runs=runs), True
     for exchanged in (0.0, 0.5):
-        for name, factor in {"no effect": 1.0, "large effect": 0.4, "harm": 1.5}.items():
+        for name, factor in IN_TIME.items():
             after = replace(served, rate=1.5 * USUAL * factor, other=0.15, exchanged=exchanged)
             for unit, share in _in_time(served, after, 1.5 * USUAL * (factor - 1), runs).items():
                 what = f"{USERS} users again, {exchanged:.0%} exchanged, {name}, by {unit}"
@@ -318,8 +320,7 @@ def looks(runs: int) -> Iterator[tuple[str, list[int | None], bool]]:
         longer = replace(
             some, sessions=some.sessions // 2, days=LOOKS, coming=some.coming * LOOKS // DAYS
         )
-        told_of = _staying_looks(longer, runs // 2)
-        yield f"no effect, in stages, sessions {name}, {len(told_of):,} runs", told_of, True
+        yield f"no effect, in stages, sessions {name}", _staying_looks(longer, runs), True
     reviewed = [
         Truth(sessions=size, days=LOOKS, rate=USUAL, looked_at=(0.6, rest))
         for size, rest in ((SERVED, 0.1), (HELD_OUT, 0.4))
@@ -337,6 +338,8 @@ def looks(runs: int) -> Iterator[tuple[str, list[int | None], bool]]:
         missed = told(truth, held_out, runs, usual=USUAL, against=actual)
         yield f"{name}: the truth ruled out", missed, True
         yield f"{name}: told", told(truth, held_out, runs, usual=USUAL), False
+    yield "after beside before, others grow by half, no effect", beside_before(runs), True
+    yield "after beside before, others grow by half, harm", beside_before(runs, factor=1.5), False
     yield "20 entries without effect: any told", entries(runs), True
     yield "one of 20 entries doubles complaints: any told", entries(runs, harm=2.0), False
     yield "fixed, a quarter of the complaints: told as back", back(runs, rate=USUAL / 4), True
@@ -401,6 +404,26 @@ def told(
         )
         for first, second in _pairs(treated, control, runs)
     ]
+
+
+def beside_before(runs: int, *, factor: float = 1.0) -> list[int | None]:
+    """The first of DAYS days on which the rate is told to be another than was to be expected.
+
+    All complaints grow by half with what was done, and those it aims at by `factor` beside.
+    """
+    before = Truth(sessions=SERVED, days=DAYS, rate=USUAL)
+    after = replace(before, rate=1.5 * USUAL * factor, other=0.15)
+    return [
+        _first(
+            _is_told(rates.drift_corrected(was, since, z=rates.Z_DAILY))
+            for since, was in zip(first, second, strict=True)
+        )
+        for first, second in _pairs(after, before, runs)
+    ]
+
+
+def _is_told(change: Change | None) -> bool:
+    return change is not None and (change.low > 0 or change.high < 0)
 
 
 def entries(runs: int, *, harm: float = 1.0, number: int = 20) -> list[int | None]:

@@ -268,11 +268,18 @@ class TestPage:
     def test_says_what_was_passed_over_and_why(
         self, client: Client, project: Project, curator: User
     ) -> None:
-        make_candidate(project, status="unfit", unfit_why="Its answer has an address.")
+        found = make_candidate(project, status="unfit", unfit_why="Its answer has an address.")
         client.force_login(make_user(project, "viewer"))
         page = client.get(f"/p/{project.slug}/candidates/?show=passed-over").content.decode()
         assert "Its answer has an address." in page
         assert "<button class" not in page.split("<main")[1].split("</main")[0]
+        promote = f'href="/p/{project.slug}/reviews/{found.review_id}/promote/"'
+        assert promote not in page
+        client.force_login(curator)
+        assert (
+            promote
+            in client.get(f"/p/{project.slug}/candidates/?show=passed-over").content.decode()
+        )
 
     @pytest.mark.parametrize("show", ["waiting", "decided", "passed-over"])
     def test_pages_by_keys_and_costs_the_same_for_many(
