@@ -23,8 +23,10 @@ WAITS = (30, 120, 600, 1_800, 7_200, 21_600, 43_200)
 MOST_ATTEMPTS = len(WAITS) + 1
 # A tracker may ask to wait, but not longer than this.
 LONGEST_WAIT = 86_400
-# So long an attempt may take before another worker takes over: four calls with their deadlines.
+# So long an attempt may take before another worker takes over: four calls with their deadlines,
+# and to look for a ticket more of them, as long as they are quick.
 LEASE = timedelta(seconds=90)
+LAST_CALL = LEASE - timedelta(seconds=2 * outgoing.DEADLINE_SECONDS)
 LONGEST_FAULT = 200
 
 Send = Callable[[Call], Answer]
@@ -83,6 +85,9 @@ def _attempt(attempt: Attempt, send: Send, clock: Callable[[], datetime]) -> Non
     statuses: list[int] = []
 
     def seen(call: Call) -> Answer:
+        # What outlasts its lease would be made twice: by it, and by whoever takes over.
+        if clock() - attempt.began_at > LAST_CALL:
+            raise AdapterError("The tracker takes too long.")
         answer = send(call)
         statuses.append(answer.status)
         return answer
@@ -224,6 +229,7 @@ def told_of(*, ticket: Ticket, change: IssueChange, now: datetime) -> Told:
         description=issue.description,
         url=settings.SITE_URL.rstrip("/") + path,
         marker=f"{issue.pk}-{tracker.hook.hex}",
+        handed_over_at=ticket.created_at,
         kind=change.kind,
         theme=(issue.theme.number, issue.theme.name) if issue.theme else None,
         status=issue.status,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 # Characters of an example that are told, and of names in lists.
@@ -22,13 +23,15 @@ class Told:
     """An issue and what happened to it, as plain values.
 
     `kind` is what happened: opened, closed or reopened; `change` what the reopening rests on;
-    `marker` tells its ticket from all others. `evidence` is as curation.issue_evidence has it.
+    `marker` tells its ticket from all others, and it was made after `handed_over_at`. `evidence` is
+    as curation.issue_evidence has it.
     """
 
     number: int
     title: str
     url: str
     marker: str
+    handed_over_at: datetime
     kind: str
     description: str = ""
     theme: tuple[int, str] | None = None

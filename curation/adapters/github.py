@@ -6,7 +6,18 @@ import re
 from urllib.parse import quote
 
 from curation import issue_words
-from curation.adapters.speaking import LABEL, Made, Place, Seen, Send, ask, made, part
+from curation.adapters.speaking import (
+    LABEL,
+    Made,
+    Place,
+    Seen,
+    Send,
+    ask,
+    made,
+    pages,
+    part,
+    since,
+)
 from curation.issue_words import Told
 
 _TARGET = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}", re.ASCII)
@@ -26,9 +37,10 @@ class GitHub:
         return made(part(answer, "number"), part(answer, "html_url"))
 
     def find(self, place: Place, told: Told, send: Send) -> Made | None:
-        query = f"?state=all&labels={LABEL}&sort=created&direction=desc&per_page=30"
-        answer = ask(send, "GET", _issues(place) + query, _headers(place))
-        for one in answer if isinstance(answer, list) else []:
+        # Not by the label, which GitHub drops where the token may not push. `since` goes by what
+        # was changed, so that old tickets come last only when the youngest come first.
+        query = f"?state=all&since={since(told)}&sort=created&direction=desc"
+        for one in pages(send, _issues(place) + query, _headers(place)):
             if _marker(told) in str(part(one, "body")):
                 return made(part(one, "number"), part(one, "html_url"))
         return None

@@ -6,7 +6,18 @@ import re
 from urllib.parse import quote
 
 from curation import issue_words
-from curation.adapters.speaking import LABEL, Made, Place, Seen, Send, ask, made, part
+from curation.adapters.speaking import (
+    LABEL,
+    Made,
+    Place,
+    Seen,
+    Send,
+    ask,
+    made,
+    pages,
+    part,
+    since,
+)
 from curation.issue_words import Told
 
 _TARGET = re.compile(r"[0-9]{1,12}|[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){1,10}", re.ASCII)
@@ -26,9 +37,9 @@ class GitLab:
         return made(part(answer, "iid"), part(answer, "web_url"))
 
     def find(self, place: Place, told: Told, send: Send) -> Made | None:
-        query = f"?labels={LABEL}&order_by=created_at&sort=desc&per_page=30"
-        answer = ask(send, "GET", _issues(place) + query, _headers(place))
-        for one in answer if isinstance(answer, list) else []:
+        # Not by the label, which anybody may take off.
+        query = f"?created_after={since(told)}&order_by=created_at&sort=asc"
+        for one in pages(send, _issues(place) + query, _headers(place)):
             if _marker(told) in str(part(one, "description")):
                 return made(part(one, "iid"), part(one, "web_url"))
         return None

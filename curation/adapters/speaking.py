@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -16,8 +17,13 @@ Send = Callable[[Call], Answer]
 LONGEST_ID = 100
 LONGEST_URL = 500
 LABEL = "postil"
-# Thirty tickets with the longest text that GitHub takes, and all that it says of each beside that.
-MOST_BYTES = 4 * 1024 * 1024
+# A hundred tickets with the longest text that GitHub takes, and all that it says beside that.
+MOST_BYTES = 16 * 1024 * 1024
+# How many tickets a page of a list has at most, and in how many pages one is looked for.
+PER_PAGE = 100
+MOST_PAGES = 20
+# So much the clocks of a tracker and of this machine may differ.
+CLOCKS_DIFFER = timedelta(hours=1)
 
 
 class AdapterError(Exception):
@@ -101,6 +107,21 @@ def ask(
         return json.loads(answer.body)
     except ValueError as error:
         raise AdapterError("The tracker's answer cannot be read.", answer.status) from error
+
+
+def pages(send: Send, url: str, headers: Mapping[str, str]) -> Iterator[object]:
+    """The tickets of a list, page by page until one is empty; `url` has a query already."""
+    for number in range(1, MOST_PAGES + 1):
+        answer = ask(send, "GET", f"{url}&per_page={PER_PAGE}&page={number}", headers)
+        if not isinstance(answer, list) or not answer:
+            return
+        yield from answer
+
+
+def since(told: Told) -> str:
+    """When the first ticket of it can have been made, as trackers read times."""
+    first = (told.handed_over_at - CLOCKS_DIFFER).astimezone(UTC)
+    return first.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def made(ident: object, url: object) -> Made:

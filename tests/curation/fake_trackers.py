@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from tests.curation.listening import Reply, answer
+from tests.factories import NOW
 
 
 @dataclass
@@ -17,6 +20,7 @@ class Ticket:
     is_closed: bool = False
     reason: str = ""
     comments: list[Any] = field(default_factory=list)
+    made_at: datetime = NOW
 
 
 @dataclass
@@ -24,11 +28,13 @@ class Fake:
     """Tickets by number; `broken` is the status that every answer has instead.
 
     `beside` is what an answer says of each ticket beside what is asked for: avatars, links, counts.
+    It drops the labels of whoever may not push, as GitHub does, unless `takes_labels`.
     """
 
     tickets: dict[int, Ticket] = field(default_factory=dict)
     broken: int = 0
     beside: str = ""
+    takes_labels: bool = True
 
     def __call__(self, method: str, path: str, body: Any) -> Reply:
         if self.broken:
@@ -43,9 +49,31 @@ class Fake:
         raise NotImplementedError
 
     def _make(self, title: str, text: Any, labels: list[str]) -> int:
-        number = len(self.tickets) + 7
-        self.tickets[number] = Ticket(title, text, labels)
+        number = max(self.tickets, default=6) + 1
+        self.tickets[number] = Ticket(title, text, labels if self.takes_labels else [])
         return number
+
+    def _page(self, path: str, *, after: str, default: int) -> Reply:
+        """One page of a list of tickets, of a hundred at most, as both real APIs divide it.
+
+        `after` names what leaves out older tickets, `default` how many are on a page unasked.
+        """
+        asked = dict(parse_qsl(urlsplit(path).query))
+        since = datetime.fromisoformat(asked[after]) if after in asked else None
+        found = [
+            number
+            for number, one in self.tickets.items()
+            if (since is None or one.made_at >= since)
+            and ("labels" not in asked or asked["labels"] in one.labels)
+        ]
+        way = asked.get("sort") if after == "created_after" else asked.get("direction")
+        found.sort(key=lambda one: (self.tickets[one].made_at, one), reverse=way != "asc")
+        length = min(int(asked.get("per_page", default)), 100)
+        first = (int(asked.get("page", 1)) - 1) * length
+        return answer(200, [self._json(number) for number in found[first : first + length]])
+
+    def _json(self, number: int) -> dict[str, Any]:
+        raise NotImplementedError
 
 
 class FakeGitHub(Fake):
@@ -56,8 +84,7 @@ class FakeGitHub(Fake):
         if ticket is None and method == "POST":
             return answer(201, self._json(self._make(body["title"], body["body"], body["labels"])))
         if ticket is None:
-            assert "labels=postil" in path
-            return answer(200, [self._json(number) for number in self.tickets])
+            return self._page(path, after="since", default=30)
         if method == "PATCH":
             ticket.is_closed, ticket.reason = body["state"] == "closed", body["state_reason"]
         elif method == "POST" and path.endswith("/comments"):
@@ -86,7 +113,7 @@ class FakeGitLab(Fake):
             number = self._make(body["title"], body["description"], [body["labels"]])
             return answer(201, self._json(number))
         if ticket is None:
-            return answer(200, [self._json(number) for number in self.tickets])
+            return self._page(path, after="created_after", default=20)
         if method == "PUT":
             is_closing = body["state_event"] == "close"
             if ticket.is_closed == is_closing:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from datetime import datetime, timedelta
 
 import pytest
 from pytest_django import Settings
 
-from curation import issues, polling, regressions, trackers
+from curation import deliveries, issues, polling, regressions, trackers
 from curation.models import Attempt, Delivery, Issue, Ticket
+from curation.outgoing import Answer, Call
 from feedback.models import Project, User
 from review.models import Theme
 from tests.curation.exposed import answer as outputs_answered
@@ -183,14 +185,65 @@ class TestTrackers:
     ) -> None:
         """A list of tickets is long: GitHub says 4 KiB and more of each beside its text."""
         fake.beside = "x" * 5_000
-        fake.tickets = {
-            number: Made(f"Other {number}", "said so " * 500, ["postil"])
-            for number in range(100, 130)
-        }
+        fake.tickets.clear()
+        self._add_others(fake, 130)
         self._lose(clock)
         assert work(clock) == 1
         assert Attempt.objects.latest("pk").fault == ""
-        assert len(fake.tickets) == 31
+        assert len(fake.tickets) == 131
+
+    @pytest.mark.parametrize("takes_labels", [True, False])
+    def test_find_the_ticket_among_many_others(
+        self, ticket: Ticket, fake: Fake, kind: str, clock: Clock, takes_labels: bool
+    ) -> None:
+        """Before it in the list are more than one page has, younger ones or older ones."""
+        [there] = fake.tickets.values()
+        if not takes_labels and kind != "jira":
+            there.labels = []
+        self._add_others(fake, 130, made_at=there.made_at + timedelta(seconds=1))
+        self._add_others(fake, 130, made_at=there.made_at - timedelta(seconds=1))
+        self._lose(clock)
+        assert work(clock) == 1
+        assert Attempt.objects.latest("pk").fault == ""
+        assert len(fake.tickets) == 261
+        assert Ticket.objects.get().external_id == ticket.external_id
+
+    def test_look_no_further_than_the_hand_over(
+        self, ticket: Ticket, fake: Fake, server: Server, clock: Clock
+    ) -> None:
+        fake.tickets.clear()
+        self._add_others(fake, 500, made_at=NOW - DAY)
+        self._lose(clock)
+        num_asked = len(server.got)
+        assert work(clock) == 1
+        assert len(fake.tickets) == 501
+        assert len(server.got) - num_asked == 2
+
+    def test_end_an_attempt_before_another_worker_takes_over(
+        self, ticket: Ticket, fake: Fake, kind: str, clock: Clock
+    ) -> None:
+        """What is looked for long would be made twice: by it, and by whoever took over."""
+        if kind == "jira":
+            pytest.skip("It is asked for one ticket at once.")
+        fake.tickets.clear()
+        self._add_others(fake, 900)
+        self._lose(clock)
+        began = clock.now
+
+        def slowly(call: Call) -> Answer:
+            clock.now += timedelta(seconds=9)
+            return deliveries.send(call)
+
+        assert deliveries.work_off(clock=clock, most=1, send=slowly) == 1
+        assert clock.now - began < deliveries.LEASE
+        assert Attempt.objects.latest("pk").fault == "The tracker takes too long."
+        assert Delivery.objects.get().status == "waiting"
+        assert len(fake.tickets) == 900
+
+    def _add_others(self, fake: Fake, number: int, *, made_at: datetime = NOW) -> None:
+        first = max(fake.tickets, default=100) + 1
+        for one in range(first, first + number):
+            fake.tickets[one] = Made(f"Other {one}", "said so " * 500, ["postil"], made_at=made_at)
 
     def test_are_made_and_watched_by_long_answers(
         self, ticket: Ticket, fake: Fake, issue: Issue, clock: Clock
