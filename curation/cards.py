@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from curation import pii
 from curation.formats import Json
+from curation.gates import LABELS, Gate
 
 # Upper bounds of the sizes that the hub knows, with their names.
 _SIZES = (
@@ -34,8 +37,14 @@ SPLITTING = {
 }
 _REVOCATIONS = (
     "`metadata` leads back to session, output, review and feedback by their ids. What is not to be "
-    "used any more stands in the release's list of revocations: ask it before you train."
+    "used any more stands in the release's list of revocations: ask it before you train"
 )
+_UNCHECKED = (
+    "The gates of the set had not seen these examples when they were released: nothing is known of "
+    "consent, agreement and personal data."
+)
+_LICENCE = "`license_name: internal` stands for what is recorded: this card grants nothing."
+_PERSONAL = f"Looked for were {', '.join(pii.LABELS.values())}; nothing was blanked out."
 _SHAREGPT = {"messages": "conversations", "system": "system", "tools": "tools"}
 _ENTRIES: dict[str, Json] = {
     "sft": {"formatting": "sharegpt", "columns": _SHAREGPT},
@@ -62,7 +71,11 @@ _AXOLOTL = {
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a card tells of a release. `num_rows` is by split, `configs` splits by config."""
+    """What a card tells of a release. `num_rows` is by split, `configs` splits by config.
+
+    `gates` is as curation.gating tells it, or None where they had not seen the rows; a release from
+    before that was kept has none. `revocations` is the path at which they are asked for.
+    """
 
     name: str
     slug: str
@@ -73,6 +86,9 @@ class About:
     num_rows: Mapping[str, int]
     configs: Mapping[str, Sequence[str]]
     left_out: Mapping[str, Mapping[str, int]]
+    has_gates: bool
+    gates: Mapping[str, Any] | None
+    revocations: str
 
 
 def dataset_info(about: About, paths: Sequence[str]) -> bytes:
@@ -128,8 +144,9 @@ def card(about: About) -> bytes:
         "",
         SPLITTING[about.purpose],
         "",
-        _REVOCATIONS,
+        f"{_REVOCATIONS}, by `GET {about.revocations}`." if about.has_gates else f"{_REVOCATIONS}.",
         "",
+        *(_checked(about.gates) if about.has_gates else []),
     ]
     if any(about.left_out.values()):
         lines += ["Left out, as the format cannot hold it:", ""]
@@ -140,3 +157,31 @@ def card(about: About) -> bytes:
         ]
         lines += [""]
     return "\n".join(lines).encode()
+
+
+def _checked(told: Mapping[str, Any] | None) -> list[str]:
+    """What is known of consent, agreement and personal data."""
+    if told is None:
+        return [_UNCHECKED, ""]
+    failing, passed = told["failing"], told["let_pass"]
+    personal = failing.get(Gate.PERSONAL, 0) + passed.get(Gate.PERSONAL, 0)
+    alpha = told["agreement"]["alpha"]
+    agreement = f"Krippendorff's alpha {'undefined' if alpha is None else f'{alpha:.2f}'}"
+    reviewed = f"{told['agreement']['answers']:,} answers that two or more reviewed"
+    lines = [
+        f"When they were released, the gates of the set had checked {told['checked']:,} examples.",
+        "",
+        f"- Consent or licence: recorded of {told['consent_recorded']:,}. {_LICENCE}",
+        f"- Agreement: {agreement}, over {reviewed}.",
+        f"- Personal data: {personal:,} may hold some. {_PERSONAL}",
+        "",
+    ]
+    if failing or passed:
+        lines += ["| gate | examples that fail | examples let pass |", "|---|---|---|"]
+        lines += [
+            f"| {LABELS[gate]} | {failing.get(gate, 0):,} | {passed.get(gate, 0):,} |"
+            for gate in Gate
+            if gate in failing or gate in passed
+        ]
+        lines += [""]
+    return lines

@@ -163,11 +163,14 @@ def report(*, training_set: TrainingSet, is_exact: bool = False) -> Report:
     return Report(last, running, results, is_current=_is_current(last, rules, is_exact=is_exact))
 
 
-def holds_up(*, training_set: TrainingSet) -> str:
-    """Say in words what holds a release of the set up, "" when nothing does."""
+def holds_up(*, training_set: TrainingSet, found: Report | None = None) -> str:
+    """Say in words what holds a release of the set up, "" when nothing does.
+
+    `found` is its exact report, if it is at hand.
+    """
     if not rules_of(training_set=training_set).blocking:
         return ""
-    found = report(training_set=training_set, is_exact=True)
+    found = found or report(training_set=training_set, is_exact=True)
     if not found.is_current:
         again = " again" if found.last else ""
         return f"Check the examples{again} before the release: the gates have not seen all of them."
@@ -178,6 +181,27 @@ def holds_up(*, training_set: TrainingSet) -> str:
             "Remove them, or let them pass with a reason."
         )
     return ""
+
+
+def told(*, found: Report) -> dict[str, object] | None:
+    """What a release tells of its gates, in numbers alone; None unless they have seen all of it.
+
+    `failing` are the rows of gates that only tell.
+    """
+    if found.last is None or not found.is_current:
+        return None
+    figures = {one.gate: one.figures for one in found.results}
+    agreement = figures[Gate.AGREEMENT]
+    return {
+        "checked": found.last.num_examples,
+        "consent_recorded": figures[Gate.CONSENT].get("num_recorded", 0),
+        "agreement": {
+            "alpha": agreement.get("value"),
+            "answers": agreement.get("num_items", 0),
+        },
+        "let_pass": {one.gate.value: one.num_passed for one in found.results if one.num_passed},
+        "failing": {one.gate.value: one.num_open for one in found.results if one.num_open},
+    }
 
 
 def placed(*, training_set: TrainingSet) -> Iterator[tuple[str, str]]:

@@ -220,7 +220,14 @@ def _about(made: Release, files: list[ReleaseFile]) -> About:
         num_rows=_num_there(made),
         configs=configs,
         left_out=made.checkpoint.get("left_out", {}),
+        has_gates="gates" in made.checkpoint,
+        gates=made.checkpoint.get("gates"),
+        revocations=_revocations(made),
     )
+
+
+def _revocations(made: Release) -> str:
+    return f"/api/v1/training-sets/{made.training_set.slug}/releases/{made.number}/revocations"
 
 
 def _manifest(made: Release, files: list[ReleaseFile], content_hash: str) -> Json:
@@ -232,6 +239,8 @@ def _manifest(made: Release, files: list[ReleaseFile], content_hash: str) -> Jso
         "purpose": training_set.purpose,
         "released_at": made.released_at.isoformat(),
         "filter": made.checkpoint.get("filter"),
+        # One that was begun before it was kept is written as it would have been then.
+        **({"gates": made.checkpoint["gates"]} if "gates" in made.checkpoint else {}),
         "examples": _num_there(made),
         **({"erased": made.num_erased} if made.num_erased else {}),
         **({"former_hashes": made.former_hashes} if made.former_hashes else {}),
@@ -247,9 +256,7 @@ def _manifest(made: Release, files: list[ReleaseFile], content_hash: str) -> Jso
             for one in files
         ],
         "content_hash": content_hash,
-        "revocations": (
-            f"/api/v1/training-sets/{training_set.slug}/releases/{made.number}/revocations"
-        ),
+        "revocations": _revocations(made),
     }
 
 

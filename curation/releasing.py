@@ -251,11 +251,14 @@ def _settle(made: Release) -> None:
     last = training_set.releases.done().order_by("-number").first()
     if last is not None and not _has_changed(examples, last):
         raise TrainingSetError(f"Nothing has changed since release {last.number}.")
-    if why := gating.holds_up(training_set=training_set):
+    found = gating.report(training_set=training_set, is_exact=True)
+    if why := gating.holds_up(training_set=training_set, found=found):
         raise HeldUpError(why)
     made.checkpoint = {
         "after": 0,
         "filter": made.checkpoint.get("filter"),
+        # As it is now: what is let pass later, or not any more, changes nothing of the release.
+        "gates": gating.told(found=found),
         "all_train": is_all_for_training(made, examples),
     }
     made.status = Release.Status.FREEZING

@@ -15,16 +15,20 @@ from curation.release_writing import MANIFEST
 from curation.releasing import fail, folder_of
 from feedback import erasure
 
+# What a release tells that its rows do not.
+TOLD = ("filter", "gates")
+
 
 @transaction.atomic
 def without_erased(*, release: Release, erased: int, ids: frozenset[str], now: datetime) -> None:
     """Have a worker write a release anew, of which so many rows have just been emptied.
 
     Its former files cannot be had any more, and go with the first step. What its manifest says of
-    the set's filter is told again, without the `ids`. One that is not whole yet fails instead.
+    the gates and the set's filter is told again, without the `ids`. One that is not whole yet fails
+    instead.
     """
     made = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
-    wanted = told_filter(made)
+    told = _told(made)
     made.num_erased += erased
     if made.status == Release.Status.DONE:
         made.former_hashes = [*made.former_hashes, made.content_hash]
@@ -34,8 +38,9 @@ def without_erased(*, release: Release, erased: int, ids: frozenset[str], now: d
     if made.is_rewritten:
         made.status, made.content_hash, made.num_done = Release.Status.WRITING, "", 0
         made.checkpoint = {
+            **told,
             "stale": True,
-            "filter": erasure.without(wanted, ids),
+            "filter": erasure.without(told.get("filter"), ids),
             "has_tools": _has_tools(made),
         }
     elif made.checkpoint.get("filter"):
@@ -45,18 +50,24 @@ def without_erased(*, release: Release, erased: int, ids: frozenset[str], now: d
 
 def told_filter(release: Release) -> Any:
     """The set's filter as a release tells it: one that is whole in its manifest; None for none."""
+    return _told(release).get("filter")
+
+
+def _told(release: Release) -> dict[str, Any]:
+    """All of TOLD that a release tells: one from before something was told is without."""
     if release.status != Release.Status.DONE:
-        return release.checkpoint.get("filter")
+        return {name: release.checkpoint[name] for name in TOLD if name in release.checkpoint}
     try:
-        return _written_filter(folder_of(release).path(MANIFEST), len(release.former_hashes))
+        return _written(folder_of(release).path(MANIFEST), len(release.former_hashes))
     except (OSError, ValueError):
-        return None
+        return {}
 
 
 @lru_cache(maxsize=4_096)
-def _written_filter(manifest: Path, _num_rewritten: int) -> Any:
+def _written(manifest: Path, _num_rewritten: int) -> dict[str, Any]:
     """Read it once: each step of an erasure asks every release, and it stays until written anew."""
-    return json.loads(manifest.read_bytes()).get("filter")
+    told = json.loads(manifest.read_bytes())
+    return {name: told[name] for name in TOLD if name in told}
 
 
 def _has_tools(made: Release) -> bool:

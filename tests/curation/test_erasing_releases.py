@@ -156,7 +156,7 @@ class TestReleases:
             return read_bytes(path)
 
         monkeypatch.setattr(Path, "read_bytes", noted)
-        rewriting._written_filter.cache_clear()
+        rewriting._written.cache_clear()
         assert whole(made).counts == {"sessions": 3}
         assert read == ["manifest.json"]
 
