@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +69,12 @@ def _sets() -> tuple[int, list[str]]:
         made = _released(training_set)
         found, checked = _checked(made)
         num_files += checked
+        left = _left_out(made)
+        found += _missing(made)
+        # All that these sets hold, every format can hold.
+        if left:
+            found.append(f"left out {left}")
         wrong += [f"{name}: {one}" for one in found]
-        left = {
-            format_: sum(rules.values()) for format_, rules in _manifest(made)["left_out"].items()
-        }
         print(
             f"  {name:<12} {made.num_examples:>5} examples, {checked} files load and pass"
             f"{f', left out {left}' if left else ''}",
@@ -157,9 +160,12 @@ def _checked(made: Release) -> tuple[list[str], int]:
                 wrong += [f"{one.path}: a text of {row.id} came back changed" for row in lost[:3]]
             checked += 1
         for config in CONFIGS:
-            if not (folder / "huggingface" / config).exists():
+            of_config = made.files.filter(path__startswith=f"huggingface/{config}/")
+            if not of_config:
                 continue
             loaded = load_dataset(str(folder / "huggingface"), config, cache_dir=cache)
+            if loaded.keys() != set(of_config.values_list("split", flat=True)):
+                wrong.append(f"{config}: only {', '.join(loaded)} are loaded")
             for split, data in loaded.items():
                 wrong += [
                     f"{config}/{split}: row {row['id']} {found.field} {found.message}"
@@ -172,6 +178,49 @@ def _checked(made: Release) -> tuple[list[str], int]:
                     wrong.append(f"{config}/{split}: {len(data)} rows loaded of {expected}")
                 checked += len(shards)
     return wrong, checked
+
+
+def _missing(made: Release) -> list[str]:
+    """What of the examples is in no file of a format that holds such, and is not told left out."""
+    alone = made.examples.exclude(lineage__has_key="rejected_output")
+    good, bad = alone.exclude(chosen="").count(), alone.exclude(rejected="").count()
+    expected = {
+        "sft": good,
+        "preference": made.examples.exclude(chosen="").exclude(rejected="").count(),
+        "kto": good + bad,
+        "evaluation": alone.count(),
+        "examples": made.examples.count(),
+    }
+    written: Counter[str] = Counter()
+    for path, format_, num_rows in made.files.values_list("path", "format", "num_rows"):
+        is_shard = format_ == "huggingface"
+        written[path.rpartition("/")[0] if is_shard else format_] += num_rows
+    left = _left_out(made)
+    wrong = []
+    for name, kind in _kinds(made).items():
+        num_missing = expected[kind] - written[name]
+        # What cannot be held counts once, though it may be two rows to learn and to unlearn.
+        most = left.get(name, 0) * (2 if kind == "kto" else 1)
+        if not left.get(name, 0) <= num_missing <= most:
+            wrong.append(f"{name}: {written[name]} rows of {expected[kind]}, {most} left out")
+        if expected[kind] and not written[name]:
+            wrong.append(f"{name}: no row is written")
+    return wrong
+
+
+def _kinds(made: Release) -> dict[str, str]:
+    """What its files hold, by their format; by config for those of Hugging Face."""
+    from curation.writers import FORMATS
+
+    kinds = {name: FORMATS[name].kind for name in made.formats if name in FORMATS}
+    if "huggingface" in made.formats:
+        kinds |= {f"huggingface/{config}": config for config in CONFIGS}
+    return kinds
+
+
+def _left_out(made: Release) -> dict[str, int]:
+    told = _manifest(made)["left_out"]
+    return {name: sum(rules.values()) for name, rules in told.items()}
 
 
 def _as_sent(row: dict[str, Any]) -> dict[str, Any]:
@@ -231,6 +280,8 @@ def _million() -> tuple[float, list[str]]:
         )
         if made.status != "done" or made.num_examples != ROWS:
             return most, [f"it is {made.status} with {made.num_examples:,}: {made.problem}"]
+        if wrong := _missing(made):
+            return most, wrong
         releasing.folder_of(made).remove()
         made.delete()
     return most, [path for path in told[0] if told[1].get(path) != told[0][path]]
