@@ -13,7 +13,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from curation.duplicates import Vectors
 
 NUM_TEXTS = int(os.environ.get("GATES_TEXTS", "5_000"))
-# Of what is called a near duplicate, how many at least are.
+# Of what is called a near duplicate, how many at least are. People wrote the medical pairs to sound
+# the same and mean something else; the nearest of those has a cosine 0.003 below the one used.
 MIN_PRECISION = 0.95
+MIN_MEDICAL = 1.0
 NUM_PLANTED = 200
 
 _ADDRESSES = re.compile(r"https?://\S+|@\w+")
@@ -61,7 +63,7 @@ def run() -> tuple[str, bool]:
 
 def _measured(data: Path, missed: Sequence[str]) -> tuple[str, bool]:
     precision, recall = _medical(data)
-    worst, num_known, num_found = precision, 0, 0
+    worst, num_known, num_found = 1.0, 0, 0
     for name, rows in _sets(data).items():
         with_vectors = name != "airline"
         near = _near(rows, with_vectors=with_vectors)
@@ -78,10 +80,11 @@ def _measured(data: Path, missed: Sequence[str]) -> tuple[str, bool]:
             worst = min(worst, agreeing)
     figure = (
         f"{len(missed)} planted missed, known duplicates {num_found} of {num_known}, "
-        f"medical pairs precision {precision:.3f} recall {recall:.3f}, "
-        f"worst precision {worst:.3f}, bar {MIN_PRECISION}"
+        f"medical pairs precision {precision:.3f}, bar {MIN_MEDICAL}, recall {recall:.3f}, "
+        f"worst of the others {worst:.3f}, bar {MIN_PRECISION}"
     )
-    return figure, not missed and num_found == num_known and worst >= MIN_PRECISION
+    is_precise = precision >= MIN_MEDICAL and worst >= MIN_PRECISION
+    return figure, not missed and 0 < num_known == num_found and is_precise
 
 
 def planted() -> list[str]:
@@ -113,28 +116,40 @@ def _planted_duplicates(rows: Sequence[str], rng: random.Random) -> list[str]:
 
 
 def _planted_leaks(rng: random.Random) -> list[str]:
-    """Rows put into the wrong split one by one, each beside a row it shares something with."""
+    """Rows put into the wrong split one by one, each beside one with which it shares one thing."""
     num = 20 * NUM_PLANTED
-    kinds = {
+    mixed = {
         "session": [row // 4 for row in range(num)],
         "theme": [rng.randrange(10 * num) for _ in range(num)],
         "question": [row // 2 for row in range(num)],
     }
-    shared = [(kind, row, what) for kind, own in kinds.items() for row, what in enumerate(own)]
-    keys: list[list[tuple[str, int]]] = [[] for _ in range(num)]
-    for kind, row, what in shared:
-        keys[row].append((kind, what))
-    groups = splits.Groups(num)
-    groups.join_alike(keys)
-    names = [str(session) for session in kinds["session"]]
-    assigned = splits.assign([groups.of(row) for row in range(num)], names, {})
-    sides = [assigned[name] for name in names]
-    missed = [f"leak {leak}" for leak in splits.leaks(sides, shared)]
-    for row in rng.sample([row for row in range(num) if sides[row] == splits.TRAIN], NUM_PLANTED):
-        wrong = [*sides[:row], splits.VALIDATION, *sides[row + 1 :]]
-        if row not in {leak.row for leak in splits.leaks(wrong, shared)}:
-            missed.append(f"leak of row {row}")
+    missed = [f"leak {leak}" for leak in splits.leaks(_sides(mixed), _shared(mixed))]
+    num = 10 * NUM_PLANTED
+    for kind in mixed:
+        has = {one: [row // 2 if one == kind else row for row in range(num)] for one in mixed}
+        sides, shared = _sides(has), _shared(has)
+        trained = [row for row in range(num) if sides[row] == splits.TRAIN]
+        for row in rng.sample(trained, NUM_PLANTED):
+            wrong = [*sides[:row], splits.VALIDATION, *sides[row + 1 :]]
+            found = {(leak.row, leak.kind) for leak in splits.leaks(wrong, shared)}
+            if found != {(row, kind)}:
+                missed.append(f"leak of row {row} by its {kind}, but {found}")
     return missed
+
+
+def _shared(has: Mapping[str, Sequence[int]]) -> list[tuple[str, int, int]]:
+    """What each row has, by kind, as splits.leaks takes it."""
+    return [(kind, row, what) for kind, own in has.items() for row, what in enumerate(own)]
+
+
+def _sides(has: Mapping[str, Sequence[int]]) -> list[str]:
+    """The split of each row, such that what shares something is in one."""
+    num = len(has["session"])
+    groups = splits.Groups(num)
+    groups.join_alike([(kind, own[row]) for kind, own in has.items()] for row in range(num))
+    names = [str(session) for session in has["session"]]
+    assigned = splits.assign([groups.of(row) for row in range(num)], names, {})
+    return [assigned[name] for name in names]
 
 
 def _planted_long(rows: Sequence[str]) -> list[str]:
