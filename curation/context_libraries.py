@@ -91,21 +91,21 @@ def edit_entry(
     held = kept.filter(pk=entry.pk).first()
     if held is None:
         raise LibraryError("The entry has been removed in the meantime.")
-    if seen not in {None, mark(held)}:
+    said = {
+        "kind": kind,
+        "query": query,
+        "answer": answer,
+        "why": why,
+        "roles": roles,
+        "environments": environments,
+        "for_models": models,
+        "expires_on": expires_on,
+        "owner": owner,
+    }
+    # Who presses twice has changed nothing since.
+    if seen not in {None, mark(held)} and mark(ContextEntry(**said)) != mark(held):
         raise StaleEntryError
-    ContextEntry.objects.filter(pk=entry.pk).update(
-        kind=kind,
-        query=query,
-        answer=answer,
-        why=why,
-        roles=roles,
-        environments=environments,
-        for_models=models,
-        expires_on=expires_on,
-        owner=owner,
-        vector=None,
-        embedded_with="",
-    )
+    ContextEntry.objects.filter(pk=entry.pk).update(**said, vector=None, embedded_with="")
     _record(entry.library, verb="edited_entry", by=by, now=now, entry=entry.pk)
 
 

@@ -93,8 +93,8 @@ class Served:
 class VersionEffect:
     """All that is known of a version: its effects, on all complaints first; `why` if on none.
 
-    Entries were given to `served`, and kept from `held_out`, by lot; whatever else was asked found
-    none or came once the version was stopped.
+    Whoever asked was `served`, also where no entry was near, or `held_out` by lot. What was asked
+    once the version was stopped is neither.
 
     `reviewed` is what reviewers found by lot in served and held-out sessions, None for nothing;
     `former` what all complain of beside sessions that got the version before meanwhile.
@@ -124,8 +124,9 @@ def of_version(*, version: LibraryVersion, now: datetime) -> VersionEffect:
             tried = trial.select_related("version__library", "baseline").first()
             by_version = complaints.by_version(experiment=tried) if tried else Counts()
             exposures = version.exposures.aggregate(
-                **_served("served", ~Q(entry_ids=[])),
-                **_served("held_out", Q(is_held_out=True)),
+                **_served("served", Q(is_held_out=False)),
+                # Without a session nothing is held out by lot.
+                **_served("held_out", Q(is_held_out=True) & ~Q(session_external_id="")),
             )
     except TooSlowError:
         return VersionEffect(version=version, why=TOO_SLOW)

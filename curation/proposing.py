@@ -190,7 +190,8 @@ def fault(review: Review) -> str:
         if noticed := screening.screen(text):
             return f"Its {name} {screening.LABELS[noticed[0].danger]}."
     # What else a training set would hold of users: what the system says is the team's own.
-    turns = said(chat_prompt(system="", messages=review.output.messages, query=""))
+    prompt = chat_prompt(system="", messages=review.output.messages, query="")
+    turns = said(turn for turn in prompt if turn["role"] != "system")
     for name, texts in (("answer as it was given", [reviewed_text(review)]), ("session", turns)):
         for text in texts:
             if personal := pii.find(text):

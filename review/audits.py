@@ -23,7 +23,6 @@ from review.models import (
 )
 from review.models.queue import QueueItemQuerySet
 from review.prevalence import Counted, Share, share
-from review.sampling import LOTS
 
 TIME_LIMIT_MS = 2_000
 # Fields of a filter that follow from reviews: what they choose is no sample of anything.
@@ -133,16 +132,10 @@ def _follows(queue: Queue, strata: Sequence[Stratum | None]) -> bool:
     )
 
 
-# In an audit only what its own turn decided counts, not what another queue chose to decide. What
-# was escalated is decided; who answers for it may overrule that.
-_DECIDED = [QueueItem.Status.DONE, QueueItem.Status.ESCALATED]
-_COUNTS = ~Q(stratum__is_audit=True) | Q(status__in=_DECIDED)
-# Ranked by lot: an audit's, unless its queue goes by age.
-_BY_LOT = Q(fixed_rank__range=LOTS)
-# What of an audit was decided by another rank: by age, as one of another stratum, or before it was
-# an audit. All such that were sure to come in are known, and the lot was among the others.
-_CHOSEN = Q(stratum__is_audit=True, status__in=_DECIDED) & ~_BY_LOT
-_ALONE = _CHOSEN & Q(inclusion=1)
+# In an audit only what its own turn decided counts, not what another queue chose to decide.
+_COUNTS = ~Q(stratum__is_audit=True) | Q(status__in=intake.DECIDED)
+# Of what was chosen, all that were sure to come in are known, and the lot was among the others.
+_ALONE = intake.CHOSEN & Q(inclusion=1)
 _IS_ALONE = Case(When(_ALONE, then=Value(value=True)), default=Value(value=False))
 
 # By stratum, and whether what stands for itself alone.
@@ -178,7 +171,7 @@ def _seen(sample: QueueItemQuerySet) -> dict[Key, dict[str, int]]:
     )
     is_known = Q(verdict__isnull=False) & _COUNTS
     # What was taken out, or decided as one with others, was chosen by somebody.
-    left_by_lot = _BY_LOT & Q(
+    left_by_lot = intake.BY_LOT & Q(
         stratum__is_audit=True, status=QueueItem.Status.OPEN, is_touched=False
     )
     rows = (
@@ -193,7 +186,7 @@ def _seen(sample: QueueItemQuerySet) -> dict[Key, dict[str, int]]:
             faulty=Count("pk", filter=is_known & ~Q(verdict=Review.Verdict.ACCEPT)),
             undecided=Count("pk", filter=~is_known & ~left_by_lot),
             left=Count("pk", filter=~is_known & left_by_lot),
-            chosen=Count("pk", filter=_CHOSEN),
+            chosen=Count("pk", filter=intake.CHOSEN),
         )
     )
     found: dict[Key, dict[str, int]] = defaultdict(Counter)

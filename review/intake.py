@@ -31,12 +31,21 @@ from review.models import (
 )
 from review.models.queue import QueueItemQuerySet
 from review.models.stratum import Draw
-from review.sampling import draw, lot
+from review.sampling import LOTS, draw, lot
 
 # Rows written in one transaction.
 FEED_ROWS = 2_000
 # Decisions of so long ago were counted when an item was last ranked: each is once a day.
 REMEMBERED = timedelta(hours=25)
+
+# In an audit, what its own turn decided. What was escalated is decided; who answers for it may
+# overrule that.
+DECIDED = [QueueItem.Status.DONE, QueueItem.Status.ESCALATED]
+# Ranked by lot: an audit's, unless its queue goes by age.
+BY_LOT = Q(fixed_rank__range=LOTS)
+# What of an audit was decided by another rank: by age, as one of another stratum, or before it was
+# an audit.
+CHOSEN = Q(stratum__is_audit=True, status__in=DECIDED) & ~BY_LOT
 
 log = get_logger()
 
@@ -77,7 +86,7 @@ def sweep(*, queue: Queue) -> int:
         theirs = Q(output__in=drawn(queue=queue, stratum=stratum).values("pk"))
         if stratum is not None:
             less_likely = queue.items.filter(theirs, stratum=stratum, inclusion__lt=stratum.rate)
-            less_likely.update(inclusion=stratum.rate)
+            less_likely.exclude(CHOSEN).update(inclusion=stratum.rate)
         wanted |= theirs
     num_left = 0
     while ids := _sweep_rows(queue, wanted):

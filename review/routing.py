@@ -119,12 +119,13 @@ def edit_rule(
     """
     _hold(edited)
     before = rule_of(rule=edited)
-    if seen not in {None, mark(before)}:
+    checked = check(project=edited.project, rule=replace(before, **changes), edited=edited)
+    # Who presses twice has changed nothing since.
+    if seen not in {None, mark(before)} and mark(checked) != mark(before):
         raise RoutingError(
             "rule",
             "Somebody has changed this rule meanwhile. Save again to put yours in its place.",
         )
-    checked = check(project=edited.project, rule=replace(before, **changes), edited=edited)
     if replace(checked, name=before.name, due_hours=before.due_hours) != before:
         edited.changed_at = now
     _set(edited, checked)

@@ -116,7 +116,8 @@ def edit_queue(
     hold_form(queue_id=queue.pk, may_change=True)
     queue = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
     there = rules_of(queue=queue)
-    if seen not in {None, mark(there)}:
+    # Who presses twice has changed nothing since.
+    if seen not in {None, mark(there)} and mark(checked) != mark(there):
         raise QueueError(
             "rules",
             "Somebody has changed these rules meanwhile. Save again to put yours in their place.",

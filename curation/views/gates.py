@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Left
 from django.http import Http404, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
@@ -25,6 +25,7 @@ from feedback.models import Membership
 from feedback.paging import CursorError, page
 from feedback.ringing import ring
 from review.http import ProjectRequest, project_view
+from review.models import QueueItem
 
 PAGE_SIZE = 25
 # Code points of a question that a row shows.
@@ -218,6 +219,10 @@ def _failing(
     if report.last is None or not gate:
         return [], None
     rows = report.last.findings.still_there().filter(gate=gate)
+    if gate == Gate.AGREEMENT:
+        # What others said of an answer is hidden from who is to judge it, also if that came later.
+        blind = QueueItem.objects.blind_to(request.user).values("output")
+        rows = rows.exclude(Q(example__output__in=blind) | Q(example__rejected_output__in=blind))
     try:
         found = page(
             _listed(rows), order=["id"], size=PAGE_SIZE, cursor=request.GET.get("cursor", "")

@@ -96,9 +96,11 @@ class TestOfVersion:
         for session, num_calls in (("a", 5), ("a", 1), ("b", 1), ("", 2)):
             expose(session, entry_ids=[1], num_calls=num_calls)
         expose("c", is_held_out=True, num_calls=3)
-        expose("d", num_calls=7)
+        # Found nothing near, and came once it was stopped.
+        expose("a", num_calls=7)
+        expose("", is_held_out=True, num_calls=9)
         found = effects.of_version(version=version, now=LATER)
-        assert (found.served.calls, found.served.sessions) == (9, 2)
+        assert (found.served.calls, found.served.sessions) == (16, 2)
         assert (found.held_out.calls, found.held_out.sessions) == (3, 1)
         none = effects.of_version(version=publish(version.library, number=2), now=LATER)
         assert none.served == none.held_out == effects.Served()

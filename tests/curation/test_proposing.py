@@ -135,6 +135,7 @@ class TestPropose:
             ({"text": "Ask anna@example.org."}, "answer as it was given has an e-mail address"),
             ({"messages": [{"role": "user", "content": "I am ann@example.org."}]}, "session has"),
             ({"system": "Our address is help@example.org."}, ""),
+            ({"messages": [{"role": "developer", "content": "We are help@example.org."}]}, ""),
         ],
     )
     def test_passes_over_personal_data_in_all_that_a_training_set_would_hold_of_users(

@@ -358,6 +358,8 @@ class TestEntryEdit:
         assert client.post(form, mine | {"seen": refused.context["seen"]}).status_code == 302
         entry.refresh_from_db()
         assert (entry.query, entry.answer) == (FORM["query"], "Mine.")
+        # Pressed twice.
+        assert client.post(form, mine | {"seen": refused.context["seen"]}).status_code == 302
 
     @pytest.mark.parametrize(
         ("field", "value"),

@@ -12,7 +12,15 @@ from curation.gate_runs import rules_of
 from curation.gates import Gate
 from curation.models import GateCheck, GateFinding, GatePass, TrainingSet
 from feedback.models import Project, User
-from tests.factories import NOW, make_output, make_review, make_training_set, make_user
+from tests.factories import (
+    NOW,
+    make_item,
+    make_output,
+    make_queue,
+    make_review,
+    make_training_set,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +57,20 @@ class TestGates:
         shown = response.content.decode()
         assert "says the same as" in shown
         assert "<b>my</b>" not in shown
+
+    def test_tells_no_verdict_of_what_its_reader_is_to_judge_since(
+        self, client: Client, training_set: TrainingSet, curator: User, address: str
+    ) -> None:
+        add(training_set, curator, 1, "Where is my card?")
+        output = training_set.examples.get().output
+        assert output is not None
+        make_review(output, make_user(), verdict="reject", is_authoritative=False)
+        client.force_login(curator)
+        client.post(f"{address}check/")
+        listed = f"{address}?gate=agreement"
+        assert "1 of 2 reviewers" in client.get(listed).content.decode()
+        make_item(make_queue(training_set.project, reviewers_per_item=2), output)
+        assert "1 of 2 reviewers" not in client.get(listed).content.decode()
 
     def test_more_wait_for_a_worker_and_can_be_stopped(
         self,

@@ -215,8 +215,9 @@ class TestAudit:
         assert found.faulty.high < 0.6
         assert found.reasons[0].share == found.faulty
 
+    @pytest.mark.parametrize("rates", [[0.5], [1, 0.5]])
     def test_what_was_decided_of_a_share_before_it_was_audited_leaves_the_rest_undecided(
-        self, project: Project, reviewer: User
+        self, project: Project, reviewer: User, rates: list[float]
     ) -> None:
         part = StratumRule(name="Some", rate=0.5)
         rules = Rules(name="A", strata=[part])
@@ -225,13 +226,10 @@ class TestAudit:
         queue = create_queue(project=project, rules=rules, by=reviewer, now=NOW)
         [first, *others] = queue.items.order_by("-rank")
         decide(first, reviewer, "reject")
-        edit_queue(
-            queue=queue,
-            rules=replace(rules, strata=[replace(part, is_audit=True)]),
-            by=reviewer,
-            now=NOW,
-        )
-        intake.feed_all(now=NOW)
+        for rate in rates:
+            audit = replace(part, rate=rate, is_audit=True)
+            edit_queue(queue=queue, rules=replace(rules, strata=[audit]), by=reviewer, now=NOW)
+            intake.feed_all(now=NOW)
         [only] = audits.audit(queue=queue).strata
         assert (only.counted.num_decided, only.counted.num_undecided) == (1, len(others))
 

@@ -307,6 +307,8 @@ class TestPages:
         assert client.post(url, mine | {"seen": refused.context["seen"]}).status_code == 302
         rule.refresh_from_db()
         assert (rule.name, rule.routes) == ("Mine", ["library"])
+        # Pressed twice.
+        assert client.post(url, mine | {"seen": refused.context["seen"]}).status_code == 302
 
     def test_say_what_is_wrong_where_it_is(
         self, client: Client, project: Project, moderator: User

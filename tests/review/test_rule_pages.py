@@ -138,6 +138,8 @@ class TestEdit:
         assert (queue.name, queue.is_restricted) == (RULES.name, True)
         again = form(words="model:m", name="Mine", seen=refused.context["seen"])
         assert client.post(address, again).status_code == 302
+        # Pressed twice.
+        assert client.post(address, again).status_code == 302
         queue.refresh_from_db()
         assert (queue.name, queue.is_restricted) == ("Mine", False)
 
