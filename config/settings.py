@@ -194,6 +194,7 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 CELERY_TASK_ROUTES = {
     "feedback.tasks.embed": {"queue": "embeddings"},
     "review.tasks.embed_annotations": {"queue": "embeddings"},
+    "curation.tasks.embed_drafts": {"queue": "embeddings"},
     # What goes on for minutes or hours holds nothing else up.
     "feedback.tasks.index_vectors": {"queue": "long"},
     "review.tasks.index_annotation_vectors": {"queue": "long"},
@@ -207,6 +208,7 @@ CELERY_BEAT_SCHEDULE = {
     "embed": {"task": "feedback.tasks.embed", "schedule": 15.0},
     "index-vectors": {"task": "feedback.tasks.index_vectors", "schedule": 600.0},
     "embed-annotations": {"task": "review.tasks.embed_annotations", "schedule": 15.0},
+    "embed-drafts": {"task": "curation.tasks.embed_drafts", "schedule": 15.0},
     "index-annotation-vectors": {
         "task": "review.tasks.index_annotation_vectors",
         "schedule": 600.0,

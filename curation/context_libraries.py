@@ -20,12 +20,15 @@ from curation.models import (
     Probe,
     PublishedEntry,
 )
-from curation.models.context import ENTRY_CONTENT
+from curation.models.context import ENTRY_CONTENT, ContextEntryQuerySet
 from curation.promotion import withdrawn
 from curation.prompts import Entry, tokens_of
 from feedback.embedding import Encoder
 from feedback.models import Project, User
 from review.models import Event, Review
+
+# What a worker encodes at once: some seconds, after which it is stored.
+EMBEDDED_AT_ONCE = 200
 
 
 class LibraryError(Exception):
@@ -165,20 +168,29 @@ def drop_probe(*, probe: Probe, by: User, now: datetime) -> None:
 
 def embed_entries(*, library: ContextLibrary, encoder: Encoder) -> None:
     """Give every kept entry a vector of that encoder: of its question, or else of its text."""
-    pending = list(
-        library.entries.kept()
-        .unembedded(model=encoder.model_id)
-        .only("pk", "query", "answer")
-        .order_by("pk")
-    )
+    _embed(library.entries.kept().unembedded(model=encoder.model_id).order_by("pk"), encoder)
+
+
+def embed_drafts(*, encoder: Encoder, limit: int = EMBEDDED_AT_ONCE) -> int:
+    """Embed up to `limit` kept entries of whatever library that publishing would wait for.
+
+    The newest come first. Returns how many there were.
+    """
+    waiting = ContextEntry.objects.kept().unembedded(model=encoder.model_id)
+    return _embed(waiting.order_by("-pk")[:limit], encoder)
+
+
+def _embed(entries: ContextEntryQuerySet, encoder: Encoder) -> int:
+    pending = list(entries.only("pk", "query", "answer"))
     if not pending:
-        return
+        return 0
     vectors = encoder.encode([entry.query or entry.answer for entry in pending])
     for entry, vector in zip(pending, vectors, strict=True):
         # An entry edited while it was encoded keeps waiting.
         ContextEntry.objects.filter(pk=entry.pk, query=entry.query, answer=entry.answer).update(
             vector=vector, embedded_with=encoder.model_id
         )
+    return len(pending)
 
 
 def publish(

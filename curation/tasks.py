@@ -8,6 +8,7 @@ from django.utils import timezone
 from structlog import get_logger
 
 from curation import (
+    context_libraries,
     deliveries,
     erasing,
     forgetting,
@@ -21,7 +22,7 @@ from curation import (
     theme_states,
     watching,
 )
-from feedback.embedding import model_id
+from feedback.embedding import get_encoder, model_id
 from feedback.ringing import ring, work_some
 
 log = get_logger()
@@ -86,6 +87,14 @@ def check_gates() -> None:
 def work_promotions() -> None:
     """Do a few chunks of the bulk promotions that wait, and come back for the rest."""
     work_some(work_promotions, promotion_jobs.work_off)
+
+
+@shared_task
+def embed_drafts() -> None:
+    """Embed some of what drafts hold, so that publishing need not, and come back for the rest."""
+    if num_entries := context_libraries.embed_drafts(encoder=get_encoder()):
+        log.info("drafts_embedded", num_entries=num_entries)
+        embed_drafts.delay()
 
 
 @shared_task

@@ -37,6 +37,7 @@ def test_what_people_wait_for_is_begun_within_its_time() -> None:
 
 
 def test_no_task_that_may_take_long_shares_a_worker_with_what_people_wait_for() -> None:
+    app.loader.import_default_modules()
     tasks: dict[str, Task] = {name: app.tasks[name] for name in scheduled()}
     long = [name for name, task in tasks.items() if (task.time_limit or 0) > 600]
     assert len(long) >= 3

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from curation import context_libraries
+from curation import context_libraries, tasks
 from curation.context_libraries import LibraryError
 from curation.models import ContextEntry, ContextLibrary, LibraryVersion, PublishedEntry
 from feedback.embedding import Encoder
@@ -132,6 +132,31 @@ class TestEmbedEntries:
         encoder.meanwhile = lambda: edit(entry, query="Another question?")
         context_libraries.embed_entries(library=library, encoder=encoder)
         assert library.entries.unembedded(model=encoder.model_id).get() == entry
+
+    def test_a_worker_does_it_so_that_publishing_need_not(
+        self, library: ContextLibrary, curator: User
+    ) -> None:
+        for query in ("Why?", "How?", "Who?"):
+            make_entry(library, query=query)
+        make_entry(library, query="Gone?", removed_at=NOW)
+        worker, page = Fake(), Fake()
+        done = [context_libraries.embed_drafts(encoder=worker, limit=2) for _ in range(3)]
+        assert (done, worker.asked) == ([2, 1, 0], ["Who?", "How?", "Why?"])
+        publish(library, curator, page)
+        assert page.asked == []
+        # Another model has all to do anew.
+        assert context_libraries.embed_drafts(encoder=Fake("model-b")) == 3
+
+    def test_is_asked_of_workers_again_until_nothing_is_left(
+        self, library: ContextLibrary, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_entry(library, query="Why?")
+        again: list[None] = []
+        monkeypatch.setattr(tasks, "get_encoder", Fake)
+        monkeypatch.setattr(tasks.embed_drafts, "delay", lambda: again.append(None))
+        tasks.embed_drafts()
+        tasks.embed_drafts()
+        assert len(again) == 1
 
 
 class TestPublish:
