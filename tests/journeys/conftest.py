@@ -98,7 +98,8 @@ class Postil:
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-        until = time.monotonic() + 180
+        # The demo is made meanwhile, on a machine that other tests have, too.
+        until = time.monotonic() + 480
         while f"running at {self.url}/" not in self.output():
             if self.process.poll() is not None or time.monotonic() > until:
                 self.stop()
