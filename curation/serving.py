@@ -8,7 +8,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import Prefetch
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
 
 from curation import arms, exposures, prompts, selection, tokens
 from curation.arms import Arm
@@ -25,7 +26,7 @@ from curation.prompts import Entry, Message
 from curation.shelves import Audience, shelf_of
 from feedback import erasure
 from feedback.embedding import Encoder
-from feedback.models import Project
+from feedback.models import Feedback, Project
 from review.models import Annotation
 
 if TYPE_CHECKING:
@@ -255,22 +256,26 @@ def serve_context(
 
 
 def sources(entry_ids: Sequence[int]) -> dict[int, Source]:
-    """Return where each of these draft entries comes from, by its id."""
-    entries = (
-        ContextEntry.objects.filter(pk__in=entry_ids)
-        .select_related("output__session")
-        .prefetch_related("feedback", Prefetch("annotations", Annotation.objects.only("pk")))
-        .defer("vector")
+    """Return where each of these draft entries comes from, by its id. One query, and no texts."""
+    said = Feedback.objects.filter(context_entries=OuterRef("pk")).values("external_id")
+    noted = Annotation.objects.filter(context_entries=OuterRef("pk")).values("pk")
+    rows = ContextEntry.objects.filter(pk__in=entry_ids).values_list(
+        "pk",
+        "output__session__external_id",
+        "output__external_id",
+        "review_id",
+        ArraySubquery(said),
+        ArraySubquery(noted),
     )
     return {
-        entry.pk: Source(
-            session=entry.output.session.external_id if entry.output else None,
-            output=entry.output.external_id if entry.output else None,
-            review=entry.review_id,
-            feedback=sorted(feedback.external_id for feedback in entry.feedback.all()),
-            annotations=sorted(annotation.pk for annotation in entry.annotations.all()),
+        pk: Source(
+            session=session,
+            output=output,
+            review=review,
+            feedback=sorted(feedback),
+            annotations=sorted(annotations),
         )
-        for entry in entries
+        for pk, session, output, review, feedback, annotations in rows
     }
 
 

@@ -338,7 +338,7 @@ class TestContext:
             make_entry(library, query=f"When did album {number} come out?", created_by=curator)
         context_libraries.publish(library=library, encoder=encoder, by=curator, now=NOW)
         self.post(client, key, {"library": "facts", "query": QUERY})
-        with django_assert_max_num_queries(7):
+        with django_assert_max_num_queries(5):
             reply = self.post(client, key, {"library": "facts", "query": QUERY, "k": 50})
         assert len(reply.json()["entries"]) > 4
 
