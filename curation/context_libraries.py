@@ -26,6 +26,7 @@ from curation.prompts import Entry, tokens_of
 from feedback.embedding import Encoder
 from feedback.models import Project, User
 from review.models import Event, Review
+from review.staleness import is_stale
 
 # What a worker encodes at once: some seconds, after which it is stored.
 EMBEDDED_AT_ONCE = 200
@@ -105,17 +106,15 @@ def edit_entry(
         "expires_on": expires_on,
         "owner": owner,
     }
-    # Who presses twice has changed nothing since.
-    if seen not in {None, mark(held)} and mark(ContextEntry(**said)) != mark(held):
+    if is_stale(seen=seen, there=told(held), wanted=told(ContextEntry(**said))):
         raise StaleEntryError
     ContextEntry.objects.filter(pk=entry.pk).update(**said, vector=None, embedded_with="")
     _record(entry.library, verb="edited_entry", by=by, now=now, entry=entry.pk)
 
 
-def mark(entry: ContextEntry) -> str:
-    """What tells what a draft entry says, and whose it is, from anything else: 64 hex digits."""
-    said = [str(getattr(entry, name)) for name in (*ENTRY_CONTENT, "owner_id")]
-    return hashlib.sha256(canonical(said)).hexdigest()
+def told(entry: ContextEntry) -> list[str]:
+    """What a form of a draft entry shows of it: what it says, and whose it is."""
+    return [str(getattr(entry, name)) for name in (*ENTRY_CONTENT, "owner_id")]
 
 
 @transaction.atomic

@@ -24,6 +24,7 @@ from review.claims_api import queue_of
 from review.filters import ReviewFilter
 from review.models import Queue
 from review.queues import QueueError
+from review.staleness import mark
 
 router = Router(tags=["review"])
 
@@ -236,7 +237,7 @@ def change_queue(request: HttpRequest, slug: Slug, payload: QueueChangeRequest) 
             rules=_changed(there, payload),
             by=member_of(request).user,
             now=timezone.now(),
-            seen=rules.mark(there),
+            seen=mark(there),
         )
     return _rules_reply(queue_of(request, slug), member_of(request))
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +19,7 @@ from review.models import Event, Review, ReviewReason, RoutingRule
 from review.models.review import ReviewQuerySet
 from review.models.routing import MOST_HOURS
 from review.routes import Condition, Decided, speaking
+from review.staleness import is_stale
 
 MOST_RULES = 100
 LONGEST_NAME = 60
@@ -120,8 +119,7 @@ def edit_rule(
     _hold(edited)
     before = rule_of(rule=edited)
     checked = check(project=edited.project, rule=replace(before, **changes), edited=edited)
-    # Who presses twice has changed nothing since.
-    if seen not in {None, mark(before)} and mark(checked) != mark(before):
+    if is_stale(seen=seen, there=before, wanted=checked):
         raise RoutingError(
             "rule",
             "Somebody has changed this rule meanwhile. Save again to put yours in its place.",
@@ -196,11 +194,6 @@ def rule_of(*, rule: RoutingRule) -> Rule:
         routes=tuple(rule.routes),
         due_hours=rule.due_hours,
     )
-
-
-def mark(rule: Rule) -> str:
-    """What tells what a rule says from anything else, as 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(asdict(rule), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

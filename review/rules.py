@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +18,7 @@ from review import intake, reviewers
 from review.filters import ReviewFilter
 from review.models import Claim, Event, Queue, QueueItem, Review, Stratum
 from review.queues import QueueError, hold_form
+from review.staleness import is_stale
 
 # What a new queue is given at once; the rest comes when the queues are fed next.
 FIRST_ROWS = 500
@@ -116,8 +115,7 @@ def edit_queue(
     hold_form(queue_id=queue.pk, may_change=True)
     queue = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
     there = rules_of(queue=queue)
-    # Who presses twice has changed nothing since.
-    if seen not in {None, mark(there)} and mark(checked) != mark(there):
+    if is_stale(seen=seen, there=there, wanted=checked):
         raise QueueError(
             "rules",
             "Somebody has changed these rules meanwhile. Save again to put yours in their place.",
@@ -235,11 +233,6 @@ def rules_of(*, queue: Queue) -> Rules:
         order=queue.order,
         reviewers=reviewers.named(queue=queue),
     )
-
-
-def mark(rules: Rules) -> str:
-    """What tells these rules from any others, as 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(asdict(rules), sort_keys=True).encode()).hexdigest()
 
 
 def _draws(rules: Rules) -> object:

@@ -22,6 +22,7 @@ from feedback.embedding import get_encoder, model_id
 from feedback.models import Membership
 from feedback.paging import page
 from review.http import ProjectRequest, project_view
+from review.staleness import mark
 
 PAGE_SIZE = 25
 MOST_CHECKED = 50
@@ -132,7 +133,7 @@ def entry_edit(request: ProjectRequest, library: str, entry: int) -> HttpRespons
         if request.method == "POST"
         else EntryForm.of(edited, project=request.project)
     )
-    there = context_libraries.mark(edited)
+    there = mark(context_libraries.told(edited))
     seen = request.POST.get("seen", there)
     if request.method == "POST" and form.is_valid():
         try:

@@ -20,6 +20,7 @@ from review.forms import RoutingForm, TermsForm
 from review.http import ProjectRequest, project_view
 from review.models import Review, RoutingRule
 from review.routing import RoutingError, Rule
+from review.staleness import mark
 
 
 @require_safe
@@ -87,7 +88,7 @@ def rule_edit(request: ProjectRequest, rule: int) -> HttpResponseBase:
     """Moderators: the form of a rule that is there, and its change."""
     edited = _there(request, rule)
     form = _bound(request, request.POST or None, edited)
-    there = routing.mark(routing.rule_of(rule=edited))
+    there = mark(routing.rule_of(rule=edited))
     seen = request.POST.get("seen", there)
     if request.method == "POST" and form.is_valid():
         try:

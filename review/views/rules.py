@@ -21,6 +21,7 @@ from review.forms import FILTER_FIELDS, QueueForm, StratumForm, StratumForms
 from review.http import ProjectRequest, project_view
 from review.models import Queue
 from review.rules import Rules, StratumRule
+from review.staleness import mark
 
 # Parts that a form has room for: those there are and one more, at least so many.
 FEWEST_PARTS = 3
@@ -170,7 +171,7 @@ class _Asked:
                 for one in there.strata
             ]
         parts += [{}] * max(FEWEST_PARTS - len(parts), 1)
-        self.seen = rules.mark(there) if there else ""
+        self.seen = mark(there) if there else ""
         self.form = QueueForm(data, project=project, initial=start)
         if not is_named:
             self.form.fields["name"].required = False
